@@ -1,0 +1,23 @@
+//! `overstay completions`.
+
+use super::{Cli, Outcome, exit};
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Runs the verb.
+///
+/// # Errors
+/// A failure with its exit code.
+pub fn run(_cli: &Cli, _args: &Args) -> Outcome {
+    Ok(exit::OK)
+}
+
+/// Prints the manual page.
+///
+/// # Errors
+/// When standard output fails.
+pub fn man() -> Outcome {
+    Ok(exit::OK)
+}

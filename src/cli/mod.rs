@@ -1,0 +1,138 @@
+//! The command line: one file per verb. Arguments, progress and printing; no analysis.
+
+pub mod baseline;
+pub mod completions;
+pub mod diff;
+pub mod explain;
+pub mod facts;
+pub mod gate;
+pub mod inspect;
+pub mod report;
+pub mod rules;
+pub mod scan;
+pub mod verify;
+pub mod waiver;
+
+use clap::{Parser, Subcommand};
+
+/// Exit codes, stable (documented in the README).
+pub mod exit {
+    /// Passed, or the command did its work.
+    pub const OK: u8 = 0;
+    /// The gate failed on findings; `diff` and `verify` found differences.
+    pub const FINDINGS: u8 = 1;
+    /// Wrong usage or configuration.
+    pub const USAGE: u8 = 2;
+    /// No usable input, or nothing could be assessed.
+    pub const NO_INPUT: u8 = 3;
+    /// Evidence too weak or too old.
+    pub const WEAK_EVIDENCE: u8 = 4;
+    /// Baseline or waiver file invalid.
+    pub const BAD_BASELINE: u8 = 5;
+    /// Internal error.
+    pub const INTERNAL: u8 = 70;
+}
+
+/// An error with the exit code it ends the program with.
+#[derive(Debug)]
+pub struct Failure {
+    /// Exit code, one of [`exit`].
+    pub code: u8,
+    /// What went wrong, with the remedy.
+    pub error: anyhow::Error,
+}
+
+impl Failure {
+    /// Failure with a code.
+    pub fn new(code: u8, error: impl Into<anyhow::Error>) -> Self {
+        Self { code, error: error.into() }
+    }
+}
+
+/// Result of a verb: an exit code, or a failure.
+pub type Outcome = Result<u8, Failure>;
+
+/// Finds the privileges that overstay their task.
+#[derive(Debug, Parser)]
+#[command(name = "overstay", version, about, max_term_width = 100, propagate_version = true)]
+pub struct Cli {
+    /// Print nothing but results and errors.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Print more about what is done.
+    #[arg(long, short, global = true, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// When to use colour.
+    #[arg(long, global = true, value_enum, default_value_t = ColorChoice::Auto)]
+    pub color: ColorChoice,
+    /// Threads to use; results do not depend on it.
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<usize>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal that wants it (honours `NO_COLOR`).
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Read inputs, analyse them and write an evidence bundle.
+    Scan(scan::Args),
+    /// Render report formats from a bundle.
+    Report(report::Args),
+    /// Decide whether inputs or a bundle pass; for CI.
+    Gate(gate::Args),
+    /// Create, update or check a baseline file.
+    Baseline(baseline::Args),
+    /// Check a waiver file.
+    Waiver(waiver::Args),
+    /// Compare two bundles.
+    Diff(diff::Args),
+    /// Explain one finding: its rule, evaluated, and its evidence lines.
+    Explain(explain::Args),
+    /// Show what input files are and how much of them can be read.
+    Inspect(inspect::Args),
+    /// List, show, check, test and document rules.
+    Rules(rules::Args),
+    /// Document the fact tables, or print rows of a bundle.
+    Facts(facts::Args),
+    /// Recheck a bundle's digests and counts; with inputs, rerun it and compare.
+    Verify(verify::Args),
+    /// Print a shell completion script.
+    Completions(completions::Args),
+    /// Print the manual page.
+    Man,
+}
+
+/// Runs a parsed command line.
+///
+/// # Errors
+/// A failure with its exit code.
+pub fn run(cli: &Cli) -> Outcome {
+    match &cli.command {
+        Command::Scan(args) => scan::run(cli, args),
+        Command::Report(args) => report::run(cli, args),
+        Command::Gate(args) => gate::run(cli, args),
+        Command::Baseline(args) => baseline::run(cli, args),
+        Command::Waiver(args) => waiver::run(cli, args),
+        Command::Diff(args) => diff::run(cli, args),
+        Command::Explain(args) => explain::run(cli, args),
+        Command::Inspect(args) => inspect::run(cli, args),
+        Command::Rules(args) => rules::run(cli, args),
+        Command::Facts(args) => facts::run(cli, args),
+        Command::Verify(args) => verify::run(cli, args),
+        Command::Completions(args) => completions::run(cli, args),
+        Command::Man => completions::man(),
+    }
+}

@@ -1,0 +1,693 @@
+//! Derived tables: what `analyze` makes of the base tables and what rules read. One row carries every
+//! quantity a rule may ask, so that a rule is a one-line predicate.
+//!
+//! Conventions as in [`crate::facts::base`]. Durations are seconds (`_s`). A null boolean or number
+//! means *not assessed*; the matching `*_unknown` text column, where there is one, says why, with the
+//! result codes of the grants model, section 7 (`no_source`, `out_of_window`, `incomplete_snapshot`,
+//! `no_task_link`, `identity_unresolved`, `group_membership_missing`, `role_unexpanded`, `end_unknown`).
+//! `refs` lists the evidence records of the row as `<source_id>#<source_ref>`.
+
+use super::cell::Text;
+use super::schema::table;
+use super::time::Time;
+use super::vocab::*;
+
+table! {
+    derived "grant_facts"
+    /// One row per ledger grant with everything derived from ledger, tasks, approvals, state and usage.
+    pub struct GrantFact {
+        /// The ledger's own id.
+        pub grant_id: Text,
+        /// Broker or ledger system.
+        pub system: Text,
+        /// Chain of renewals or re-grants the grant belongs to (id of its first grant).
+        pub chain_id: Text,
+        /// Beneficiary, canonical.
+        pub principal_id: Text,
+        /// Kind of the beneficiary.
+        pub principal_kind: PrincipalKind,
+        /// Requester, canonical.
+        pub requester_id: Option<Text>,
+        /// Person an agent acts for, canonical.
+        pub on_behalf_of_id: Option<Text>,
+        /// Privilege.
+        pub privilege: Text,
+        /// Scope; null when the ledger has none.
+        pub scope: Option<Text>,
+        /// Platform.
+        pub platform: Option<Text>,
+        /// Environment of the scope or principal; null when not declared.
+        pub environment: Option<Text>,
+        /// Tier of the privilege, from its content or declared in the settings; null when neither is known.
+        pub tier: Option<Tier>,
+        /// Whether the privilege is listed in the approved role catalogue; null when no catalogue is given.
+        pub catalogued: Option<bool>,
+        /// What the broker hands out.
+        pub broker_kind: BrokerKind,
+        /// Decision.
+        pub decision: Decision,
+        /// Access was given: activated, or approved with a start that has come. Denied, lapsed and withdrawn requests are false.
+        pub effective: bool,
+        /// Emergency access.
+        pub break_glass: bool,
+        /// Changed outside the broker.
+        pub externally_modified: bool,
+        /// Time of the request.
+        pub requested_at: Option<Time>,
+        /// Start of access: activation, else start of the authorised window.
+        pub started_at: Option<Time>,
+        /// Authorised end; null = none recorded.
+        pub not_after: Option<Time>,
+        /// End of access, earliest: revocation if recorded, else the authorised end. Null = none recorded.
+        pub ended_at: Option<Time>,
+        /// End of access, latest: when removal is certain. Null = unknown or open.
+        pub ended_at_hi: Option<Time>,
+        /// How it ended.
+        pub end_kind: EndKind,
+        /// Neither an authorised end nor a recorded end: standing in the ledger.
+        pub open_ended: bool,
+        /// Access is still in force at the as-of time, by the ledger.
+        pub active_now: bool,
+        /// Revoked before or after its authorised end by an explicit act.
+        pub revoked: bool,
+        /// The recorded end lies before the start.
+        pub interval_inverted: bool,
+        /// Authorised duration, seconds; null when open-ended or inverted.
+        pub duration_s: Option<i64>,
+        /// Time access was in force, up to the as-of time, seconds.
+        pub held_s: Option<i64>,
+        /// Limit that applies to the duration, seconds; null when none is set for this privilege or tier.
+        pub max_duration_s: Option<i64>,
+        /// Recorded end minus the earlier of authorised end and revocation request, seconds; null without an authorised end.
+        pub revocation_lag_s: Option<i64>,
+
+        /// Task, ticket or run reference as recorded, in the ledger's words.
+        pub task_ref: Option<Text>,
+        /// Linked task; null when none resolves.
+        pub task_id: Option<Text>,
+        /// How the task was linked.
+        pub link_kind: Option<LinkKind>,
+        /// How sure the link is.
+        pub link_confidence: Option<Confidence>,
+        /// The reference resolves to a task in the inputs. False: there is none, or it resolves to nothing. Null: no task source covers it.
+        pub task_resolved: Option<bool>,
+        /// Why task columns are null.
+        pub task_unknown: Option<Text>,
+        /// State of the linked task.
+        pub task_state: Option<TaskState>,
+        /// Start of the linked task (first, when several).
+        pub task_started_at: Option<Time>,
+        /// End of the linked task (last, when several); null while running.
+        pub task_ended_at: Option<Time>,
+        /// Task still running at the as-of time.
+        pub task_running: Option<bool>,
+        /// Start of the task minus start of the grant, seconds; positive = the grant came first.
+        pub lead_s: Option<i64>,
+        /// Number of distinct tasks the grant serves, by reference and use.
+        pub n_tasks: i64,
+        /// End of access by the ledger minus end of the task, seconds, before any grace; negative = ended earlier. A lower bound when the grant is open. Null = not assessed or open-ended.
+        pub overstay_ledger_s: Option<i64>,
+        /// The same with the end the IAM state shows.
+        pub overstay_state_s: Option<i64>,
+        /// The same with the latest expiry of credentials issued under the grant.
+        pub overstay_credential_s: Option<i64>,
+        /// Largest of the three lower bounds, seconds: what is certain.
+        pub overstay_s: Option<i64>,
+        /// Largest of the three upper bounds, seconds: what is possible.
+        pub overstay_hi_s: Option<i64>,
+
+        /// An approval is required by the settings for this tier; break-glass grants need none beforehand.
+        pub approval_required: bool,
+        /// Approvals found for the grant with verdict approve.
+        pub n_approvals: Option<i64>,
+        /// Approvals required by the request or the settings.
+        pub approvals_needed: i64,
+        /// An approve verdict exists. Null: no approval source and the ledger carries no decision.
+        pub approved: Option<bool>,
+        /// Approver of the earliest sufficient approval.
+        pub approver_id: Option<Text>,
+        /// Time of that approval.
+        pub approved_at: Option<Time>,
+        /// Approval id.
+        pub approval_id: Option<Text>,
+        /// Approver is requester, beneficiary, owner of the beneficiary or the person behind it. Null: no approver known.
+        pub self_approved: Option<bool>,
+        /// Which of those relations held.
+        pub self_approval_relation: Option<Text>,
+        /// Approval time minus the earlier of start and first use, seconds; positive = late.
+        pub approval_late_s: Option<i64>,
+        /// Start minus approval time, seconds: age of the approval when access began.
+        pub approval_age_s: Option<i64>,
+        /// Grants that the same approval covers.
+        pub approval_reuse: Option<i64>,
+        /// All approvers are in the approver set for this privilege; null when no set is given.
+        pub approver_authorised: Option<bool>,
+        /// Decided by policy only, without a named person.
+        pub approved_by_rule_only: Option<bool>,
+        /// The settings ask for a named person at this tier.
+        pub human_approval_required: bool,
+        /// What the approval named differs from what was granted; null when the approval names nothing.
+        pub wider_than_approved: Option<bool>,
+
+        /// Use linked to the grant: number of uses; 0 = looked and none. Null: no usage source covers the grant.
+        pub use_count: Option<i64>,
+        /// Why usage columns are null.
+        pub use_unknown: Option<Text>,
+        /// First linked use.
+        pub first_used_at: Option<Time>,
+        /// Last linked use.
+        pub last_used_at: Option<Time>,
+        /// Last use minus end of access, seconds; positive = used after the end. Null = no use or no end.
+        pub used_after_end_s: Option<i64>,
+        /// Start of access minus first use, seconds; positive = used before the start.
+        pub used_before_start_s: Option<i64>,
+        /// Last use with a credential of the grant minus revocation, seconds; positive = session residue. Null = not revoked or no such use.
+        pub used_after_revocation_s: Option<i64>,
+        /// Uses after the end of the task.
+        pub uses_after_task: Option<i64>,
+
+        /// Grants in the chain.
+        pub chain_length: i64,
+        /// Overlaps an earlier grant of the same principal on equal or nested scope.
+        pub overlaps_earlier: bool,
+        /// An earlier grant it overlaps.
+        pub overlap_grant_id: Option<Text>,
+        /// Time both were in force, seconds.
+        pub overlap_s: Option<i64>,
+        /// End moved later without a new approval; null when events and extensions are not recorded.
+        pub silent_extension: Option<bool>,
+        /// How far the end moved, seconds.
+        pub extended_by_s: Option<i64>,
+
+        /// The granted binding is present and effective in IAM after the ledger's end. Null: no snapshot after the end, or role or identity unresolved.
+        pub present_after_end: Option<bool>,
+        /// Snapshot time minus ledger end, seconds, when present after the end: a lower bound of the excess.
+        pub present_after_end_s: Option<i64>,
+        /// Ledger says active at a snapshot, and the snapshot lacks the binding. Null: no snapshot in the window.
+        pub missing_in_state: Option<bool>,
+        /// Differences between the ledger's grant and the matched binding (`end`, `scope`, `role`); null when nothing matched.
+        pub drift: Option<Vec<Text>>,
+        /// The matched binding ends later, is wider or stronger than the ledger's grant.
+        pub drift_wider: Option<bool>,
+        /// Why state columns are null.
+        pub state_unknown: Option<Text>,
+
+        /// Latest expiry of credentials issued under the grant.
+        pub residual_until: Option<Time>,
+        /// That expiry minus end of access, seconds.
+        pub residual_s: Option<i64>,
+
+        /// Evidence the chain lacks: `requester`, `reason`, `approver`, `scope`, `start`, `end`, `task`, `principal`. Empty = complete.
+        pub evidence_missing: Vec<Text>,
+        /// Instants that contradict each other (`end before start`, `approved before requested`, ...). Empty = none.
+        pub contradictions: Vec<Text>,
+        /// Owner of the beneficiary.
+        pub owner: Option<Text>,
+        /// Evidence records.
+        pub refs: Vec<Text>,
+    }
+
+    derived "chains"
+    /// One row per chain: consecutive grants of one principal, privilege and scope whose gaps stay under `limits.chain_gap_s`.
+    pub struct Chain {
+        /// Id: the first grant.
+        pub chain_id: Text,
+        /// Principal.
+        pub principal_id: Text,
+        /// Kind of the principal.
+        pub principal_kind: PrincipalKind,
+        /// Privilege.
+        pub privilege: Text,
+        /// Scope.
+        pub scope: Option<Text>,
+        /// Platform.
+        pub platform: Option<Text>,
+        /// Environment.
+        pub environment: Option<Text>,
+        /// Tier.
+        pub tier: Option<Tier>,
+        /// First grant.
+        pub grant_id: Text,
+        /// Members in order of start.
+        pub grant_ids: Vec<Text>,
+        /// Number of members.
+        pub n_grants: i64,
+        /// Start of the first member.
+        pub started_at: Option<Time>,
+        /// Largest end of the members; null when one is open-ended.
+        pub ended_at: Option<Time>,
+        /// From first start to largest end (to the as-of time when open), seconds.
+        pub span_s: Option<i64>,
+        /// Time covered by the union of the members, seconds.
+        pub held_s: Option<i64>,
+        /// Authorised duration of the first member, seconds.
+        pub first_duration_s: Option<i64>,
+        /// Owner.
+        pub owner: Option<Text>,
+        /// Evidence records.
+        pub refs: Vec<Text>,
+    }
+
+    derived "access_spans"
+    /// One row per principal, privilege and scope in the ledger: how much of the period the union of its grants covers.
+    pub struct AccessSpan {
+        /// Principal.
+        pub principal_id: Text,
+        /// Kind of the principal.
+        pub principal_kind: PrincipalKind,
+        /// Privilege.
+        pub privilege: Text,
+        /// Scope.
+        pub scope: Option<Text>,
+        /// Platform.
+        pub platform: Option<Text>,
+        /// Environment.
+        pub environment: Option<Text>,
+        /// Tier.
+        pub tier: Option<Tier>,
+        /// Number of grants.
+        pub n_grants: i64,
+        /// Members.
+        pub grant_ids: Vec<Text>,
+        /// Time covered inside the period, seconds.
+        pub covered_s: i64,
+        /// Length of the observed period, seconds: audit period, else the span of the ledger.
+        pub period_s: i64,
+        /// covered_s / period_s; null when the period is shorter than `limits.coverage_min_period_s`.
+        pub covered_share: Option<f64>,
+        /// Longest time without a grant, seconds.
+        pub longest_gap_s: i64,
+        /// Time used inside grants over time held (duty cycle); null without usage coverage.
+        pub duty_cycle: Option<f64>,
+        /// Owner.
+        pub owner: Option<Text>,
+        /// Evidence records.
+        pub refs: Vec<Text>,
+    }
+
+    derived "segments"
+    /// Maximal time segments per principal, privilege and scope, each in one of the 48 reconciliation cells (grants model, section 6).
+    pub struct Segment {
+        /// Principal.
+        pub principal_id: Text,
+        /// Privilege.
+        pub privilege: Text,
+        /// Scope.
+        pub scope: Option<Text>,
+        /// Start.
+        pub from: Time,
+        /// End; null = open at the as-of time.
+        pub until: Option<Time>,
+        /// Length up to the as-of time, seconds.
+        pub length_s: i64,
+        /// Ledger axis: `N` never granted, `D` denied or pending, `E` ended, `A` active, `?` unknown.
+        pub ledger: Text,
+        /// Task axis: `-` none linked, `X` linked but not running, `R` running, `?` unknown.
+        pub task: Text,
+        /// State axis: `0` absent, `1` present, `?` unknown.
+        pub state: Text,
+        /// Use axis: `0` none, `1` used, `?` unknown.
+        pub usage: Text,
+        /// Name of the cell; with unknown axes the worst completion.
+        pub cell: Text,
+        /// Severity of the cell: `ok`, `info`, `low`, `medium`, `high`, `critical`.
+        pub severity: Text,
+        /// Certain: every completion of the unknown axes is at least this severe; possible: some are.
+        pub certainty: Certainty,
+        /// Severity that every completion reaches.
+        pub severity_floor: Text,
+        /// Grants in play.
+        pub grant_ids: Vec<Text>,
+        /// Layers with no evidence here.
+        pub silent_layers: Vec<Text>,
+        /// Tier of the privilege.
+        pub tier: Option<Tier>,
+        /// Evidence records.
+        pub refs: Vec<Text>,
+    }
+
+    derived "holdings"
+    /// One row per principal, privilege and scope held in IAM, after union, Deny and boundary.
+    pub struct Holding {
+        /// Principal that holds it.
+        pub principal_id: Text,
+        /// Kind of the principal.
+        pub principal_kind: PrincipalKind,
+        /// Platform.
+        pub platform: Text,
+        /// Account, tenant or cluster.
+        pub realm: Option<Text>,
+        /// Environment; null when not declared.
+        pub environment: Option<Text>,
+        /// Role or policy that gives it; `combined` for what only several together give.
+        pub privilege: Text,
+        /// Key into `roles`; the parts joined with `+` for `combined`.
+        pub role_id: Text,
+        /// Scope.
+        pub scope: Text,
+        /// Way it reaches the principal (`attached`, `inline`, `group:admins`).
+        pub via: Vec<Text>,
+        /// Classes certainly held (specification: cloud semantics, section 8).
+        pub classes: Vec<Text>,
+        /// Classes held only if undecided conditions are met.
+        pub classes_possible: Vec<Text>,
+        /// Tier from classes and breadth; null when the content is unknown.
+        pub tier: Option<Tier>,
+        /// Tier if undecided conditions are met; null when the content is unknown.
+        pub tier_possible: Option<Tier>,
+        /// Tier T0 or T1, certainly; null when the content is unknown.
+        pub privileged: Option<bool>,
+        /// Full or equivalent administrator through this binding.
+        pub admin: Tri,
+        /// Reads secrets.
+        pub reads_secrets: Option<bool>,
+        /// Standing state.
+        pub standing: Standing,
+        /// The principal is a service-linked or provider-owned identity that the customer cannot change.
+        pub provider_owned: bool,
+        /// Emergency identity.
+        pub break_glass: bool,
+        /// Start of validity.
+        pub not_before: Option<Time>,
+        /// End of validity.
+        pub not_after: Option<Time>,
+        /// Undecided condition texts.
+        pub conditions: Vec<Text>,
+        /// Wildcard permission patterns (`*`, `iam:*`, open-ended NotAction) in Allow statements that still have effect.
+        pub wildcards: Vec<Text>,
+        /// Number of actions certainly allowed.
+        pub n_actions: Option<i64>,
+        /// Sample of the strongest actions, at most twelve, sorted by class.
+        pub strongest_actions: Vec<Text>,
+        /// A valid ledger grant covers it at the as-of time. Null: no ledger.
+        pub covered_by_grant: Option<bool>,
+        /// That grant.
+        pub grant_id: Option<Text>,
+        /// Any ledger record ever names this principal, privilege and scope. Null: no ledger.
+        pub known_to_ledger: Option<bool>,
+        /// The binding shows signs of a broker or of a temporary purpose (name of a broker, end, tag).
+        pub looks_temporary: bool,
+        /// A task of the principal ran at the as-of time; null without task source.
+        pub task_running: Option<bool>,
+        /// Present in the accepted baseline. Null: no baseline given.
+        pub in_baseline: Option<bool>,
+        /// Change against the baseline: `new`, `wider`, `unchanged`; null without baseline.
+        pub baseline_change: Option<Text>,
+        /// Last use of the privilege by the principal; null when never or unknown.
+        pub last_used_at: Option<Time>,
+        /// Used inside the observation window; null when no usage source covers it.
+        pub used: Option<bool>,
+        /// Days since last use, or since the window began when never used.
+        pub idle_days: Option<i64>,
+        /// Why usage columns are null.
+        pub use_unknown: Option<Text>,
+        /// Services granted, when usage is known by service.
+        pub services_granted: Option<i64>,
+        /// Services used.
+        pub services_used: Option<i64>,
+        /// Digest of normalised permissions, conditions, end and tier; part of the finding's state digest.
+        pub state: Text,
+        /// Owner.
+        pub owner: Option<Text>,
+        /// Why content columns are null (`role_unexpanded`, `malformed`, ...).
+        pub content_unknown: Option<Text>,
+        /// Evidence records.
+        pub refs: Vec<Text>,
+    }
+
+    derived "identity_facts"
+    /// One row per principal.
+    pub struct IdentityFact {
+        /// Principal.
+        pub principal_id: Text,
+        /// Kind.
+        pub principal_kind: PrincipalKind,
+        /// Non-human; null when the kind is unknown.
+        pub is_nhi: Option<bool>,
+        /// Platform.
+        pub platform: Option<Text>,
+        /// Account, tenant or cluster.
+        pub realm: Option<Text>,
+        /// Environment.
+        pub environment: Option<Text>,
+        /// Display name.
+        pub name: Option<Text>,
+        /// True when an inventory lists it.
+        pub inventoried: bool,
+        /// Provider-owned (service-linked).
+        pub provider_owned: bool,
+        /// Emergency identity.
+        pub break_glass: bool,
+        /// Creation.
+        pub created_at: Option<Time>,
+        /// Age at the as-of time, days.
+        pub age_days: Option<i64>,
+        /// Disabled now.
+        pub disabled: Option<bool>,
+        /// Bindings held.
+        pub n_entitlements: i64,
+        /// Holdings at tier T0 or T1.
+        pub n_privileged: i64,
+        /// Strongest tier held; null when nothing is held or content is unknown.
+        pub tier: Option<Tier>,
+        /// Full or equivalent administrator.
+        pub admin: Tri,
+        /// Can reach something stronger than it holds.
+        pub escalates: Tri,
+        /// Can reach full or equivalent administration.
+        pub escalates_to_admin: Tri,
+        /// Proof of `admin` or `escalates`: statements and actions.
+        pub proof: Vec<Text>,
+        /// Last activity in any usage source, credential or identity record.
+        pub last_activity_at: Option<Time>,
+        /// Where the last activity was seen.
+        pub activity_source: Option<Text>,
+        /// Days without activity: since last activity, or since creation when never active. Null: activity not tracked by any input.
+        pub idle_days: Option<i64>,
+        /// Never active in any input that tracks it.
+        pub never_active: Option<bool>,
+        /// Why activity columns are null.
+        pub activity_unknown: Option<Text>,
+        /// Owner.
+        pub owner: Option<Text>,
+        /// `present`, `missing`, `inactive`; null when no owner source is given.
+        pub owner_state: Option<Text>,
+        /// Active credentials.
+        pub n_active_credentials: i64,
+        /// Grants in the ledger.
+        pub n_grants: i64,
+        /// Evidence records.
+        pub refs: Vec<Text>,
+    }
+
+    derived "credential_facts"
+    /// One row per credential.
+    pub struct CredentialFact {
+        /// Truncated id.
+        pub credential_id: Text,
+        /// Kind.
+        pub credential_kind: CredentialKind,
+        /// Holder.
+        pub principal_id: Text,
+        /// Kind of the holder.
+        pub principal_kind: PrincipalKind,
+        /// Platform.
+        pub platform: Option<Text>,
+        /// Environment.
+        pub environment: Option<Text>,
+        /// Strongest tier of the holder; null when unknown.
+        pub tier: Option<Tier>,
+        /// Root or super administrator of an account.
+        pub root: bool,
+        /// Usable now; null when unknown.
+        pub active: Option<bool>,
+        /// Issue or creation.
+        pub issued_at: Option<Time>,
+        /// Last rotation.
+        pub rotated_at: Option<Time>,
+        /// Days since last rotation.
+        pub age_days: Option<i64>,
+        /// Expiry.
+        pub expires_at: Option<Time>,
+        /// True when it never expires; null when unknown.
+        pub no_expiry: Option<bool>,
+        /// Whole life from issue to expiry, days; null when it never expires or is unknown.
+        pub lifetime_days: Option<i64>,
+        /// Last use.
+        pub last_used_at: Option<Time>,
+        /// Days since last use, or since rotation when never used; null when not tracked.
+        pub idle_days: Option<i64>,
+        /// Active credentials of the same kind the holder has.
+        pub n_active_same_kind: i64,
+        /// Grant it was issued under.
+        pub grant_id: Option<Text>,
+        /// End of that grant.
+        pub grant_ended_at: Option<Time>,
+        /// Valid time after the end of the grant, seconds; positive = outlives it. Null = no grant or no end.
+        pub outlives_grant_s: Option<i64>,
+        /// Still valid at the as-of time; null when unknown.
+        pub valid_now: Option<bool>,
+        /// Multi-factor authentication is set; null when not applicable.
+        pub mfa: Option<bool>,
+        /// Owner.
+        pub owner: Option<Text>,
+        /// Evidence records.
+        pub refs: Vec<Text>,
+    }
+
+    derived "usage_facts"
+    /// One row per usage record at event or action granularity, set against the ledger.
+    pub struct UsageFact {
+        /// Principal.
+        pub principal_id: Text,
+        /// Kind of the principal.
+        pub principal_kind: PrincipalKind,
+        /// Platform.
+        pub platform: Option<Text>,
+        /// Environment of the scope or principal; null when not declared.
+        pub environment: Option<Text>,
+        /// The environment is declared just-in-time only in the settings.
+        pub jit_only: bool,
+        /// Privilege the log names, or the action.
+        pub privilege: Text,
+        /// Scope.
+        pub scope: Option<Text>,
+        /// Action.
+        pub action: Option<Text>,
+        /// First use.
+        pub first_at: Option<Time>,
+        /// Last use.
+        pub last_at: Option<Time>,
+        /// Uses.
+        pub count: Option<i64>,
+        /// Outcome.
+        pub outcome: Outcome,
+        /// Tier of what was used, from action or privilege; null when unknown.
+        pub tier: Option<Tier>,
+        /// Tier T0 to T2; null when unknown.
+        pub privileged: Option<bool>,
+        /// Grant the use is linked to, by id or by principal, privilege, scope and time.
+        pub grant_id: Option<Text>,
+        /// How it was linked (`grant_id`, `key_and_time`); null when not.
+        pub link: Option<Text>,
+        /// A grant of the principal on that scope was in force for the whole use. Null: no ledger covers the time.
+        pub in_grant: Option<bool>,
+        /// Why `in_grant` is null.
+        pub in_grant_unknown: Option<Text>,
+        /// Owner.
+        pub owner: Option<Text>,
+        /// Evidence records.
+        pub refs: Vec<Text>,
+    }
+
+    derived "trust_facts"
+    /// One row per trust statement of a role.
+    pub struct TrustFact {
+        /// Role that trusts.
+        pub principal_id: Text,
+        /// Kind of the principal.
+        pub principal_kind: PrincipalKind,
+        /// Platform.
+        pub platform: Text,
+        /// Trusted party.
+        pub trusted: Text,
+        /// Kind of the trusted party.
+        pub trusted_kind: Text,
+        /// Outside the accounts in the inputs and not on the allow list; null when undecidable.
+        pub external: Option<bool>,
+        /// Open: no condition narrows it; conditional; closed.
+        pub openness: Text,
+        /// Guards that the platform offers and the statement lacks (`external_id`, `aud`, `sub`, `source_account`).
+        pub missing_guards: Vec<Text>,
+        /// Tier of the role.
+        pub tier: Option<Tier>,
+        /// Owner.
+        pub owner: Option<Text>,
+        /// Evidence records.
+        pub refs: Vec<Text>,
+    }
+
+    derived "coverage"
+    /// One row per evidence layer, and one per source: what the inputs cover of the audited period.
+    pub struct Coverage {
+        /// `layer:<name>` or the source id.
+        pub coverage_id: Text,
+        /// Layer.
+        pub layer: Layer,
+        /// File of the source; null for the layer row.
+        pub file: Option<Text>,
+        /// Format of the source.
+        pub format: Option<Text>,
+        /// A source is present (always true for source rows).
+        pub present: bool,
+        /// The settings or the rules in use need this layer.
+        pub needed: bool,
+        /// Start of the audited period; null when the run has no period.
+        pub period_start: Option<Time>,
+        /// End of the audited period.
+        pub period_end: Option<Time>,
+        /// Start of what is covered.
+        pub window_start: Option<Time>,
+        /// End of what is covered.
+        pub window_end: Option<Time>,
+        /// Share of the period covered; null without a period or a window.
+        pub covered_share: Option<f64>,
+        /// Days between the end of the window and the as-of time; null when unknown.
+        pub age_days: Option<i64>,
+        /// Whether the source is whole.
+        pub completeness: Completeness,
+        /// Records seen.
+        pub records: i64,
+        /// Records in quarantine.
+        pub quarantined: i64,
+        /// quarantined / records; null when there are none.
+        pub quarantined_share: Option<f64>,
+        /// Ids seen twice with different content.
+        pub conflicting_duplicates: i64,
+        /// Times without a zone.
+        pub ambiguous_times: i64,
+        /// What limits the source.
+        pub limitation: Option<Text>,
+        /// Outcome: `assessed`, `partial`, `not_assessed`.
+        pub outcome: Text,
+        /// Reason of an outcome other than `assessed`.
+        pub reason: Option<Text>,
+        /// Evidence records.
+        pub refs: Vec<Text>,
+    }
+
+    derived "waiver_facts"
+    /// One row per waiver, judged at the as-of time.
+    pub struct WaiverFact {
+        /// Waiver id.
+        pub waiver_id: Text,
+        /// What it matches: a fingerprint, or rule and subject.
+        pub matches: Text,
+        /// Owner.
+        pub owner: Option<Text>,
+        /// Approver.
+        pub approver: Option<Text>,
+        /// Owner and approver are the same.
+        pub self_approved: Option<bool>,
+        /// Reason.
+        pub reason: Option<Text>,
+        /// Ticket.
+        pub ticket: Option<Text>,
+        /// Creation.
+        pub created_at: Option<Time>,
+        /// Expiry; null = missing.
+        pub expires_at: Option<Time>,
+        /// Expired at the as-of time; null when expiry is missing.
+        pub expired: Option<bool>,
+        /// Days from creation to expiry.
+        pub length_days: Option<i64>,
+        /// Longest length allowed for what it waives, days.
+        pub max_length_days: Option<i64>,
+        /// Findings it matched.
+        pub n_matched: i64,
+        /// Highest severity among them.
+        pub severity: Option<Text>,
+        /// Evidence records.
+        pub refs: Vec<Text>,
+    }
+}

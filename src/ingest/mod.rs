@@ -1,0 +1,3 @@
+//! Ingest: files in, base facts out. Formats are recognised by content.
+
+pub mod source;

@@ -1,0 +1,3 @@
+//! What a permission means: globs, action catalogues, classes and tiers, and one evaluator per platform.
+
+pub mod glob;

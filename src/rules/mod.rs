@@ -1,0 +1,8 @@
+//! Rules: a population and an exception, as data. One YAML file is one rule, with its own tests.
+//!
+//! A rule reads one fact table through predicates in a small, checked SQL expression language;
+//! joins, windows and algebra live in `analyze`, once.
+
+pub mod model;
+
+pub use model::{Identity, Modifier, Population, Rule, RuleTest, SeverityBasis};
