@@ -18,6 +18,7 @@ pub mod findings;
 pub mod frameworks;
 pub mod gate;
 pub mod ingest;
+pub mod pipeline;
 pub mod privilege;
 pub mod report;
 pub mod rules;
