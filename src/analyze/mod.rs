@@ -79,3 +79,6 @@ pub fn derive(
     facts.task_links = links;
     derived
 }
+
+#[cfg(test)]
+mod tests;
