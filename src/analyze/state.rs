@@ -242,3 +242,153 @@ fn running_principals(ix: &Index<'_>) -> Option<BTreeSet<Text>> {
             .collect()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::index::NoTiers;
+    use crate::facts::identity::Resolution;
+    use crate::facts::*;
+    use crate::settings::Settings;
+
+    const ANN: &str = "arn:aws:iam::111122223333:user/ann";
+
+    fn facts(stated: bool) -> Facts {
+        let day = |d: i64| Some(Time::from_secs(d * 86_400));
+        Facts {
+            sources: vec![
+                Source {
+                    source_id: text("S1"),
+                    layer: Layer::State,
+                    collected_at: if stated { day(90) } else { None },
+                    last_time: day(90),
+                    ..Source::default()
+                },
+                Source { source_id: text("S2"), layer: Layer::Ledger, ..Source::default() },
+            ],
+            principals: vec![Principal {
+                principal_id: text(ANN),
+                platform: Some(text("aws")),
+                inventoried: true,
+                source_id: text("S1"),
+                ..Principal::default()
+            }],
+            roles: vec![Role { role_id: text("arn:p"), name: text("jit-x"), ..Role::default() }],
+            ..Facts::default()
+        }
+    }
+
+    fn grant(id: &str, from: i64, until: Option<i64>) -> GrantFact {
+        let day = |d: i64| Time::from_secs(d * 86_400);
+        GrantFact {
+            grant_id: text(id),
+            principal_id: text(ANN),
+            privilege: text("jit-x"),
+            platform: Some(text("aws")),
+            scope: Some(text("111122223333")),
+            effective: true,
+            started_at: Some(day(from)),
+            ended_at: until.map(day),
+            not_after: until.map(day),
+            active_now: until.is_none_or(|u| u > 100),
+            ..GrantFact::default()
+        }
+    }
+
+    fn holding() -> Holding {
+        Holding {
+            principal_id: text(ANN),
+            platform: text("aws"),
+            privilege: text("jit-x"),
+            role_id: text("arn:p"),
+            scope: text("aws:111122223333"),
+            ..Holding::default()
+        }
+    }
+
+    fn reconciled(facts: &Facts, grants: Vec<GrantFact>, held: &[Holding]) -> Vec<GrantFact> {
+        let (settings, resolution) = (Settings::defaults(), Resolution::default());
+        let as_of = Time::from_secs(100 * 86_400);
+        let ix = Index::new(facts, &settings, &resolution, as_of, &NoTiers);
+        let mut grants = grants;
+        reconcile_grants(&ix, &mut grants, held);
+        grants
+    }
+
+    #[test]
+    fn bound_after_the_end_is_proved_by_a_later_snapshot() {
+        let g = reconciled(&facts(false), vec![grant("g", 10, Some(20))], &[holding()]).remove(0);
+        assert_eq!(g.present_after_end, Some(true));
+        assert_eq!(g.present_after_end_s, Some(70 * 86_400));
+    }
+
+    #[test]
+    fn removed_binding_is_clean_and_an_earlier_snapshot_says_nothing() {
+        let g = reconciled(&facts(true), vec![grant("g", 10, Some(20))], &[]).remove(0);
+        assert_eq!(g.present_after_end, Some(false));
+        let g = reconciled(&facts(true), vec![grant("g", 10, Some(95))], &[holding()]).remove(0);
+        assert_eq!(g.present_after_end, None);
+        assert_eq!(g.state_unknown.as_deref(), Some("out_of_window"));
+    }
+
+    #[test]
+    fn another_grant_in_force_explains_the_binding() {
+        let grants = vec![grant("old", 10, Some(20)), grant("now", 30, None)];
+        let out = reconciled(&facts(true), grants, &[holding()]);
+        assert_eq!(out[0].present_after_end, Some(false));
+        assert_eq!(out[1].missing_in_state, Some(false));
+    }
+
+    #[test]
+    fn only_the_last_of_several_ended_grants_owns_the_residue() {
+        let grants = vec![grant("a", 10, Some(20)), grant("b", 30, Some(40))];
+        let out = reconciled(&facts(true), grants, &[holding()]);
+        assert_eq!(out[0].state_unknown.as_deref(), Some("later_grant"));
+        assert_eq!(out[1].present_after_end, Some(true));
+    }
+
+    #[test]
+    fn expired_condition_is_not_presence() {
+        let mut h = holding();
+        h.standing = Standing::Residue;
+        let g = reconciled(&facts(true), vec![grant("g", 10, Some(20))], &[h]).remove(0);
+        assert_eq!(g.present_after_end, Some(false));
+    }
+
+    #[test]
+    fn what_cannot_be_looked_up_is_not_assessed() {
+        let mut g = grant("g", 10, Some(20));
+        g.privilege = text("some-permission-set");
+        let out = reconciled(&facts(true), vec![g], &[]);
+        assert_eq!(out[0].state_unknown.as_deref(), Some("role_unexpanded"));
+        let mut g = grant("g", 10, Some(20));
+        g.principal_id = text("ann@x.example");
+        let out = reconciled(&facts(true), vec![g], &[]);
+        assert_eq!(out[0].state_unknown.as_deref(), Some("identity_unresolved"));
+    }
+
+    #[test]
+    fn active_grant_without_binding_is_missing_and_a_longer_bound_is_drift() {
+        let out = reconciled(&facts(true), vec![grant("g", 10, Some(200))], &[]);
+        assert_eq!(out[0].missing_in_state, Some(true));
+        let mut h = holding();
+        h.not_after = Some(Time::from_secs(300 * 86_400));
+        let out = reconciled(&facts(true), vec![grant("g", 10, Some(200))], &[h]);
+        assert_eq!(out[0].drift.as_deref(), Some(&[text("end")][..]));
+        assert_eq!(out[0].drift_wider, Some(true));
+    }
+
+    #[test]
+    fn shadow_and_covered_holdings() {
+        let f = facts(true);
+        let (settings, resolution) = (Settings::defaults(), Resolution::default());
+        let as_of = Time::from_secs(100 * 86_400);
+        let ix = Index::new(&f, &settings, &resolution, as_of, &NoTiers);
+        let mut held = vec![holding(), holding()];
+        held[1].principal_id = text("arn:aws:iam::111122223333:user/bob");
+        reconcile_holdings(&ix, &[grant("g", 10, None)], &mut held, None);
+        assert_eq!((held[0].covered_by_grant, held[0].known_to_ledger), (Some(true), Some(true)));
+        assert_eq!((held[1].covered_by_grant, held[1].known_to_ledger), (Some(false), Some(false)));
+        assert!(held[1].looks_temporary, "the broker issues this privilege to others");
+    }
+}
