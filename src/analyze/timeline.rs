@@ -343,3 +343,235 @@ fn completions(
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::analyze::index::NoTiers;
+    use crate::facts::identity::Resolution;
+    use crate::facts::{Facts, Principal, Source, Usage, UsageGrain};
+    use crate::settings::Settings;
+
+    const END: i64 = 40;
+
+    fn s(v: i64) -> Time {
+        Time::from_secs(v)
+    }
+
+    /// One small history: ledger, task and use of one grant, all in seconds below [`END`].
+    #[derive(Clone, Debug)]
+    struct Story {
+        decided: bool,
+        start: i64,
+        len: Option<i64>,
+        task: Option<(i64, Option<i64>)>,
+        task_known: bool,
+        used: Option<(i64, i64)>,
+    }
+
+    fn story() -> impl Strategy<Value = Story> {
+        (
+            any::<bool>(),
+            0..25i64,
+            prop::option::of(0..20i64),
+            prop::option::of((0..25i64, prop::option::of(0..15i64))),
+            any::<bool>(),
+            prop::option::of((0..30i64, 0..8i64)),
+        )
+            .prop_map(|(decided, start, len, task, task_known, used)| Story {
+                decided,
+                start,
+                len,
+                task,
+                task_known,
+                used,
+            })
+    }
+
+    fn fact(i: usize, st: &Story) -> GrantFact {
+        let mut g = GrantFact {
+            grant_id: text(format!("g{i}")),
+            principal_id: text("p"),
+            privilege: text("x"),
+            scope: Some(text("z")),
+            effective: st.decided,
+            decision: if st.decided { Decision::Approved } else { Decision::Denied },
+            requested_at: Some(s(st.start - 1)),
+            started_at: st.decided.then(|| s(st.start)),
+            ended_at: st.len.filter(|_| st.decided).map(|l| s(st.start + l)),
+            ..GrantFact::default()
+        };
+        g.task_resolved = st.task_known.then_some(st.task.is_some());
+        if let (true, Some((from, len))) = (st.task_known, st.task) {
+            g.task_started_at = Some(s(from));
+            g.task_ended_at = len.map(|l| s(from + l));
+            g.task_running = Some(len.is_none());
+        }
+        if let (Some((from, len)), true) = (st.used, st.decided) {
+            g.first_used_at = Some(s(from));
+            g.last_used_at = Some(s(from + len));
+        }
+        g
+    }
+
+    /// Slow reference: the state at one second, axis by axis, straight from the definitions.
+    fn reference(
+        stories: &[Story],
+        snapshot: Option<i64>,
+        bound: bool,
+        observed: bool,
+        t: i64,
+    ) -> Option<(&'static str, Certainty)> {
+        let end = |x: &Story| x.len.map(|l| x.start + l);
+        let active: Vec<&Story> = stories
+            .iter()
+            .filter(|x| x.decided && x.start <= t && end(x).is_none_or(|e| t < e))
+            .collect();
+        let ended = stories
+            .iter()
+            .enumerate()
+            .filter(|(_, x)| x.decided && end(x).is_some_and(|e| e <= t))
+            .max_by_key(|(i, x)| (end(x), *i))
+            .map(|(_, x)| x);
+        let denied: Vec<&Story> =
+            stories.iter().filter(|x| !x.decided && x.start - 1 <= t).collect();
+        let (ledger, play) = if !active.is_empty() {
+            (Ledger::Active, active)
+        } else if let Some(x) = ended {
+            (Ledger::Ended, vec![x])
+        } else if !denied.is_empty() {
+            (Ledger::Denied, denied)
+        } else {
+            (Ledger::Never, vec![])
+        };
+        let one = |x: &Story| match (x.task_known, x.task) {
+            (false, _) => None,
+            (_, None) => Some(Work::None),
+            (_, Some((from, _))) if t < from => Some(Work::Before),
+            (_, Some((from, Some(l)))) if t >= from + l => Some(Work::After),
+            _ => Some(Work::Running),
+        };
+        let works: Option<Vec<Work>> = play.iter().map(|x| one(x)).collect();
+        let task = if play.is_empty() {
+            vec![Work::None]
+        } else {
+            match works {
+                Some(w) => vec![w.into_iter().max().unwrap()],
+                None => vec![Work::None, Work::Before, Work::After, Work::Running],
+            }
+        };
+        let state = match snapshot {
+            Some(at) if t >= at => vec![bound],
+            _ => vec![false, true],
+        };
+        let hit =
+            stories.iter().any(|x| x.decided && x.used.is_some_and(|(a, l)| a <= t && t <= a + l));
+        let used = if hit {
+            vec![true]
+        } else if observed {
+            vec![false]
+        } else {
+            vec![false, true]
+        };
+        let mut all = Vec::new();
+        for w in task {
+            for b in &state {
+                for u in &used {
+                    all.push(cells::lookup(ledger, w, *b, *u));
+                }
+            }
+        }
+        let worst = all.iter().max_by_key(|c| c.severity)?;
+        worst.severity?;
+        let certain = all.iter().all(|c| c.severity == worst.severity);
+        Some((worst.name, if certain { Certainty::Certain } else { Certainty::Possible }))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+        #[test]
+        fn sweep_equals_a_per_second_reference(
+            stories in prop::collection::vec(story(), 1..4),
+            snapshot in prop::option::of(5..END),
+            bound in any::<bool>(),
+            observed in any::<bool>(),
+        ) {
+            let mut facts = Facts::default();
+            let layer = |id: &str, layer| Source {
+                source_id: text(id),
+                layer,
+                window_start: Some(s(-100)),
+                window_end: Some(s(1000)),
+                ..Source::default()
+            };
+            facts.sources = vec![layer("L", Layer::Ledger), layer("T", Layer::Task)];
+            if observed {
+                facts.sources.push(layer("U", Layer::Usage));
+                facts.usage.push(Usage {
+                    principal: text("someone else"),
+                    grain: UsageGrain::Action,
+                    source_id: text("U"),
+                    ..Usage::default()
+                });
+            }
+            if let Some(at) = snapshot {
+                facts.sources.push(Source {
+                    source_id: text("S"),
+                    layer: Layer::State,
+                    collected_at: Some(s(at)),
+                    ..Source::default()
+                });
+                facts.principals.push(Principal {
+                    principal_id: text("p"),
+                    inventoried: true,
+                    source_id: text("S"),
+                    ..Principal::default()
+                });
+            }
+            let held: Vec<Holding> = if bound {
+                vec![Holding {
+                    principal_id: text("p"),
+                    privilege: text("x"),
+                    scope: text("z"),
+                    known_to_ledger: Some(true),
+                    ..Holding::default()
+                }]
+            } else {
+                vec![]
+            };
+            let grants: Vec<GrantFact> =
+                stories.iter().enumerate().map(|(i, st)| fact(i, st)).collect();
+            let (settings, resolution) = (Settings::defaults(), Resolution::default());
+            let ix = Index::new(&facts, &settings, &resolution, s(END), &NoTiers);
+            let got = segments(&ix, &grants, &held);
+            for t in 0..END {
+                // Before the first boundary nothing of this key is known.
+                let first = stories.iter().map(|x| x.start - 1).min().unwrap();
+                if t < first {
+                    continue;
+                }
+                let hits: Vec<&Segment> = got
+                    .iter()
+                    .filter(|g| g.from <= s(t) && g.until.is_none_or(|u| s(t) < u))
+                    .collect();
+                prop_assert!(hits.len() <= 1, "segments are disjoint: {hits:?}");
+                let want = reference(&stories, snapshot, bound, observed, t);
+                let have = hits.first().map(|g| (&*g.cell, g.certainty));
+                let same_cell = match (have, want) {
+                    (None, None) => true,
+                    // Completions of equal severity may name either cell.
+                    (Some((_, ac)), Some((_, bc))) => ac == bc,
+                    _ => false,
+                };
+                prop_assert!(same_cell, "second {t}: {have:?} against {want:?}\n{got:#?}");
+                if let (Some((a, Certainty::Certain)), Some((b, _))) = (have, want)
+                    && hits[0].silent_layers.is_empty()
+                {
+                    prop_assert_eq!(a, b);
+                }
+            }
+        }
+    }
+}
