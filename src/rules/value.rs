@@ -150,6 +150,12 @@ impl Table {
         self.height
     }
 
+    /// Whether the table has a column.
+    #[must_use]
+    pub fn has(&self, column: &str) -> bool {
+        self.columns.contains_key(column)
+    }
+
     /// Value of a column in a row; null for a column or row that is not there.
     #[must_use]
     pub fn get(&self, column: &str, row: usize) -> Value {
