@@ -10,6 +10,7 @@ pub mod inspect;
 pub mod report;
 pub mod rules;
 pub mod scan;
+pub mod text;
 pub mod verify;
 pub mod waiver;
 
