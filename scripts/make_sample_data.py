@@ -557,7 +557,8 @@ def plant_chains(r):
     start, first = at("08-01 06:00"), None
     while start + 38 * HOUR < AS_OF - 2 * HOUR:
         task = r.ticket("CHG", "hana.sato", start - 20 * MINUTE, start + 38 * HOUR, "nightly route optimisation")
-        g = r.grant(workload, "jit-data-pipeline", start, start + 38 * HOUR, task, "nightly route optimisation", requester="hana.sato", approver="viktor.hansen")
+        g = r.grant(workload, "jit-data-pipeline", start, start + 38 * HOUR, task, "nightly route optimisation", requester="hana.sato", approver="viktor.hansen",
+                    use=(start + HOUR, start + 8 * HOUR))
         first = first or g
         start += 39 * HOUR
     r.plants("STD-008", workload, "", "38 of every 39 hours: each grant is short, together they stand")
@@ -697,12 +698,10 @@ def plant_identities(r):
     a = role("gha-admin-bootstrap")
     r.plants("STD-001", a, "", "AdministratorAccess left over from the set-up of the account")
     r.plants("SCP-001", a, "", "and therefore every action on everything")
-    r.plants("REC-002", a, "", "which no ledger record explains")
     a = role("dr-restore")
     r.plants("STD-001", a, "", "reads every secret, always, for a restore that never came")
     r.plants("STD-004", a, "", "never used")
     r.plants("IDN-001", a, "", "and idle since it was made")
-    r.plants("REC-002", a, "", "which no ledger record explains")
     r.plants("SCP-001", role("geo-planner"), "", "geo:* where the planner calls three actions")
     r.plants("IDN-001", role("legacy-tariff-sync"), "", "idle since March")
     r.plants("IDN-002", role("billing-export"), "", "its owner left the company")

@@ -1,0 +1,4 @@
+//! Tests of the built program, one module per subject.
+
+#[cfg(test)]
+mod sample;
