@@ -896,6 +896,30 @@ def settings():
     return "\n".join(out).rstrip("\n") + "\n"
 
 
+def waivers(r):
+    pilot = next(t[2] for t in r.truth if t[0] == "GRT-001")
+    return f"""# Exceptions that somebody answers for. Use: overstay gate sample-data --waivers sample-data/waivers.yaml
+waivers:
+  - id: W-2026-011
+    match: {{rule: GRT-001, principal: "{role("warehouse-sync")}", grant_id: {pilot}}}
+    reason: partner feed pilot runs until the middle of December; the broker cannot yet end it on a date
+    owner: {mail("hana.sato")}
+    approver: {mail("grace.obi")}
+    ticket: RISK-118
+    created: 2026-10-21
+    expires: 2026-12-15
+  # Ran out a month ago and nobody noticed: the finding is open again, and the waiver itself is an exception.
+  - id: W-2026-004
+    match: {{rule: CRD-002, principal: "{user("svc-edi-gateway")}"}}
+    reason: the carrier pins the key; a certificate replaces it in the third quarter
+    owner: {mail("paul.adeyemi")}
+    approver: {mail("grace.obi")}
+    ticket: RISK-071
+    created: 2026-06-30
+    expires: 2026-09-30
+"""
+
+
 def table_text(header, rows):
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
@@ -944,6 +968,7 @@ def main():
         "events/grant-events.csv": table_text(EVENT_COLUMNS, sorted(r.events, key=lambda e: e[2])),
         "credentials/sessions.csv": table_text(SESSION_COLUMNS, sorted(r.sessions, key=lambda s: (s[4], s[0]))),
         "overstay.toml": settings(),
+        "waivers.yaml": waivers(r),
         "truth.csv": table_text(["rule", "principal", "grant_id", "note"], r.truth),
     }
     for name, text in files.items():
