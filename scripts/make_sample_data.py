@@ -252,7 +252,7 @@ def policy_arn(name):
 # The record: ledger, approvals, tasks, usage, truth
 # ---------------------------------------------------------------------------------------------------------
 GRANT_COLUMNS = ("grant_id,broker,system,principal,principal_type,role,scope,task_id,approval_id,requested_at,granted_at,expires_at,revoked_at,"
-                 "justification,requester,on_behalf_of,decision,approver,ticket,break_glass").split(",")
+                 "justification,requester,on_behalf_of,decision,ticket,break_glass").split(",")
 APPROVAL_COLUMNS = "approval_id,grant_id,approver,decision,decided_at,method,privilege,scope".split(",")
 TASK_COLUMNS = "task_id,kind,owner,opened_at,closed_at,status,title".split(",")
 USAGE_COLUMNS = "principal,system,role,scope,grant_id,day,count,first_seen,last_seen,errors".split(",")
@@ -307,7 +307,7 @@ class Record:
 
     def agent_run(self, agent, person, opened, closed, title, status=None):
         task = f"run-{agent.split('-')[0]}-{self.next('agent'):05d}"
-        self.agent_runs.append({"task_id": task, "kind": "agent_run", "owner": role(agent), "triggered_by": mail(person), "opened_at": iso(opened),
+        self.agent_runs.append({"task_id": task, "kind": "agent_run", "principal": role(agent), "triggered_by": mail(person), "opened_at": iso(opened),
                                 "closed_at": iso(closed) or None, "status": status or ("done" if closed else "open"), "title": title})
         return task
 
@@ -354,7 +354,7 @@ class Record:
             self.approvals.append([aid, gid, mail(approver) if approver else "", "approved", iso(decided), method, o.get("approved_privilege", privilege), scope])
         ticket = o.get("ticket", task if kind == "human" else "")
         self.grants.append([gid, "meridian-broker", "aws", arn, kind, privilege, scope, task, aid, iso(requested), iso(start), iso(end), iso(o.get("revoked")), why, mail(requester),
-                            mail(obo) if obo else "", decision, mail(approver) if approver else "", ticket, "true" if o.get("break_glass") else "false"])
+                            mail(obo) if obo else "", decision, ticket, "true" if o.get("break_glass") else "false"])
         last_end = o.get("revoked") or end or AS_OF
         self.busy.setdefault(arn, []).append((start, last_end))
         use = o.get("use", "?")
