@@ -162,6 +162,8 @@ fn sources(facts: &Facts) -> Vec<SourceRow> {
             last_time: instant(s.last_time),
             completeness: s.completeness.as_str().into(),
             limitation: owned(s.limitation.as_ref()),
+            realm: owned(s.realm.as_ref()),
+            window_end: instant(s.window_end),
         })
         .collect()
 }
