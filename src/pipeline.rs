@@ -1,10 +1,27 @@
 //! The one place that joins the stages.
+//!
+//! Settings, ingest, identities, analysis, rules, acceptance (baseline and waivers), frameworks and
+//! the report's view, in this order. Nothing here decides anything about access; it only passes the
+//! tables on and turns failures into the few kinds that have an exit code.
 
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
-use crate::facts::{Derived, Facts, Time};
+use crate::analyze;
+use crate::evidence::{bundle, files, manifest::Manifest};
+use crate::facts::{Derived, Facts, Holding, Layer, Time, store::Frames};
+use crate::findings::fingerprint::digest;
 use crate::findings::{Finding, RuleResult};
-use crate::report::View;
+use crate::frameworks;
+use crate::gate::{
+    accept,
+    baseline::Baseline,
+    waivers::{Applied, Waivers},
+};
+use crate::ingest::{self, Ingested};
+use crate::report::assemble::{Assemble, assemble};
+use crate::report::{View, registry};
+use crate::rules::{self, Pack, RunInput, RunOutput};
 use crate::settings::Settings;
 
 /// What a run is asked to do. Paths are as the user gave them.
@@ -43,6 +60,31 @@ pub struct Scan {
     pub findings: Vec<Finding>,
     /// The report's view.
     pub view: View,
+    /// Texts that go into the bundle so that it alone can be rerun.
+    pub texts: Texts,
+    /// Files that no adapter recognises, with what they seem to be.
+    pub unknown_files: Vec<(String, String)>,
+    /// Files that could not be read, with the error.
+    pub failed_files: Vec<(String, String)>,
+}
+
+impl Scan {
+    /// Files and records that could not be read.
+    #[must_use]
+    pub fn unreadable(&self) -> usize {
+        self.facts.quarantine.len() + self.unknown_files.len() + self.failed_files.len()
+    }
+}
+
+/// Texts of the files a run was configured with.
+#[derive(Clone, Debug, Default)]
+pub struct Texts {
+    /// Settings; empty when there is no file.
+    pub settings: String,
+    /// Baseline.
+    pub baseline: Option<String>,
+    /// Waivers.
+    pub waivers: Option<String>,
 }
 
 /// Why a run could not finish. Each variant maps to one exit code.
@@ -62,10 +104,340 @@ pub enum PipelineError {
     Internal(String),
 }
 
+fn config(e: impl std::fmt::Display) -> PipelineError {
+    PipelineError::Config(e.to_string())
+}
+
+fn internal(e: impl std::fmt::Display) -> PipelineError {
+    PipelineError::Internal(e.to_string())
+}
+
 /// Reads, analyses and judges.
 ///
 /// # Errors
 /// See [`PipelineError`].
-pub fn scan(_request: &ScanRequest) -> Result<Scan, PipelineError> {
-    Err(PipelineError::Internal("not built yet".into()))
+pub fn scan(request: &ScanRequest) -> Result<Scan, PipelineError> {
+    let (mut settings, settings_text) = load_settings(request)?;
+    settings.period = request.period.or(settings.period);
+    let pack = load_rules(request, &settings)?;
+    let (baseline, waivers, mut texts) = load_acceptance(request)?;
+    texts.settings = settings_text;
+    let mut ingested = ingest::ingest(&request.inputs, &settings).map_err(config)?;
+    let as_of = as_of(request, &settings, &ingested)?;
+    let derived = analyse(&mut ingested.facts, &settings, as_of, &pack, baseline.as_ref());
+    let mut run = Run {
+        settings,
+        pack,
+        as_of,
+        ingested,
+        derived,
+        baseline: baseline.map(|b| (request.baseline.clone().unwrap_or_default(), b)),
+        waivers,
+    };
+    let judged = run.judge()?;
+    Ok(run.finish(judged, texts))
+}
+
+/// Settings file of a request: the one asked for, else `overstay.toml` in or beside an input.
+fn settings_path(request: &ScanRequest) -> Option<PathBuf> {
+    if request.config.is_some() {
+        return request.config.clone();
+    }
+    request.inputs.iter().find_map(|input| {
+        let dir = if input.is_dir() { Some(input.as_path()) } else { input.parent() };
+        dir.map(|d| d.join("overstay.toml")).filter(|p| p.is_file())
+    })
+}
+
+fn load_settings(request: &ScanRequest) -> Result<(Settings, String), PipelineError> {
+    let Some(path) = settings_path(request) else {
+        return Ok((Settings::defaults(), String::new()));
+    };
+    let settings = Settings::load(&path).map_err(config)?;
+    let text = std::fs::read_to_string(&path).map_err(config)?;
+    Ok((settings, text))
+}
+
+fn load_rules(request: &ScanRequest, settings: &Settings) -> Result<Pack, PipelineError> {
+    let mut pack = Pack::builtin().map_err(internal)?;
+    for dir in settings.rule_dirs.iter().chain(&request.rule_dirs) {
+        pack.add_dir(dir).map_err(config)?;
+    }
+    for id in settings.disabled_rules.keys() {
+        if pack.get(id).is_none() {
+            return Err(PipelineError::Config(format!("disabled_rules: there is no rule `{id}`")));
+        }
+    }
+    Ok(pack)
+}
+
+type Acceptance = (Option<Baseline>, Option<Waivers>, Texts);
+
+fn load_acceptance(request: &ScanRequest) -> Result<Acceptance, PipelineError> {
+    let refuse = |e: &dyn std::fmt::Display| PipelineError::Baseline(e.to_string());
+    let mut texts = Texts::default();
+    let mut baseline = None;
+    if let Some(path) = &request.baseline {
+        baseline = Some(Baseline::load(path).map_err(|e| refuse(&e))?);
+        texts.baseline = Some(std::fs::read_to_string(path).map_err(|e| refuse(&e))?);
+    }
+    let mut waivers = None;
+    if let Some(path) = &request.waivers {
+        waivers = Some(Waivers::load(path).map_err(|e| refuse(&e))?);
+        texts.waivers = Some(std::fs::read_to_string(path).map_err(|e| refuse(&e))?);
+    }
+    Ok((baseline, waivers, texts))
+}
+
+/// As-of time: asked for, else set, else the newest evidence. The wall clock is never read.
+fn as_of(
+    request: &ScanRequest,
+    settings: &Settings,
+    read: &Ingested,
+) -> Result<Time, PipelineError> {
+    if read.facts.sources.is_empty() {
+        return Err(PipelineError::NoInput(no_input(request, read)));
+    }
+    let newest = read
+        .facts
+        .sources
+        .iter()
+        .flat_map(|s| [s.last_time, s.collected_at, s.window_end])
+        .flatten()
+        .max();
+    request.as_of.or(settings.as_of).or(newest).ok_or_else(|| {
+        PipelineError::Config(
+            "no input carries a time; say at which instant to judge with `--as-of`".into(),
+        )
+    })
+}
+
+fn no_input(request: &ScanRequest, read: &Ingested) -> String {
+    let paths: Vec<String> = request.inputs.iter().map(|p| format!("`{}`", p.display())).collect();
+    let mut out = format!("nothing to assess in {}", paths.join(", "));
+    for f in read.failed.iter().take(10) {
+        out.push_str(&format!("\n  {}", f.error));
+    }
+    for u in read.unknown.iter().take(10) {
+        out.push_str(&format!("\n  `{}` is of no known format: {}", u.file, u.why));
+    }
+    out.push_str("\n  `overstay inspect` shows how each file is seen");
+    out
+}
+
+fn analyse(
+    facts: &mut Facts,
+    settings: &Settings,
+    as_of: Time,
+    pack: &Pack,
+    baseline: Option<&Baseline>,
+) -> Derived {
+    let resolution = analyze::identities(facts, settings);
+    let needed = |layer: Layer| {
+        pack.rules().any(|r| {
+            !settings.disabled_rules.contains_key(&r.id)
+                && r.needs.iter().any(|n| n == layer.as_str())
+        })
+    };
+    let change = |h: &Holding| {
+        baseline.and_then(|b| {
+            b.holding_change(&h.principal_id, &h.privilege, &h.scope, h.tier, &h.state)
+        })
+    };
+    let change: &dyn Fn(&Holding) -> Option<&'static str> = &change;
+    let options = analyze::Options { as_of, baseline: baseline.map(|_| change), needed: &needed };
+    analyze::derive(facts, settings, &resolution, &options)
+}
+
+/// Rule that judges waivers; it runs last, because it needs what the waivers matched.
+const WAIVER_RULE: &str = "EVD-004";
+
+/// A run between analysis and report.
+struct Run {
+    settings: Settings,
+    pack: Pack,
+    as_of: Time,
+    ingested: Ingested,
+    derived: Derived,
+    baseline: Option<(PathBuf, Baseline)>,
+    waivers: Option<Waivers>,
+}
+
+impl Run {
+    /// Words of `needs` that are there.
+    fn present(&self) -> BTreeSet<String> {
+        let facts = &self.ingested.facts;
+        let mut out: BTreeSet<String> =
+            facts.sources.iter().map(|s| s.layer.as_str().to_owned()).collect();
+        let s = &self.settings;
+        let also = [
+            (!facts.credentials.is_empty(), "credential"),
+            (!facts.owners.is_empty(), "owner"),
+            (!facts.usage.is_empty(), "usage"),
+            (!facts.reviews.is_empty(), "review"),
+            (self.baseline.is_some(), "baseline"),
+            (self.waivers.is_some(), "waivers"),
+            (!s.approved_roles.is_empty(), "settings:approved_roles"),
+            (!s.approval.approvers.is_empty(), "settings:approval.approvers"),
+            (s.environments.iter().any(|e| e.jit_only), "settings:environment"),
+        ];
+        out.extend(also.iter().filter(|(there, _)| *there).map(|(_, word)| (*word).to_owned()));
+        out
+    }
+
+    fn run_rules(&self, frames: &Frames, waiver_rule: bool) -> Result<RunOutput, PipelineError> {
+        let only: BTreeSet<String> = self
+            .pack
+            .rules()
+            .map(|r| r.id.clone())
+            .filter(|id| (id == WAIVER_RULE) == waiver_rule)
+            .collect();
+        let present = self.present();
+        let input = RunInput {
+            frames,
+            limits: &self.settings.limits,
+            as_of: self.as_of,
+            sources: &self.ingested.facts.sources,
+            present: &present,
+            disabled: &self.settings.disabled_rules,
+            only: Some(&only),
+        };
+        rules::run(&self.pack, &input).map_err(config)
+    }
+
+    fn judge(&mut self) -> Result<Judged, PipelineError> {
+        let mut out = self.run_rules(&self.derived.frames().map_err(internal)?, false)?;
+        if let Some(w) = &self.waivers {
+            // A trial run: what the waivers match is itself evidence that a rule judges.
+            let mut trial = out.findings.clone();
+            self.derived.waiver_facts =
+                w.apply(&mut trial, self.as_of, &self.settings.limits).facts;
+        }
+        let last = self.run_rules(&self.derived.frames().map_err(internal)?, true)?;
+        out.results.extend(last.results);
+        out.findings.extend(last.findings);
+        out.results.sort_by(|a, b| a.rule.cmp(&b.rule));
+        out.findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+        let mut view = self.view(&out.results, &out.findings, None);
+        if let Some((path, b)) = &self.baseline {
+            b.check_scope(&path.display().to_string(), &view)
+                .map_err(|e| PipelineError::Baseline(e.to_string()))?;
+        }
+        let (_, applied) = accept::accept(
+            &mut view,
+            self.baseline.as_ref().map(|(_, b)| ("baseline", b)),
+            self.waivers.as_ref(),
+            self.as_of,
+            &self.settings.limits,
+        );
+        let findings = view.findings.clone();
+        Ok(Judged { results: out.results, findings, applied, changes: view.changes })
+    }
+
+    fn finish(self, judged: Judged, texts: Texts) -> Scan {
+        let view = self.view(&judged.results, &judged.findings, Some(&judged));
+        let pairs = self.files();
+        Scan {
+            as_of: self.as_of,
+            settings: self.settings,
+            facts: self.ingested.facts,
+            derived: self.derived,
+            results: judged.results,
+            findings: judged.findings,
+            view,
+            texts,
+            unknown_files: pairs.0,
+            failed_files: pairs.1,
+        }
+    }
+
+    fn view(&self, results: &[RuleResult], findings: &[Finding], judged: Option<&Judged>) -> View {
+        let loosened = self.settings.limits.loosened();
+        let period = self.settings.period.map(|(a, b)| (a.to_rfc3339(), b.to_rfc3339()));
+        let basis = frameworks::Basis {
+            loosened: &loosened,
+            sources: self.ingested.facts.sources.len() as u64,
+            period: period.as_ref().map(|(a, b)| (a.as_str(), b.as_str())),
+            ..frameworks::Basis::default()
+        };
+        let (unknown_files, failed_files) = self.files();
+        assemble(&Assemble {
+            settings: &self.settings,
+            as_of: self.as_of,
+            period: self.settings.period,
+            facts: &self.ingested.facts,
+            derived: &self.derived,
+            results,
+            findings,
+            frameworks: frameworks::conclude(results, findings, &basis),
+            crosswalk: frameworks::crosswalk(),
+            waivers: judged
+                .and_then(|j| j.applied.as_ref())
+                .map(|a| a.rows.clone())
+                .unwrap_or_default(),
+            changes: judged.and_then(|j| j.changes.clone()),
+            blind_spots: frameworks::blind_spots(),
+            unknown_files,
+            failed_files,
+            digests: self.digests(),
+            rules_total: self.pack.len(),
+        })
+    }
+
+    fn files(&self) -> (Vec<(String, String)>, Vec<(String, String)>) {
+        let unknown =
+            self.ingested.unknown.iter().map(|u| (u.file.clone(), u.why.clone())).collect();
+        let failed =
+            self.ingested.failed.iter().map(|f| (f.file.clone(), f.error.clone())).collect();
+        (unknown, failed)
+    }
+
+    fn digests(&self) -> BTreeMap<String, String> {
+        let inputs: Vec<&str> =
+            self.ingested.facts.sources.iter().flat_map(|s| [&*s.file, &*s.sha256]).collect();
+        let mut out = BTreeMap::from([
+            ("inputs".to_owned(), digest(&inputs)),
+            ("rule_pack".to_owned(), self.pack.digest()),
+            ("settings".to_owned(), self.settings.digest.clone()),
+        ]);
+        if let Some((_, b)) = &self.baseline {
+            out.insert("baseline".to_owned(), b.header.body_sha256.clone());
+        }
+        if let Some(w) = &self.waivers {
+            out.insert("waivers".to_owned(), w.digest.clone());
+        }
+        out
+    }
+}
+
+/// What the rules and the acceptance gave.
+struct Judged {
+    results: Vec<RuleResult>,
+    findings: Vec<Finding>,
+    applied: Option<Applied>,
+    changes: Option<crate::report::view::Changes>,
+}
+
+/// Writes the evidence bundle of a run.
+///
+/// # Errors
+/// When a format is unknown ([`PipelineError::Config`]) or the bundle cannot be written.
+pub fn write_bundle(scan: &Scan, dir: &Path, formats: &[String]) -> Result<(), PipelineError> {
+    let names: Vec<&str> = formats.iter().map(String::as_str).collect();
+    let mut out = files::view_files(&scan.view).map_err(internal)?;
+    let rendered = registry::render(&scan.view, &names).map_err(config)?;
+    out.extend(rendered.into_iter().filter(|f| f.path != files::REPORT));
+    out.push(files::settings_file(&scan.settings, &scan.texts.settings));
+    out.extend(scan.texts.baseline.as_deref().map(files::baseline_file));
+    out.extend(scan.texts.waivers.as_deref().map(files::waivers_file));
+    out.push(files::reproduce_file(&scan.view, formats));
+    let mut frames = scan.facts.frames().map_err(internal)?;
+    frames.append(&mut scan.derived.frames().map_err(internal)?);
+    out.extend(files::facts_files(&frames).map_err(internal)?);
+    let epoch = std::env::var("SOURCE_DATE_EPOCH").ok();
+    let manifest = Manifest::new(&scan.view, formats, epoch.as_deref());
+    bundle::write(dir, out, manifest).map_err(|e| match e {
+        bundle::BundleError::NotABundle { .. } => config(e),
+        other => internal(other),
+    })
 }

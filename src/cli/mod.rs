@@ -2,6 +2,7 @@
 
 pub mod baseline;
 pub mod completions;
+pub mod console;
 pub mod diff;
 pub mod explain;
 pub mod facts;

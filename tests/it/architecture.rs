@@ -86,7 +86,8 @@ fn files_stay_short() {
         let text = std::fs::read_to_string(&file).unwrap();
         let lines = text.lines().take_while(|l| *l != "#[cfg(test)]").count();
         let table = TABLES.iter().any(|t| file.ends_with(t));
-        let own_tests = file.components().any(|c| c.as_os_str() == "tests" || c.as_os_str() == "tests.rs");
+        let own_tests =
+            file.components().any(|c| c.as_os_str() == "tests" || c.as_os_str() == "tests.rs");
         if lines > 600 && !table && !own_tests {
             long.push(format!("{}: {lines} lines before its tests", file.display()));
         }
