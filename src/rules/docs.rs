@@ -230,6 +230,16 @@ mod tests {
     const GRT: &str = include_str!("../../tests/data/rules-sample/grt/GRT-003-sample.yaml");
 
     #[test]
+    fn the_committed_reference_is_fresh() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules.md");
+        let Ok(committed) = std::fs::read_to_string(path) else { return };
+        assert!(
+            committed == markdown(&Pack::builtin().unwrap()),
+            "docs/rules.md is stale; run `overstay rules docs > docs/rules.md`"
+        );
+    }
+
+    #[test]
     fn the_reference_has_every_part_and_no_markup_of_others() {
         let text = GRT.replace("title: Grant outlives its task", "title: \"a|b <script>\"");
         let pack = Pack::from_texts([("x.yaml", text.as_str())]).unwrap();

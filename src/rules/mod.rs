@@ -11,6 +11,7 @@ pub mod eval;
 pub mod explain;
 pub mod expr;
 pub mod finding;
+mod hints;
 pub mod load;
 pub mod lower;
 pub mod message;
