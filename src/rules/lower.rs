@@ -10,7 +10,6 @@ use super::expr::{Cmp, Kind, Node, Ty};
 use super::value::Value;
 
 /// The Polars expression of a node.
-#[must_use]
 pub fn lower(node: &Node, env: Env<'_>) -> Expr {
     match &node.kind {
         Kind::Column(c) if node.ty == Ty::Float => {
@@ -161,7 +160,7 @@ fn regex(pattern: &str) -> String {
         previous = Some(c);
     }
     escape(&plain, &mut out);
-    out.push_str("$");
+    out.push('$');
     out
 }
 

@@ -262,7 +262,7 @@ fn boolean() -> impl Strategy<Value = String> {
             (number(), number(), number())
                 .prop_map(|(a, b, c)| format!("{a} NOT BETWEEN {b} AND {c}")),
             (instant(), instant()).prop_map(|(a, b)| format!("{a} < {b}")),
-            (inner.clone(), Just("COALESCE(approved, FALSE)"))
+            (inner, Just("COALESCE(approved, FALSE)"))
                 .prop_map(|(a, b)| format!("({a}) <> {b}"))
                 .prop_filter("typed", |s| !s.starts_with("(NULL)")),
         ]
@@ -301,7 +301,7 @@ fn number() -> impl Strategy<Value = String> {
                 .prop_map(|(a, b, op)| format!("({a} {op} {b})")),
             inner.clone().prop_map(|a| format!("(- {a})")),
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("COALESCE({a}, {b})")),
-            (inner.clone(), inner.clone())
+            (inner.clone(), inner)
                 .prop_map(|(a, b)| format!("CASE WHEN approved THEN {a} ELSE {b} END")),
         ]
     })

@@ -251,3 +251,20 @@ proptest! {
         prop_assert_eq!(out.results.iter().find(|r| r.rule == "GRT-003").unwrap().population, in_population);
     }
 }
+
+#[test]
+#[ignore = "timing; run it by hand with the release profile"]
+fn a_hundred_thousand_rows() {
+    let grants: Vec<_> = (0..100_000)
+        .map(|i| grant(&format!("g{i}"), (i % 3 != 0).then_some(i64::from(i % 1000 == 1) * 7200)))
+        .collect();
+    let world = World::new(&grants, &[]);
+    let texts: Vec<(String, String)> = (100..145)
+        .map(|i| (format!("{i}.yaml"), GRT.replace("id: GRT-003", &format!("id: GRT-{i}"))))
+        .collect();
+    let pack = Pack::from_texts(texts.iter().map(|(f, t)| (f.as_str(), t.as_str()))).unwrap();
+    let start = std::time::Instant::now();
+    let out = run(&pack, &world.input(None)).unwrap();
+    println!("{} findings in {:?}", out.findings.len(), start.elapsed());
+    assert!(!out.findings.is_empty());
+}
