@@ -452,6 +452,25 @@ fn github_pages_list_runs_and_jobs() {
     assert_eq!((s.records, s.accepted, s.quarantined), (3, 2, 1));
 }
 
+#[test]
+fn github_audit_rows_of_other_actions_are_counted_not_refused() {
+    let log = br#"{"action":"repo.create","created_at":{"odd":1},"workflow_run_id":[]}
+{"action":"workflows.completed_workflow_run","workflow_run_id":"9","repo":"o/r","started_at":1767225600000,"completed_at":1767225660000,"conclusion":"cancelled"}
+"#;
+    let found = read(&[("audit.ndjson", log)]);
+    let run = &found.facts.tasks[0];
+    assert_eq!((&*run.task_id, word(run.state)), ("9", "canceled"));
+    assert_eq!((run.started_at_lo, run.ended_at_hi), (t("2026-01-01"), t("2026-01-01T00:01:00Z")));
+    assert!(found.facts.quarantine.is_empty(), "{:?}", quarantine(&found));
+    assert!(
+        found.facts.sources[0]
+            .limitation
+            .as_deref()
+            .unwrap()
+            .starts_with("1 records are of other kinds")
+    );
+}
+
 #[cfg(feature = "columnar-io")]
 #[test]
 fn parquet_reads_like_csv() {
