@@ -195,3 +195,51 @@ fn as_json(found: &Ingested) -> Value {
         "ignored": found.ignored.iter().map(|f| json!({"file": f.file, "why": f.why})).collect::<Vec<_>>(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ingest::driver::ingest_bytes;
+
+    fn found(name: &str, bytes: &[u8]) -> Ingested {
+        ingest_bytes(name, bytes, &Settings::defaults()).unwrap()
+    }
+
+    const TASKS: &[u8] = b"task_id,opened_at\nt1,2026-01-01 10:00\nt2,soon\x1b[2J\n";
+
+    #[test]
+    fn rows_span_and_first_reasons_are_shown() {
+        let text = as_text(&found("tasks.csv", TASKS));
+        let want = "\
+file       format                 records  quarantined  times
+tasks.csv  Tasks (generic table)        2            1  2026-01-01T10:00:00Z .. 2026-01-01T10:00:00Z
+
+tasks.csv
+  1 times without zone, read as UTC
+  quarantined L3: `started_at` is `soon\\u{1b}[2J`: not a time in a known format
+";
+        assert_eq!(text, want);
+    }
+
+    #[test]
+    fn hostile_names_reach_no_terminal() {
+        let text = as_text(&found("a\u{1b}]0;x\u{7}\u{202e}.csv", b"just words"));
+        assert!(
+            text.contains("not recognised:\n  a\\u{1b}]0;x\\u{7}\\u{202e}.csv: text of no known"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn json_has_the_same_numbers() {
+        let value = as_json(&found("tasks.csv", TASKS));
+        let source = &value["sources"][0];
+        assert_eq!(source["format"], "tasks-generic");
+        assert_eq!(
+            (&source["records"], &source["accepted"], &source["quarantined"]),
+            (&json!(2), &json!(1), &json!(1))
+        );
+        assert_eq!(source["quarantine"][0]["ref"], "L3");
+        assert_eq!(source["sha256"].as_str().map(str::len), Some(64));
+    }
+}

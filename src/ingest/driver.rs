@@ -275,14 +275,40 @@ pub fn ingest(paths: &[PathBuf], settings: &Settings) -> Result<Ingested, Ingest
         fs::metadata(path)
             .map_err(|source| IngestError::Io { file: path.display().to_string(), source })?;
     }
-    Ok(ingest_collected(collect(paths, settings), settings))
+    Ok(ingest_collected(&collect(paths, settings), settings))
 }
 
-/// Reads collected files.
+/// Reads one file from memory, as if it lay on disk under this name.
+///
+/// # Errors
+/// When a mapping of the settings is wrong, or there is no room for a temporary file.
+pub fn ingest_bytes(
+    name: &str,
+    bytes: &[u8],
+    settings: &Settings,
+) -> Result<Ingested, IngestError> {
+    check_mappings(settings)?;
+    let failed = |source| IngestError::Io { file: name.to_owned(), source };
+    let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
+    io::Write::write_all(&mut file, bytes).map_err(failed)?;
+    let path = file.into_temp_path();
+    let input = Input {
+        path: path.to_path_buf(),
+        name: name.to_owned(),
+        size: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+    };
+    let collected = Collected { inputs: vec![input], spool: vec![path], ..Collected::default() };
+    Ok(ingest_collected(&collected, settings))
+}
+
+/// Reads collected files; standard input among them must still be spooled, so they are borrowed.
 #[must_use]
-pub fn ingest_collected(collected: Collected, settings: &Settings) -> Ingested {
-    let mut out =
-        Ingested { ignored: collected.ignored, failed: collected.failed, ..Ingested::default() };
+pub fn ingest_collected(collected: &Collected, settings: &Settings) -> Ingested {
+    let mut out = Ingested {
+        ignored: collected.ignored.clone(),
+        failed: collected.failed.clone(),
+        ..Ingested::default()
+    };
     let recognised: Vec<Recognised<'_>> =
         collected.inputs.par_iter().map(|i| recognise(i, settings)).collect();
     let mut jobs = Vec::new();

@@ -18,3 +18,6 @@ pub mod tasks;
 pub mod usage;
 
 pub use driver::{Collected, Failed, Ignored, Ingested, Unknown, collect, ingest};
+
+#[cfg(test)]
+mod tests;

@@ -43,6 +43,8 @@ pub struct Frame<'a> {
     input: &'a Input,
     frame: DataFrame,
     columns: Vec<String>,
+    /// Per column: times are instants (adjusted to UTC), not wall-clock times of an unknown zone.
+    zoned: Vec<bool>,
 }
 
 impl<'a> Frame<'a> {
@@ -51,9 +53,16 @@ impl<'a> Frame<'a> {
     /// # Errors
     /// When it is not Parquet.
     pub fn open(input: &'a Input) -> Result<Self, IngestError> {
-        let frame = open(input)?.finish().map_err(|e| wrong(input, &e))?;
+        let mut reader = open(input)?;
+        let schema = reader.schema().map_err(|e| wrong(input, &e))?;
+        // Asked of the file's own schema, because frames may be built without time zones.
+        let zoned = schema
+            .iter_values()
+            .map(|f| matches!(f.dtype, ArrowDataType::Timestamp(_, Some(_))))
+            .collect();
+        let frame = reader.finish().map_err(|e| wrong(input, &e))?;
         let columns = frame.get_column_names().iter().map(|n| n.trim().to_owned()).collect();
-        Ok(Self { input, frame, columns })
+        Ok(Self { input, frame, columns, zoned })
     }
 
     /// Column names.
@@ -78,9 +87,10 @@ impl<'a> Frame<'a> {
             let offset = i64::try_from(number).unwrap_or(i64::MAX);
             let mut cells = Vec::with_capacity(layout.len());
             for slot in layout {
-                cells.push(match slot.and_then(|c| all.get(c)) {
-                    Some(c) => {
-                        Some(as_text(&c.slice(offset, length)).map_err(|e| wrong(self.input, &e))?)
+                cells.push(match slot.and_then(|c| Some((all.get(c)?, self.zoned.get(c)?))) {
+                    Some((c, zoned)) => {
+                        let slice = c.slice(offset, length);
+                        Some(as_text(&slice, *zoned).map_err(|e| wrong(self.input, &e))?)
                     }
                     None => None,
                 });
@@ -103,16 +113,14 @@ impl<'a> Frame<'a> {
     }
 }
 
-fn as_text(column: &Column) -> PolarsResult<Vec<Option<String>>> {
+fn as_text(column: &Column, zoned: bool) -> PolarsResult<Vec<Option<String>>> {
     match column.dtype() {
-        DataType::Datetime(unit, zone) => {
+        DataType::Datetime(unit, _) => {
             let per_us: i64 = match unit {
                 TimeUnit::Nanoseconds => -1000,
                 TimeUnit::Microseconds => 1,
                 TimeUnit::Milliseconds => 1000,
             };
-            // A Parquet time that is not adjusted to UTC is a wall-clock time of an unknown zone.
-            let zoned = zone.is_some();
             let physical = column.to_physical_repr();
             let values = physical.i64()?;
             Ok(values

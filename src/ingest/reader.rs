@@ -32,7 +32,7 @@ pub struct Bounds {
 /// Bounds in force. Access logs compress 10 to 60 times, the most repetitive ledger seen 120 times;
 /// a gzip bomb reaches 1,030.
 pub const BOUNDS: Bounds =
-    Bounds { stream: 4 << 30, document: 1 << 30, ratio: 400, ratio_free: 64 << 20, line: 64 << 20 };
+    Bounds { stream: 4 << 30, document: 1 << 30, ratio: 400, ratio_free: 64 << 20, line: 16 << 20 };
 
 /// Opens a file for streaming: decompressed, without UTF-8 byte order mark.
 ///

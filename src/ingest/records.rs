@@ -102,7 +102,10 @@ fn lines(input: &Input, batch: &mut Batch, each: &mut Each<'_>) -> Result<(), In
 pub fn json_message(e: &serde_json::Error) -> String {
     let full = e.to_string();
     let message = full.split(" at line ").next().unwrap_or(&full);
-    if e.is_eof() {
+    if e.is_data() {
+        // JSON, but not of the form the format has.
+        message.to_owned()
+    } else if e.is_eof() {
         format!("not JSON: {message}; the file is cut off, export it again")
     } else {
         format!("not JSON: {message}")

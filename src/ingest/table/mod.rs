@@ -95,7 +95,7 @@ impl Adapter for TableAdapter {
         let detected = super::detect::detect(&head, complete);
         let run = Run { adapter: self, input, plan, options, pool: RefCell::default() };
         match detected.shape {
-            Shape::Csv => run.csv(detected.delimiter, batch),
+            Shape::Csv => run.csv(detected.delimiter, behind_lines(&head), batch),
             Shape::Ndjson | Shape::JsonArray | Shape::JsonObject => run.json(detected.shape, batch),
             Shape::Parquet => run.parquet(batch),
             other => {
@@ -326,6 +326,13 @@ impl Row<'_> {
     }
 }
 
+/// How far the line numbers of the CSV reader lag: with CRLF it ends a record at the CR, and counts
+/// the line only when it meets the LF with the next record.
+fn behind_lines(head: &[u8]) -> u64 {
+    let first = head.split_inclusive(|b| *b == b'\n').next().unwrap_or(&[]);
+    u64::from(first.ends_with(b"\r\n"))
+}
+
 /// At most 60 characters of a value, for a message.
 #[must_use]
 pub fn short(s: &str) -> Cow<'_, str> {
@@ -375,7 +382,7 @@ impl Run<'_> {
         }
     }
 
-    fn csv(&self, delimiter: u8, batch: &mut Batch) -> Result<(), IngestError> {
+    fn csv(&self, delimiter: u8, behind: u64, batch: &mut Batch) -> Result<(), IngestError> {
         let stream = LineGuard::new(reader::open(self.input)?, BOUNDS.line);
         let mut rows = csv::ReaderBuilder::new()
             .has_headers(false)
@@ -393,15 +400,15 @@ impl Run<'_> {
             .map_err(|m| self.malformed("header", &m))?;
         let mut record = csv::StringRecord::new();
         loop {
-            let start = rows.position().line();
+            let start = rows.position().line() + behind;
             let read = rows.read_record(&mut record);
-            let line = record.position().map_or(start, csv::Position::line);
+            let line = record.position().map_or(start, |p| p.line() + behind);
             let place = format!("L{line}");
             match read {
                 Ok(false) => return Ok(()),
                 Ok(true) => {}
                 Err(e) if matches!(e.kind(), csv::ErrorKind::Utf8 { .. }) => {
-                    let line = e.position().map_or(start, csv::Position::line);
+                    let line = e.position().map_or(start, |p| p.line() + behind);
                     batch.records += 1;
                     batch.quarantine(format!("L{line}"), "not UTF-8 text");
                     continue;
@@ -410,7 +417,7 @@ impl Run<'_> {
             }
             batch.records += 1;
             if record.len() != names.len() {
-                let end = rows.position().line();
+                let end = rows.position().line() + behind;
                 let mut reason =
                     format!("has {} fields, the header has {}", record.len(), names.len());
                 if end > line + 1 {

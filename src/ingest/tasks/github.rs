@@ -67,9 +67,9 @@ impl Adapter for GithubActions {
     }
 }
 
-/// A number or a text, as the API and log exporters write ids.
+/// A number or a text, as the API and log exporters write ids and times.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "an id or time is neither a number nor a text")]
 enum Id {
     Number(u64),
     Text(String),
@@ -132,8 +132,12 @@ struct Job {
 }
 
 #[derive(Deserialize)]
-struct Audit {
+struct Action {
     action: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Audit {
     actor: Option<String>,
     repo: Option<String>,
     name: Option<String>,
@@ -371,12 +375,14 @@ fn job(raw: &str, repo: Option<&str>, environment: Option<&str>, at: String) -> 
 
 /// A row of the audit log; `None` for other actions.
 fn audit_row(raw: &str, at: String) -> Result<Option<(Task, Vec<Time>)>, String> {
-    let a: Audit = serde_json::from_str(raw).map_err(|e| json_message(&e))?;
-    let completed = match a.action.as_deref() {
+    // The action alone first: rows of other actions give the same keys other types.
+    let kind: Action = serde_json::from_str(raw).map_err(|e| json_message(&e))?;
+    let completed = match kind.action.as_deref() {
         Some("workflows.completed_workflow_run") => true,
         Some("workflows.created_workflow_run") => false,
         _ => return Ok(None),
     };
+    let a: Audit = serde_json::from_str(raw).map_err(|e| json_message(&e))?;
     let id = a.workflow_run_id.map(|id| id.as_text()).ok_or("`workflow_run_id` is missing")?;
     let time = |name: &str, v: &Option<Id>| instant(name, v.as_ref().map(Id::as_text).as_deref());
     let created = time("created_at", &a.created_at)?;

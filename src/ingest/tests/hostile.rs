@@ -1,0 +1,193 @@
+use super::super::reader::tests::gzip;
+use super::*;
+
+const GOOD: &str = "g1,b,aws,alice,human,admin,aws:1,t1,a1,2026-01-01T00:00:00Z,2026-01-01T00:01:00Z,2026-01-01T01:00:00Z,,ok\n";
+
+#[test]
+fn ragged_rows_are_quarantined_and_the_rest_is_read() {
+    for eol in ["\n", "\r\n"] {
+        let text = format!(
+            "{GRANTS}{GOOD}g2,short\n{}g4,b,\"multi\nline\"\n{}",
+            GOOD.replace("g1", "g3"),
+            GOOD.replace("g1", "g5")
+        )
+        .replace('\n', eol);
+        let found = read(&[("grants.csv", text.as_bytes())]);
+        let ids: Vec<_> =
+            found.facts.grants.iter().map(|g| (&*g.grant_id, &*g.source_ref)).collect();
+        assert_eq!(ids, [("g1", "L2"), ("g3", "L4"), ("g5", "L7")]);
+        let q = quarantine(&found);
+        assert_eq!(q.len(), 2);
+        assert_eq!((q[0].0.as_str(), q[0].1.as_str()), ("L3", "has 2 fields, the header has 14"));
+        assert_eq!(q[1].0, "L5");
+        let s = &found.facts.sources[0];
+        assert_eq!((s.records, s.accepted, s.quarantined), (5, 3, 2));
+    }
+}
+
+#[test]
+fn an_open_quote_is_named_and_marks_the_source_as_cut() {
+    let text = format!("{GRANTS}{GOOD}g2,\"never closed\n{GOOD}{GOOD}{GOOD}");
+    let found = read(&[("grants.csv", text.as_bytes())]);
+    assert_eq!(found.facts.grants.len(), 1);
+    assert!(quarantine(&found)[0].1.contains("is a quote not closed?"), "{:?}", quarantine(&found));
+    assert_eq!(found.facts.sources[0].completeness, crate::facts::Completeness::Truncated);
+}
+
+#[test]
+fn cut_json_fails_alone_and_says_where() {
+    let whole = r#"{"task_id":"t1","opened_at":"2026-01-01T00:00:00Z"}"#;
+    let found = read(&[
+        ("a.json", br#"[{"task_id":"t1","opened_at":"2026-01-01T00:00:00Z"},{"task_id":"t"#),
+        ("b.json", format!("[{whole}]").as_bytes()),
+        (
+            "c.ndjson",
+            format!("{whole}\n{{\"task_id\":\n{}\n", whole.replace("t1", "t2")).as_bytes(),
+        ),
+    ]);
+    assert_eq!(found.failed.len(), 1);
+    assert!(found.failed[0].error.contains("cut off"), "{}", found.failed[0].error);
+    assert_eq!(found.facts.tasks.len(), 2);
+    assert_eq!(quarantine(&found)[0].0, "L2");
+}
+
+#[test]
+fn keys_that_occur_twice_are_refused() {
+    let found = read(&[
+        ("a.ndjson", b"{\"task_id\":\"t1\",\"opened_at\":\"2026-01-01\"}\n{\"task_id\":\"t2\",\"task_id\":\"t3\",\"opened_at\":\"2026-01-01\"}\n"),
+        ("b.csv", b"task_id,opened_at,Task_ID\nt1,2026-01-01,t2\n"),
+    ]);
+    assert_eq!(
+        quarantine(&found),
+        [("L2".to_owned(), "the key `task_id` occurs twice".to_owned())]
+    );
+    assert!(found.failed[0].error.contains("`Task_ID` occurs twice"), "{:?}", found.failed);
+}
+
+#[test]
+fn files_that_are_no_evidence_are_named() {
+    let utf16: Vec<u8> = GRANTS.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let found = read(&[
+        ("empty.csv", b""),
+        ("binary.dat", b"\x7fELF\0\0\0\x01\x02"),
+        ("prose.txt", b"nothing to see"),
+        ("README.md", b"# x"),
+        (".hidden", b"x"),
+        ("sub/table.csv", b"colour,size\nred,1\n"),
+        ("utf16.csv", &utf16),
+    ]);
+    assert!(found.facts.sources.is_empty());
+    let unknown: Vec<_> = found.unknown.iter().map(|u| u.file.as_str()).collect();
+    assert_eq!(unknown, ["binary.dat", "empty.csv", "prose.txt", "sub/table.csv"]);
+    assert!(found.unknown[3].why.contains("colour, size"), "{}", found.unknown[3].why);
+    let ignored: Vec<_> = found.ignored.iter().map(|u| u.file.as_str()).collect();
+    assert_eq!(ignored, [".hidden", "README.md"]);
+    assert!(found.failed[0].error.contains("iconv"), "{:?}", found.failed);
+}
+
+#[test]
+fn an_empty_directory_is_no_error() {
+    let found = read(&[]);
+    assert!(found.facts.sources.is_empty() && found.failed.is_empty());
+}
+
+#[test]
+fn a_missing_argument_is_an_error() {
+    let e = ingest(&[PathBuf::from("/no/such/file")], &Settings::defaults()).unwrap_err();
+    assert!(e.to_string().contains("/no/such/file"), "{e}");
+}
+
+#[test]
+fn depth_does_not_exhaust_the_stack() {
+    let deep = "[".repeat(10_000) + &"]".repeat(10_000);
+    let record = format!(
+        "{{\"task_id\":\"t1\",\"opened_at\":\"2026-01-01\",\"x\":{deep},\"needs\":{deep}}}"
+    );
+    let found = read(&[
+        ("deep.json", deep.as_bytes()),
+        ("deep.ndjson", format!("{record}\n{}\n", record.replace("t1", "t2")).as_bytes()),
+        ("deep_array.json", format!("[{}]", record.replace("t1", "t3")).as_bytes()),
+        ("run.json", format!("{{\"action\":\"x\",\"workflow_run\":{deep}}}").as_bytes()),
+    ]);
+    assert_eq!(found.facts.tasks.len(), 3);
+    assert_eq!(found.unknown.len(), 1);
+    assert_eq!(found.facts.quarantine.len(), 1);
+}
+
+#[test]
+fn a_gzip_bomb_is_refused() {
+    let mut bomb = gzip(GRANTS.as_bytes());
+    bomb.extend(gzip(&vec![b'\n'; 1 << 20]).repeat(80));
+    let found = read(&[("grants.csv.gz", &bomb)]);
+    assert!(found.facts.grants.is_empty());
+    assert!(found.failed[0].error.contains("decompression bomb"), "{:?}", found.failed);
+}
+
+#[test]
+fn a_line_beyond_the_bound_is_refused() {
+    let mut line = b"{\"task_id\":\"t1\",\"opened_at\":\"2026-01-01\"}\n{\"task_id\":\"".to_vec();
+    line.resize(17 << 20, b'x');
+    let mut csv = b"task_id,opened_at\nt1,2026-01-01\n".to_vec();
+    csv.resize(17 << 20, b'x');
+    let found = read(&[("long.ndjson", &line), ("long.csv", &csv)]);
+    assert_eq!(found.failed.len(), 2);
+    for f in &found.failed {
+        assert!(f.error.contains("a line is longer than 16 MiB"), "{}", f.error);
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_cost_one_record() {
+    let mut text = format!("{GRANTS}{GOOD}").into_bytes();
+    text.extend(b"g2,b,aws,al\xffice,human,admin,aws:1,t1,a1,,2026-01-01T00:01:00Z,,,\n");
+    text.extend(b"g3,b,aws,al\0ice,human,admin,aws:1,t1,a1,,2026-01-01T00:01:00Z,,,\n");
+    text.extend(GOOD.replace("g1", "g4").bytes());
+    let found = read(&[("grants.csv", &text)]);
+    // A NUL that early makes the file binary; further behind it costs the record only.
+    assert_eq!(found.unknown.len(), 1);
+    let padded: Vec<u8> = [
+        GRANTS.as_bytes(),
+        GOOD.repeat(60).as_bytes(),
+        text.strip_prefix(GRANTS.as_bytes()).unwrap(),
+    ]
+    .concat();
+    let found = read(&[("grants.csv", &padded)]);
+    let q = quarantine(&found);
+    let own: Vec<_> = q.iter().filter(|(_, r)| !r.contains("already")).collect();
+    assert_eq!(own.len(), 2, "{q:?}");
+    assert_eq!((own[0].0.as_str(), own[0].1.as_str()), ("L63", "not UTF-8 text"));
+    assert_eq!((own[1].0.as_str(), own[1].1.as_str()), ("L64", "a value holds a NUL byte"));
+    assert_eq!(found.facts.grants.len(), 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_do_not_loop_and_no_file_counts_twice() {
+    let dir = dir(&[("a/grants.csv", format!("{GRANTS}{GOOD}").as_bytes())]);
+    std::os::unix::fs::symlink(dir.path(), dir.path().join("a/loop")).unwrap();
+    std::os::unix::fs::symlink(dir.path().join("a/grants.csv"), dir.path().join("b.csv")).unwrap();
+    std::os::unix::fs::symlink(dir.path().join("nowhere"), dir.path().join("dangling.csv"))
+        .unwrap();
+    let found = ingest(&[dir.path().to_path_buf()], &Settings::defaults()).unwrap();
+    assert_eq!(found.facts.sources.len(), 1);
+    assert_eq!(found.facts.grants.len(), 1);
+    assert_eq!(found.failed.len(), 1);
+    assert!(found.ignored.iter().any(|i| i.file == "a/loop"));
+}
+
+#[test]
+fn the_order_of_arguments_and_threads_changes_nothing() {
+    let a = dir(&[("x.csv", format!("{GRANTS}{GOOD}").as_bytes())]);
+    let b = dir(&[
+        ("x.csv", format!("{GRANTS}{}", GOOD.replace("g1", "g2")).as_bytes()),
+        ("y.csv", b"task_id,opened_at\nt1,2026-01-01\n"),
+    ]);
+    let paths = [a.path().to_path_buf(), b.path().to_path_buf()];
+    let reversed = [b.path().to_path_buf(), a.path().to_path_buf()];
+    let one = ingest(&paths, &Settings::defaults()).unwrap();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let two = pool.install(|| ingest(&reversed, &Settings::defaults())).unwrap();
+    assert_eq!(one.facts.grants, two.facts.grants);
+    assert_eq!(one.facts.sources, two.facts.sources);
+    assert_ne!(one.facts.sources[0].file, one.facts.sources[1].file);
+}
