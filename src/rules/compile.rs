@@ -320,6 +320,7 @@ impl Problems<'_> {
                 return None;
             }
         };
+        let before = self.found.len();
         for name in message.names() {
             let known = match name.split_once('.') {
                 Some(("limits", limit)) => crate::settings::LIMITS.iter().any(|l| l.name == limit),
@@ -335,6 +336,11 @@ impl Problems<'_> {
                     ),
                 );
             }
+        }
+        if self.found.len() == before
+            && let Err(e) = message.rehearse(table)
+        {
+            self.add("message", e);
         }
         Some(message)
     }

@@ -89,6 +89,14 @@ impl Pack {
         Ok(())
     }
 
+    /// Adds the rules of another pack, none of which may be here already.
+    ///
+    /// # Errors
+    /// When both have a rule of one id.
+    pub fn merge(&mut self, other: Self) -> Result<(), RuleError> {
+        other.entries.into_values().try_for_each(|entry| self.insert_new(entry))
+    }
+
     /// The rules, by id.
     pub fn rules(&self) -> impl Iterator<Item = &Rule> + '_ {
         self.entries.values().map(|e| &e.rule)

@@ -7,6 +7,8 @@ use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value as Jinja
 use super::eval::Env;
 use super::value::{Table, Value};
 use crate::facts::time::parse_rfc3339;
+use crate::facts::{ColType, TableDef, Time};
+use crate::settings::Limits;
 
 /// Names besides the columns that a message may use.
 pub const GLOBALS: [&str; 2] = ["as_of", "limits"];
@@ -44,11 +46,45 @@ impl Message {
         &self.names
     }
 
+    /// Writes the message once with a value in every column and once with every null there can be:
+    /// unknown filters and filters on a wrong type show only when they run.
+    ///
+    /// # Errors
+    /// A sentence when writing fails.
+    pub fn rehearse(&self, def: &TableDef) -> Result<(), String> {
+        for nulls in [false, true] {
+            let columns = def.columns.iter().map(|c| {
+                let value = match c.ty {
+                    _ if nulls && c.nullable => Value::Null,
+                    ColType::Text => Value::Text(c.words.first().copied().unwrap_or("x").into()),
+                    ColType::Int => Value::Int(1),
+                    ColType::Float => Value::Float(0.5),
+                    ColType::Bool => Value::Bool(true),
+                    ColType::Time => Value::Time(Time::from_secs(0)),
+                    ColType::List => Value::List(vec!["x".into()]),
+                };
+                (c.name, value)
+            });
+            let columns: BTreeMap<&str, Value> = columns.collect();
+            let env = Env { limits: &Limits::default(), as_of: Time::from_secs(0) };
+            self.render(|name| columns.get(name).cloned(), env)?;
+        }
+        Ok(())
+    }
+
     /// Writes the message for a row.
     ///
     /// # Errors
     /// A sentence when a name is undefined or a filter refuses its value.
     pub fn write(&self, table: &Table, row: usize, env: Env<'_>) -> Result<String, String> {
+        self.render(|name| table.has(name).then(|| table.get(name, row)), env)
+    }
+
+    fn render(
+        &self,
+        column: impl Fn(&str) -> Option<Value>,
+        env: Env<'_>,
+    ) -> Result<String, String> {
         let mut context: BTreeMap<&str, Jinja> = BTreeMap::new();
         for name in &self.names {
             match name.split('.').next().unwrap_or(name) {
@@ -59,11 +95,12 @@ impl Message {
                 "as_of" => {
                     context.insert("as_of", env.as_of.to_rfc3339().into());
                 }
-                column if table.has(column) => {
-                    context.insert(column, jinja(&table.get(column, row)));
+                // A name that is no column is left out: rendering then says that it is undefined.
+                name => {
+                    if let Some(value) = column(name) {
+                        context.insert(name, jinja(&value));
+                    }
                 }
-                // Left out: rendering then says that it is undefined.
-                _ => {}
             }
         }
         let template = self.environment.get_template(NAME).map_err(|e| describe(&e))?;
@@ -105,7 +142,7 @@ fn environment() -> Environment<'static> {
     env.add_filter("time", |v: Jinja| with_time(&v, |t| t.to_rfc3339()));
     env.add_filter("list", list);
     env.add_filter("percent", |v: Jinja| with_float(&v, |x| format!("{} %", (x * 100.0).round())));
-    env.add_filter("length", filters::length);
+    env.add_filter("length", length);
     env.add_filter("abs", |v: Jinja| with_number(&v, |i| i.saturating_abs().to_string()));
     env.add_test("none", tests::is_none);
     env.add_test("defined", tests::is_defined);
@@ -151,7 +188,7 @@ fn with_float(value: &Jinja, f: impl Fn(f64) -> String) -> Result<Jinja, Error> 
     }
 }
 
-fn with_time(value: &Jinja, f: impl Fn(crate::facts::Time) -> String) -> Result<Jinja, Error> {
+fn with_time(value: &Jinja, f: impl Fn(Time) -> String) -> Result<Jinja, Error> {
     if value.is_none() {
         return Ok(().into());
     }
@@ -159,6 +196,10 @@ fn with_time(value: &Jinja, f: impl Fn(crate::facts::Time) -> String) -> Result<
         Some(t) => Ok(f(t).into()),
         None => Err(bad("a time filter", value)),
     }
+}
+
+fn length(value: Jinja) -> Result<Jinja, Error> {
+    if value.is_none() { Ok(value) } else { Ok(filters::length(&value)?.into()) }
 }
 
 /// Items with commas, at most five, then how many more.
