@@ -540,12 +540,11 @@ mod tests {
 
     #[test]
     fn the_scope_statement_excludes_with_its_reason() {
-        let out = [NotApplicable {
-            framework: "nist-800-53-r5".into(),
-            control: "AC-20".into(),
-            reason: "no external systems are in scope".into(),
-        }];
-        let basis = Basis { not_applicable: &out, ..Basis::default() };
+        let settings = crate::settings::Settings::parse(
+            "[[not_applicable]]\nframework = 'nist-800-53-r5'\ncontrol = 'AC-20'\nreason = 'no external systems are in scope'",
+        )
+        .unwrap();
+        let basis = Basis { not_applicable: &settings.not_applicable, ..Basis::default() };
         let c = of("nist-800-53-r5", "AC-20", &[rule("R-1")], &[], &basis);
         assert_eq!(c.conclusion, "not_applicable");
         assert_eq!(c.statement, "AC-20 is not applicable: no external systems are in scope.");
