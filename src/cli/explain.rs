@@ -1,15 +1,217 @@
-//! `overstay explain`.
+//! `overstay explain`: one finding, its rule and its evidence.
 
-use super::{Cli, Outcome, exit};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use anyhow::anyhow;
+
+use super::text::safe;
+use super::{Cli, Failure, Outcome, exit, input};
+use crate::evidence::records::record;
+use crate::findings::Finding;
+use crate::report::View;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Bundle.
+    bundle: PathBuf,
+    /// Fingerprint, or its first digits (six at least).
+    fingerprint: String,
+    /// Inputs of the run: show the records behind the finding.
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    inputs: Vec<PathBuf>,
+    /// Print the finding as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Fewest digits of a fingerprint.
+const MIN_DIGITS: usize = 6;
 
 /// Runs the verb.
 ///
 /// # Errors
 /// A failure with its exit code.
-pub fn run(_cli: &Cli, _args: &Args) -> Outcome {
+pub fn run(_cli: &Cli, args: &Args) -> Outcome {
+    let (view, _) = input::bundle_view(&args.bundle)?;
+    let finding =
+        find(&view, &args.fingerprint).map_err(|e| Failure::new(exit::USAGE, anyhow!(e)))?;
+    if args.json {
+        input::print_json(finding)?;
+    } else {
+        input::print(&explain(&view, finding, &args.inputs))?;
+    }
     Ok(exit::OK)
+}
+
+fn find<'a>(view: &'a View, prefix: &str) -> Result<&'a Finding, String> {
+    let lower = prefix.to_ascii_lowercase();
+    if lower.len() < MIN_DIGITS || !lower.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err(format!(
+            "`{}` is not the beginning of a fingerprint; give at least {MIN_DIGITS} hex digits",
+            safe(prefix)
+        ));
+    }
+    let hits: Vec<&Finding> =
+        view.findings.iter().filter(|f| f.fingerprint.starts_with(&lower)).collect();
+    match hits.as_slice() {
+        [one] => Ok(one),
+        [] => {
+            Err(format!("no finding of this bundle has a fingerprint that begins with `{lower}`"))
+        }
+        [first, ..] if hits.iter().all(|f| f.fingerprint == first.fingerprint) => Ok(first),
+        many => {
+            let list: Vec<&str> = many.iter().take(10).map(|f| f.fingerprint.as_str()).collect();
+            Err(format!(
+                "`{lower}` begins {} fingerprints; give more digits: {}",
+                many.len(),
+                safe(&list.join(", "))
+            ))
+        }
+    }
+}
+
+fn explain(view: &View, f: &Finding, inputs: &[PathBuf]) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "{} {}: {}", safe(&f.rule), f.severity, safe(&f.title));
+    let _ = writeln!(out, "  {}", safe(&f.message));
+    let _ = writeln!(out, "fingerprint  {}", safe(&f.fingerprint));
+    let _ = writeln!(
+        out,
+        "status       {}, {}, confidence {}, first seen {}",
+        f.status.as_str(),
+        safe(&f.certainty),
+        safe(&f.confidence),
+        safe(&f.first_seen)
+    );
+    for (name, value) in [
+        ("principal", &f.principal),
+        ("kind", &f.principal_kind),
+        ("privilege", &f.privilege),
+        ("scope", &f.scope),
+        ("platform", &f.platform),
+        ("tier", &f.tier),
+        ("grant", &f.grant_id),
+        ("task", &f.task_id),
+        ("credential", &f.credential_id),
+        ("owner", &f.owner),
+    ] {
+        if let Some(value) = value {
+            let _ = writeln!(out, "{name:<12} {}", safe(value));
+        }
+    }
+    if !f.severity_reasons.is_empty() {
+        let _ = writeln!(out, "severity     {}", safe(&f.severity_reasons.join("; ")));
+    }
+    rule(&mut out, view, f);
+    out.push_str("evidence\n");
+    for (name, value) in &f.evidence {
+        let _ = writeln!(out, "  {} = {}", safe(name), safe(&value_text(value)));
+    }
+    sources(&mut out, f, inputs);
+    if !f.controls.is_empty() {
+        out.push_str("controls\n");
+        for c in &f.controls {
+            let _ =
+                writeln!(out, "  {} {} ({})", safe(&c.framework), safe(&c.id), safe(&c.relation));
+        }
+    }
+    let _ = writeln!(out, "remediation\n  {}", safe(&f.remediation));
+    out
+}
+
+fn value_text(v: &serde_json::Value) -> String {
+    match v {
+        serde_json::Value::Null => "unknown".into(),
+        serde_json::Value::String(s) => s.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// What the rule found over its whole population, and the limits it judged by.
+fn rule(out: &mut String, view: &View, f: &Finding) {
+    let Some(r) = view.rules.iter().find(|r| r.rule == f.rule) else { return };
+    let _ = writeln!(
+        out,
+        "rule         {} on {}: population {}, exceptions {}, clean {}, not assessed {}",
+        safe(&r.outcome),
+        safe(&r.table),
+        r.population,
+        r.exceptions,
+        r.clean,
+        r.not_assessed
+    );
+    if !r.limits.is_empty() {
+        let limits: Vec<String> = r.limits.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        let _ = writeln!(out, "limits       {}", safe(&limits.join(", ")));
+    }
+}
+
+fn sources(out: &mut String, f: &Finding, inputs: &[PathBuf]) {
+    out.push_str("sources\n");
+    for s in &f.sources {
+        let _ = writeln!(out, "  {} {}  sha256 {}", safe(&s.file), safe(&s.place), safe(&s.sha256));
+        if !inputs.is_empty() {
+            match record(s, inputs) {
+                Ok(text) => {
+                    let _ = writeln!(out, "    | {}", safe(&text));
+                }
+                Err(why) => {
+                    let _ = writeln!(out, "    (not shown: {})", safe(&why));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::findings::fingerprint::sha256;
+    use crate::gate::testing::view;
+
+    #[test]
+    fn prefixes() {
+        let mut v = view();
+        v.findings[0].fingerprint = format!("abcdef{}", "0".repeat(58));
+        v.findings[1].fingerprint = format!("abcdef{}", "1".repeat(58));
+        assert_eq!(find(&v, "ABCDEF0").unwrap().principal.as_deref(), Some("alice"));
+        for (prefix, word) in [
+            ("abcde", "at least 6"),
+            ("", "at least"),
+            ("xyzxyz", "hex"),
+            ("abcdef", "begins 2"),
+            ("abcdef2", "no finding"),
+            ("abcdeé", "hex"),
+        ] {
+            let e = find(&v, prefix).unwrap_err();
+            assert!(e.contains(word), "{prefix}: {e}");
+        }
+    }
+
+    #[test]
+    fn finding_with_its_record_made_safe() {
+        let tmp = tempfile::tempdir().unwrap();
+        let ledger = b"id,who\ng1,alice\x1b[2J\n";
+        std::fs::write(tmp.path().join("ledger.csv"), ledger).unwrap();
+        let mut v = view();
+        v.findings[0].sources[0].sha256 = sha256(ledger);
+        v.rules[0].limits.insert("task_grace_s".into(), "900".into());
+        let text = explain(&v, &v.findings[0], &[tmp.path().to_path_buf()]);
+        for part in [
+            "GRT-003 high: Grant outlives",
+            "overstay_s = 3600",
+            "population 10, exceptions 2",
+            "task_grace_s=900",
+            "ledger.csv L2",
+            "| g1,alice\\u{1b}[2J",
+            "Remove it.",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        assert!(!text.contains('\u{1b}'));
+        let text = explain(&v, &v.findings[1], &[tmp.path().to_path_buf()]);
+        assert!(text.contains("not shown: the file is not the one"), "{text}");
+    }
 }

@@ -6,6 +6,7 @@ pub mod diff;
 pub mod explain;
 pub mod facts;
 pub mod gate;
+pub mod input;
 pub mod inspect;
 pub mod report;
 pub mod rules;
