@@ -11,6 +11,7 @@ pub mod inspect;
 pub mod report;
 pub mod rules;
 pub mod scan;
+pub mod summary;
 pub mod text;
 pub mod verify;
 pub mod waiver;

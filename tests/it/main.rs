@@ -1,0 +1,3 @@
+//! The one binary of tests that look at the program from outside.
+
+mod browser;
