@@ -1,15 +1,17 @@
 //! `overstay explain`: one finding, its rule and its evidence.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 
 use super::text::safe;
 use super::{Cli, Failure, Outcome, exit, input};
+use crate::evidence::Manifest;
 use crate::evidence::records::record;
 use crate::findings::Finding;
 use crate::report::View;
+use crate::rules::{self, Pack, find_rows};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -21,6 +23,9 @@ pub struct Args {
     /// Inputs of the run: show the records behind the finding.
     #[arg(long, value_name = "PATH", num_args = 1..)]
     inputs: Vec<PathBuf>,
+    /// Directory with further or overriding rules of the run; may be repeated.
+    #[arg(long = "rules", value_name = "DIR")]
+    rule_dirs: Vec<PathBuf>,
     /// Print the finding as JSON.
     #[arg(long)]
     json: bool,
@@ -34,15 +39,57 @@ const MIN_DIGITS: usize = 6;
 /// # Errors
 /// A failure with its exit code.
 pub fn run(_cli: &Cli, args: &Args) -> Outcome {
-    let (view, _) = input::bundle_view(&args.bundle)?;
+    let dir = crate::evidence::bundle::locate(&args.bundle);
+    let (view, manifest) = input::bundle_view(&dir)?;
     let finding =
         find(&view, &args.fingerprint).map_err(|e| Failure::new(exit::USAGE, anyhow!(e)))?;
     if args.json {
         input::print_json(finding)?;
     } else {
-        input::print(&explain(&view, finding, &args.inputs))?;
+        let tree = evaluated(&dir, &manifest, &view, finding, &args.rule_dirs);
+        input::print(&explain(&view, finding, &args.inputs, tree))?;
     }
     Ok(exit::OK)
+}
+
+/// The rule of the finding, evaluated over its row in the bundle's facts.
+///
+/// # Errors
+/// One line that says why it cannot be.
+fn evaluated(
+    dir: &Path,
+    manifest: &Manifest,
+    view: &View,
+    f: &Finding,
+    rule_dirs: &[PathBuf],
+) -> Result<String, String> {
+    let mut pack = Pack::builtin().map_err(|e| e.to_string())?;
+    for rules in rule_dirs {
+        pack.add_dir(rules).map_err(|e| e.to_string())?;
+    }
+    let rule = pack.get(&f.rule).ok_or_else(|| {
+        format!("rule {} is not built in; give its directory with --rules", f.rule)
+    })?;
+    let frame = input::table_frame(dir, manifest, &rule.population.table)
+        .map_err(|e| format!("{:#}", e.error))?;
+    let limits = input::bundle_limits(dir, manifest).map_err(|e| format!("{:#}", e.error))?;
+    let as_of = input::parse_time(&view.as_of)?;
+    let rows =
+        find_rows(rule, &frame, &f.fingerprint, &limits, as_of).map_err(|e| e.to_string())?;
+    let Some(row) = rows.first() else {
+        return Err("no row of the facts gives this finding under the rules of this version".into());
+    };
+    let explanation =
+        rules::explain(rule, &frame, *row, &limits, as_of).map_err(|e| e.to_string())?;
+    let mut out = rules::explain::render(&explanation);
+    if rows.len() > 1 {
+        let _ = writeln!(
+            out,
+            "({} rows of the facts give this finding; the worst is shown)",
+            rows.len()
+        );
+    }
+    Ok(out)
 }
 
 fn find<'a>(view: &'a View, prefix: &str) -> Result<&'a Finding, String> {
@@ -72,7 +119,7 @@ fn find<'a>(view: &'a View, prefix: &str) -> Result<&'a Finding, String> {
     }
 }
 
-fn explain(view: &View, f: &Finding, inputs: &[PathBuf]) -> String {
+fn explain(view: &View, f: &Finding, inputs: &[PathBuf], tree: Result<String, String>) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "{} {}: {}", safe(&f.rule), f.severity, safe(&f.title));
     let _ = writeln!(out, "  {}", safe(&f.message));
@@ -105,6 +152,17 @@ fn explain(view: &View, f: &Finding, inputs: &[PathBuf]) -> String {
         let _ = writeln!(out, "severity     {}", safe(&f.severity_reasons.join("; ")));
     }
     rule(&mut out, view, f);
+    match tree {
+        Ok(text) => {
+            out.push_str("evaluated\n");
+            for line in text.lines() {
+                let _ = writeln!(out, "  {}", safe(line));
+            }
+        }
+        Err(why) => {
+            let _ = writeln!(out, "evaluated    not: {}", safe(&why));
+        }
+    }
     out.push_str("evidence\n");
     for (name, value) in &f.evidence {
         let _ = writeln!(out, "  {} = {}", safe(name), safe(&value_text(value)));
@@ -198,7 +256,12 @@ mod tests {
         let mut v = view();
         v.findings[0].sources[0].sha256 = sha256(ledger);
         v.rules[0].limits.insert("task_grace_s".into(), "900".into());
-        let text = explain(&v, &v.findings[0], &[tmp.path().to_path_buf()]);
+        let text = explain(
+            &v,
+            &v.findings[0],
+            &[tmp.path().to_path_buf()],
+            Ok("exception: a > b\n".into()),
+        );
         for part in [
             "GRT-003 high: Grant outlives",
             "overstay_s = 3600",
@@ -211,7 +274,8 @@ mod tests {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(!text.contains('\u{1b}'));
-        let text = explain(&v, &v.findings[1], &[tmp.path().to_path_buf()]);
+        let text = explain(&v, &v.findings[1], &[tmp.path().to_path_buf()], Err("no table".into()));
         assert!(text.contains("not shown: the file is not the one"), "{text}");
+        assert!(text.contains("evaluated    not: no table"), "{text}");
     }
 }

@@ -58,6 +58,9 @@ pub struct Args {
     /// Write a Markdown summary, for a job summary.
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
+    /// Write the findings as SARIF, for code scanning.
+    #[arg(long, value_name = "FILE")]
+    sarif: Option<PathBuf>,
     /// Print the verdict as JSON.
     #[arg(long)]
     json: bool,
@@ -114,6 +117,9 @@ pub fn run(_cli: &Cli, args: &Args) -> Outcome {
     if let Some(path) = &args.summary {
         input::write_file(path, markdown(&verdict, &worst, view.as_ref()).as_bytes())?;
     }
+    if let Some((path, view)) = args.sarif.as_deref().zip(view.as_ref()) {
+        input::write_file(path, &sarif(view)?)?;
+    }
     if args.json {
         input::print_json(&Printed {
             verdict: &verdict,
@@ -125,6 +131,16 @@ pub fn run(_cli: &Cli, args: &Args) -> Outcome {
         input::print(&plain(&verdict, &worst, view.as_ref()))?;
     }
     Ok(verdict.code)
+}
+
+fn sarif(view: &View) -> Result<Vec<u8>, Failure> {
+    let files = crate::report::registry::render(view, &["sarif"])
+        .map_err(|e| Failure::new(exit::INTERNAL, e))?;
+    files
+        .into_iter()
+        .find(|f| f.path.ends_with(".sarif"))
+        .map(|f| f.bytes)
+        .ok_or_else(|| Failure::new(exit::INTERNAL, anyhow::anyhow!("no SARIF was rendered")))
 }
 
 /// How old evidence is, is a question about today; nothing else in the program asks the clock.

@@ -105,22 +105,40 @@ pub fn bundle_failure(e: BundleError) -> Failure {
 fn load_bundle(dir: &Path) -> Result<Loaded, Failure> {
     let dir = bundle::locate(dir);
     let (view, manifest) = bundle_view(&dir)?;
-    let text = match listed(&manifest, files::SETTINGS) {
-        Some(_) => {
-            String::from_utf8_lossy(&checked(&dir, &manifest, files::SETTINGS)?).into_owned()
-        }
-        None => String::new(),
-    };
-    let limits = Settings::parse(&text)
-        .map_err(|e| {
-            Failure::new(exit::NO_INPUT, anyhow!("{} of the bundle: {e}", files::SETTINGS))
-        })?
-        .limits;
+    let limits = bundle_limits(&dir, &manifest)?;
     let rows = match tables::path_in(&dir, "holdings") {
         Some(_) => table_rows(&dir, &manifest, "holdings")?,
         None => Vec::new(),
     };
     Ok(Loaded { view, limits, holdings: holding_lines(&rows)? })
+}
+
+/// Limits of the run that wrote a bundle.
+///
+/// # Errors
+/// When its settings cannot be read or were changed.
+pub fn bundle_limits(dir: &Path, manifest: &Manifest) -> Result<Limits, Failure> {
+    if listed(manifest, files::SETTINGS).is_none() {
+        return Ok(Limits::default());
+    }
+    let bytes = checked(dir, manifest, files::SETTINGS)?;
+    Settings::parse(&String::from_utf8_lossy(&bytes)).map(|s| s.limits).map_err(|e| {
+        Failure::new(exit::NO_INPUT, anyhow!("{} of the bundle: {e}", files::SETTINGS))
+    })
+}
+
+/// A fact table of a bundle, with its types.
+///
+/// # Errors
+/// When the bundle has no Parquet file of it, or it was changed.
+pub fn table_frame(
+    dir: &Path,
+    manifest: &Manifest,
+    table: &str,
+) -> Result<polars::prelude::DataFrame, Failure> {
+    checked(dir, manifest, &format!("facts/{table}.parquet"))?;
+    let path = dir.join("facts").join(format!("{table}.parquet"));
+    tables::read_parquet(&path).map_err(bundle_failure)
 }
 
 /// The view of a bundle, after its digest and control totals were checked: a verdict must not rest

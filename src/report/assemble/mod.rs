@@ -162,8 +162,8 @@ fn sources(facts: &Facts) -> Vec<SourceRow> {
             last_time: instant(s.last_time),
             completeness: s.completeness.as_str().into(),
             limitation: owned(s.limitation.as_ref()),
-            realm: s.realm.as_deref().map(str::to_owned),
-            window_end: s.window_end.map(crate::facts::Time::to_rfc3339),
+            realm: owned(s.realm.as_ref()),
+            window_end: instant(s.window_end),
         })
         .collect()
 }
