@@ -16,6 +16,9 @@ pub mod text;
 pub mod verify;
 pub mod waiver;
 
+#[cfg(test)]
+mod schema_tests;
+
 use clap::{Parser, Subcommand};
 
 /// Exit codes, stable (documented in the README).
