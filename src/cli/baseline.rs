@@ -177,9 +177,6 @@ mod tests {
     fn create_update_and_lint_on_bundles() {
         let tmp = tempfile::tempdir().unwrap();
         let mut view = testing::view();
-        for r in &mut view.rules {
-            r.exceptions = 1;
-        }
         let derived = Derived {
             holdings: vec![Holding {
                 principal_id: text("alice"),

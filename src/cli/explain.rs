@@ -278,4 +278,57 @@ mod tests {
         assert!(text.contains("not shown: the file is not the one"), "{text}");
         assert!(text.contains("evaluated    not: no table"), "{text}");
     }
+
+    /// The bundle's own facts are enough to evaluate the rule again.
+    #[cfg(feature = "columnar-io")]
+    #[test]
+    fn rule_is_evaluated_over_the_bundle() {
+        use crate::evidence::{bundle, files, tables};
+        use crate::facts::{Derived, GrantFact, text};
+
+        const RULE: &str = include_str!("../../tests/data/rules-sample/grt/GRT-003-sample.yaml");
+        let tmp = tempfile::tempdir().unwrap();
+        let rules = tmp.path().join("rules");
+        std::fs::create_dir(&rules).unwrap();
+        std::fs::write(rules.join("GRT-003.yaml"), RULE).unwrap();
+        let derived = Derived {
+            grant_facts: vec![GrantFact {
+                grant_id: text("g"),
+                principal_id: text("alice"),
+                effective: true,
+                tier: Some(crate::facts::Tier::T1),
+                overstay_s: Some(7200),
+                ..GrantFact::default()
+            }],
+            ..Derived::default()
+        };
+        let frames = derived.frames().unwrap();
+        // The fingerprint the rule gives this row.
+        let pack = Pack::from_texts([("r.yaml", RULE)]).unwrap();
+        let limits = crate::settings::Limits::default();
+        let mut v = view();
+        let as_of = input::parse_time(&v.as_of).unwrap();
+        let out = rules::run(
+            &pack,
+            &rules::RunInput {
+                frames: &frames,
+                limits: &limits,
+                as_of,
+                sources: &[],
+                present: &["ledger", "task"].map(str::to_owned).into(),
+                disabled: &std::collections::BTreeMap::new(),
+                only: None,
+            },
+        )
+        .unwrap();
+        v.findings = vec![out.findings.into_iter().next().unwrap()];
+        v.rules.truncate(1);
+        let dir = tmp.path().join("b");
+        let mut all = files::view_files(&v).unwrap();
+        all.extend(tables::encode_all(&[frames]).unwrap());
+        bundle::write(&dir, all, Manifest::new(&v, &[], None)).unwrap();
+        let manifest = bundle::read(&dir).unwrap();
+        let text = evaluated(&dir, &manifest, &v, &v.findings[0], &[rules]).unwrap();
+        assert!(text.contains("7200"), "{text}");
+    }
 }
