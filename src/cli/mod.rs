@@ -7,6 +7,7 @@ pub mod diff;
 pub mod explain;
 pub mod facts;
 pub mod gate;
+pub mod input;
 pub mod inspect;
 pub mod report;
 pub mod rules;
@@ -15,6 +16,9 @@ pub mod summary;
 pub mod text;
 pub mod verify;
 pub mod waiver;
+
+#[cfg(test)]
+mod schema_tests;
 
 use clap::{Parser, Subcommand};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::time::Time;
-use crate::gate::scope::Scope;
+use crate::findings::scope::Scope;
 use crate::report::View;
 
 /// Version of the manifest structure.
@@ -152,7 +152,10 @@ impl Manifest {
             schema_version: MANIFEST_VERSION,
             tool: ToolId { name: view.tool.name.clone(), version: view.tool.version.clone() },
             report_id: view.report_id.clone(),
-            scope: Scope::of(view),
+            scope: Scope {
+                entity: view.entity.clone(),
+                realms: view.sources.iter().filter_map(|s| s.realm.clone()).collect(),
+            },
             as_of: view.as_of.clone(),
             period: view.period.clone(),
             time_zone: "UTC".into(),
@@ -230,7 +233,7 @@ pub fn reproduce_command(view: &View, formats: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gate::testing;
+    use crate::evidence::testing;
 
     #[test]
     fn generated_at_takes_the_as_of_time_unless_the_epoch_is_set() {

@@ -292,8 +292,8 @@ fn differing_keys(a: &Manifest, b: &Manifest) -> String {
 mod tests {
     use super::*;
     use crate::evidence::bundle::write;
+    use crate::evidence::testing;
     use crate::findings::fingerprint::sha256;
-    use crate::gate::testing;
 
     fn bundle(dir: &Path) {
         let view = testing::view();

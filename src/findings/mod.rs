@@ -4,6 +4,7 @@
 //! The JSON form is one line of `findings.jsonl`; keys and their meaning are stable.
 
 pub mod fingerprint;
+pub mod scope;
 
 use std::collections::BTreeMap;
 

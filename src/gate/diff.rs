@@ -9,7 +9,7 @@ use crate::report::View;
 
 use super::baseline::{Baseline, FindingLine};
 use super::compare::{Change, Comparison};
-use super::scope::{Reread, Scope};
+use super::scope::{Reread, scope_of};
 
 /// One finding and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -65,7 +65,7 @@ pub fn diff(old: &View, new: &View) -> Diff {
     let comparison = Comparison::new("the older run", &accepted, &new.findings, &Reread::of(new));
     let mut out = of_comparison(&comparison, &accepted, new, Some(&Reread::of(old)));
     out.old = format!("run as of {}", old.as_of);
-    if let Some(why) = Scope::of(old).differs(&Scope::of(new)) {
+    if let Some(why) = scope_of(old).differs(&scope_of(new)) {
         out.notes.push(format!("the older run is of another scope: {why}"));
     }
     for (name, what) in [("rule_pack", "the rules"), ("settings", "the settings")] {

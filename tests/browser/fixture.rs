@@ -212,6 +212,8 @@ fn sources() -> Vec<SourceRow> {
         last_time: Some("2026-03-30T22:51:07Z".into()),
         completeness: if *layer == "usage" { "truncated" } else { "complete" }.into(),
         limitation: (*layer == "usage").then(|| "15 days of logs are missing".into()),
+            realm: None,
+            window_end: None,
     })
     .collect()
 }

@@ -1,6 +1,6 @@
 use super::*;
+use crate::evidence::testing;
 use crate::evidence::verify;
-use crate::gate::testing;
 
 fn files(word: &str) -> Vec<OutputFile> {
     let view = testing::view();
