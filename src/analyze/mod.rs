@@ -1,1 +1,84 @@
-//! analyze
+//! Analysis: base facts in, derived facts out. All algebra lives here, once; rules are predicates.
+//!
+//! Order: identities are resolved, holdings are evaluated from IAM content (`reach`), grants are
+//! placed on the time axis with their tasks, approvals and use, chains and overlaps follow, then
+//! ledger and IAM state are set against each other, and last the 48 cells are swept.
+
+pub mod approvals;
+pub mod cells;
+pub mod chains;
+pub mod coverage;
+pub mod grants;
+pub mod index;
+pub mod interval;
+pub mod scope;
+pub mod state;
+pub mod tasks;
+pub mod timeline;
+pub mod uses;
+
+use crate::facts::identity::{DeclaredIdentity, Resolution, resolve};
+use crate::facts::{Derived, Facts, Holding, Layer, Time, text};
+use crate::settings::Settings;
+use index::{Index, NoTiers};
+
+/// What the analysis needs besides facts and settings.
+pub struct Options<'a> {
+    /// As-of time.
+    pub as_of: Time,
+    /// Change of a holding against the accepted baseline: `new`, `wider`, `unchanged`. Absent without a baseline.
+    pub baseline: Option<&'a dyn Fn(&Holding) -> Option<&'static str>>,
+    /// Whether rules in use need a layer.
+    pub needed: &'a dyn Fn(Layer) -> bool,
+}
+
+impl std::fmt::Debug for Options<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").field("as_of", &self.as_of).finish_non_exhaustive()
+    }
+}
+
+/// Resolves identities in place: fills the `*_id` columns of the base tables.
+pub fn identities(facts: &mut Facts, settings: &Settings) -> Resolution {
+    let declared: Vec<DeclaredIdentity> = settings
+        .identities
+        .iter()
+        .map(|l| DeclaredIdentity {
+            principal: text(&l.principal),
+            same_as: l.same_as.iter().map(text).collect(),
+            kind: l.kind(),
+            person: l.person.as_ref().map(text),
+        })
+        .collect();
+    resolve(facts, &declared)
+}
+
+/// Derives all tables but `waiver_facts`, which needs the findings. Identities must be resolved.
+#[must_use]
+pub fn derive(
+    facts: &mut Facts,
+    settings: &Settings,
+    resolution: &Resolution,
+    options: &Options<'_>,
+) -> Derived {
+    let mut derived = Derived::default();
+    let links;
+    {
+        let ix = Index::new(facts, settings, resolution, options.as_of, &NoTiers);
+        let profile = grants::Profile::new(&ix);
+        let mut grant_facts = grants::grant_facts(&ix, &profile);
+        state::reconcile_grants(&ix, &mut grant_facts, &derived.holdings);
+        (derived.chains, derived.access_spans) = chains::derive(&ix, &mut grant_facts);
+        state::reconcile_holdings(&ix, &grant_facts, &mut derived.holdings, options.baseline);
+        derived.segments = timeline::segments(&ix, &grant_facts, &derived.holdings);
+        derived.usage_facts = uses::usage_facts(&ix, &grant_facts);
+        derived.coverage = coverage::coverage(&ix, &profile, options.needed);
+        links = tasks::links(&grant_facts);
+        derived.grant_facts = grant_facts;
+    }
+    facts.task_links = links;
+    derived
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,15 +1,197 @@
-//! `overstay inspect`.
+//! `overstay inspect`: what the input files are, and how much of them can be read.
 
-use super::{Cli, Outcome, exit};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow};
+use serde_json::{Value, json};
+
+use super::text::{aligned, safe};
+use super::{Cli, Failure, Outcome, exit};
+use crate::facts::{Quarantined, Source};
+use crate::ingest::{Ingested, ingest, registry};
+use crate::settings::Settings;
+
+/// Reasons shown per file.
+const REASONS: usize = 5;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Files and directories; `-` is standard input.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Settings file; default: `overstay.toml` beside the inputs, if there is one.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Runs the verb.
 ///
 /// # Errors
 /// A failure with its exit code.
-pub fn run(_cli: &Cli, _args: &Args) -> Outcome {
+pub fn run(_cli: &Cli, args: &Args) -> Outcome {
+    let settings = match args.config.clone().or_else(|| beside(&args.paths)) {
+        Some(file) => Settings::load(&file).map_err(|e| Failure::new(exit::USAGE, e))?,
+        None => Settings::defaults(),
+    };
+    let found = ingest(&args.paths, &settings).map_err(|e| Failure::new(exit::USAGE, e))?;
+    let text = if args.json {
+        let value = as_json(&found);
+        serde_json::to_string_pretty(&value)
+            .map(|s| s + "\n")
+            .map_err(|e| Failure::new(exit::INTERNAL, e))?
+    } else {
+        as_text(&found)
+    };
+    anstream::stdout()
+        .write_all(text.as_bytes())
+        .context("cannot write to standard output")
+        .map_err(|e| Failure::new(exit::INTERNAL, e))?;
+    if found.facts.sources.is_empty() {
+        return Err(Failure::new(exit::NO_INPUT, anyhow!("no file could be read as evidence")));
+    }
     Ok(exit::OK)
+}
+
+/// The settings file that lies beside the inputs.
+fn beside(paths: &[PathBuf]) -> Option<PathBuf> {
+    paths.iter().find_map(|p| {
+        let dir =
+            if p.is_dir() { p.as_path() } else { p.parent().unwrap_or_else(|| Path::new(".")) };
+        let file = dir.join("overstay.toml");
+        file.is_file().then_some(file)
+    })
+}
+
+fn title(format: &str) -> String {
+    registry::by_format(format).map_or_else(|| format.to_owned(), |a| a.title().to_owned())
+}
+
+fn quarantine(found: &Ingested) -> BTreeMap<&str, Vec<&Quarantined>> {
+    let mut by_source: BTreeMap<&str, Vec<&Quarantined>> = BTreeMap::new();
+    for q in &found.facts.quarantine {
+        by_source.entry(&q.source_id).or_default().push(q);
+    }
+    by_source
+}
+
+fn as_text(found: &Ingested) -> String {
+    let day = |t: Option<crate::facts::Time>| {
+        t.map_or_else(|| "?".to_owned(), crate::facts::Time::to_rfc3339)
+    };
+    let rows: Vec<Vec<String>> = found
+        .facts
+        .sources
+        .iter()
+        .map(|s| {
+            let span = match (s.first_time, s.last_time) {
+                (None, None) => "-".to_owned(),
+                (a, b) => format!("{} .. {}", day(a), day(b)),
+            };
+            vec![
+                s.file.to_string(),
+                title(&s.format),
+                s.records.to_string(),
+                s.quarantined.to_string(),
+                span,
+            ]
+        })
+        .collect();
+    let mut out = String::new();
+    if !rows.is_empty() {
+        out.push_str(&aligned(&["file", "format", ">records", ">quarantined", "times"], &rows));
+    }
+    let quarantine = quarantine(found);
+    for s in &found.facts.sources {
+        notes(s, quarantine.get(&*s.source_id).map_or(&[], Vec::as_slice), &mut out);
+    }
+    let mut list = |head: &str, items: &mut dyn Iterator<Item = (&String, &String)>| {
+        let mut first = true;
+        for (file, why) in items {
+            if first {
+                out.push_str(&format!("\n{head}:\n"));
+                first = false;
+            }
+            out.push_str(&format!("  {}: {}\n", safe(file), safe(why)));
+        }
+    };
+    list("failed", &mut found.failed.iter().map(|f| (&f.file, &f.error)));
+    list("not recognised", &mut found.unknown.iter().map(|f| (&f.file, &f.why)));
+    list("ignored", &mut found.ignored.iter().map(|f| (&f.file, &f.why)));
+    out
+}
+
+/// What limits a source.
+fn notes(s: &Source, quarantined: &[&Quarantined], out: &mut String) {
+    let mut lines = Vec::new();
+    if let Some(limitation) = &s.limitation {
+        lines.push(format!("limited: {}", safe(limitation)));
+    }
+    if s.ambiguous_times > 0 {
+        lines.push(format!("{} times without zone, read as UTC", s.ambiguous_times));
+    }
+    if s.conflicting_duplicates > 0 {
+        lines.push(format!(
+            "{} records repeat an id with different content",
+            s.conflicting_duplicates
+        ));
+    }
+    for q in quarantined.iter().take(REASONS) {
+        lines.push(format!("quarantined {}: {}", safe(&q.source_ref), safe(&q.reason)));
+    }
+    if quarantined.len() > REASONS {
+        lines.push(format!("... and {} more", quarantined.len() - REASONS));
+    }
+    if !lines.is_empty() {
+        out.push_str(&format!("\n{}\n", safe(&s.file)));
+        for line in lines {
+            out.push_str(&format!("  {line}\n"));
+        }
+    }
+}
+
+fn as_json(found: &Ingested) -> Value {
+    let quarantine = quarantine(found);
+    let time = |t: Option<crate::facts::Time>| t.map(crate::facts::Time::to_rfc3339);
+    let sources: Vec<Value> = found
+        .facts
+        .sources
+        .iter()
+        .map(|s| {
+            let bad = quarantine.get(&*s.source_id).map_or(&[][..], Vec::as_slice);
+            json!({
+                "file": &*s.file,
+                "format": &*s.format,
+                "title": title(&s.format),
+                "layer": s.layer.as_str(),
+                "sha256": &*s.sha256,
+                "bytes": s.bytes,
+                "records": s.records,
+                "accepted": s.accepted,
+                "quarantined": s.quarantined,
+                "first_time": time(s.first_time),
+                "last_time": time(s.last_time),
+                "window_start": time(s.window_start),
+                "window_end": time(s.window_end),
+                "completeness": s.completeness.as_str(),
+                "limitation": s.limitation.as_deref(),
+                "conflicting_duplicates": s.conflicting_duplicates,
+                "ambiguous_times": s.ambiguous_times,
+                "quarantine": bad.iter().take(REASONS)
+                    .map(|q| json!({"ref": &*q.source_ref, "reason": &*q.reason}))
+                    .collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    json!({
+        "sources": sources,
+        "failed": found.failed.iter().map(|f| json!({"file": f.file, "error": f.error})).collect::<Vec<_>>(),
+        "unknown": found.unknown.iter().map(|f| json!({"file": f.file, "why": f.why})).collect::<Vec<_>>(),
+        "ignored": found.ignored.iter().map(|f| json!({"file": f.file, "why": f.why})).collect::<Vec<_>>(),
+    })
 }

@@ -10,6 +10,8 @@ pub mod inspect;
 pub mod report;
 pub mod rules;
 pub mod scan;
+pub mod summary;
+pub mod text;
 pub mod verify;
 pub mod waiver;
 

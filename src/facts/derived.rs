@@ -64,8 +64,8 @@ table! {
         pub ended_at_hi: Option<Time>,
         /// How it ended.
         pub end_kind: EndKind,
-        /// Neither an authorised end nor a recorded end: standing in the ledger.
-        pub open_ended: bool,
+        /// Neither an authorised end nor a recorded end: standing in the ledger. Null: the ledger does not record ends.
+        pub open_ended: Option<bool>,
         /// Access is still in force at the as-of time, by the ledger.
         pub active_now: bool,
         /// Revoked before or after its authorised end by an explicit act.
@@ -105,7 +105,7 @@ table! {
         pub lead_s: Option<i64>,
         /// Number of distinct tasks the grant serves, by reference and use.
         pub n_tasks: i64,
-        /// End of access by the ledger minus end of the task, seconds, before any grace; negative = ended earlier. A lower bound when the grant is open. Null = not assessed or open-ended.
+        /// End of access by the ledger minus end of the task, seconds, before any grace; negative = ended earlier. A lower bound when the grant is open; 0 while the task runs. Null = not assessed.
         pub overstay_ledger_s: Option<i64>,
         /// The same with the end the IAM state shows.
         pub overstay_state_s: Option<i64>,
@@ -157,11 +157,11 @@ table! {
         pub first_used_at: Option<Time>,
         /// Last linked use.
         pub last_used_at: Option<Time>,
-        /// Last use minus end of access, seconds; positive = used after the end. Null = no use or no end.
+        /// Last use minus end of access, seconds; positive = used after the end; 0 when observed and never used or not ended. Null = use not observable.
         pub used_after_end_s: Option<i64>,
-        /// Start of access minus first use, seconds; positive = used before the start.
+        /// Start of access minus first use, seconds; positive = used before the start; 0 when observed and never used. Null = use not observable.
         pub used_before_start_s: Option<i64>,
-        /// Last use with a credential of the grant minus revocation, seconds; positive = session residue. Null = not revoked or no such use.
+        /// Last use with a credential of the grant minus revocation, seconds; positive = session residue; 0 when observed and none. Null = not revoked, or use not observable.
         pub used_after_revocation_s: Option<i64>,
         /// Uses after the end of the task.
         pub uses_after_task: Option<i64>,

@@ -66,7 +66,7 @@ macro_rules! table {
         }
     )*) => { $(
         #[doc = $tdoc]
-        #[derive(Clone, Debug, Default)]
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub struct $row {
             $( #[doc = $doc] pub $field: $ty, )*
         }

@@ -23,6 +23,11 @@ macro_rules! store {
                 vec![ $( <$row as Row>::TABLE, )* ]
             }
 
+            /// Adds the rows of another store behind these, table by table.
+            pub fn append(&mut self, mut other: Self) {
+                $( self.$field.append(&mut other.$field); )*
+            }
+
             /// Data frames by table name.
             ///
             /// # Errors

@@ -34,8 +34,8 @@ macro_rules! vocab {
 }
 
 vocab! {
-    /// Evidence layer that a source feeds.
-    pub enum Layer { #[default] Ledger = "ledger", Task = "task", State = "state", Usage = "usage", Credential = "credential", Owner = "owner", Review = "review", }
+    /// Evidence layer that a source feeds. `context` is no evidence of its own: environments, sensitivity.
+    pub enum Layer { #[default] Ledger = "ledger", Task = "task", State = "state", Usage = "usage", Credential = "credential", Owner = "owner", Review = "review", Context = "context", }
     /// Whether a source is whole (pagination ended, no row limit hit).
     pub enum Completeness { Complete = "complete", Truncated = "truncated", #[default] Unknown = "unknown", }
     /// Kind of a principal.

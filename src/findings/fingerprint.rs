@@ -67,6 +67,18 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// SHA-256 of bytes, lower-case hex.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Whether text is a SHA-256 in lower-case hex.
+#[must_use]
+pub fn is_sha256(s: &str) -> bool {
+    s.len() == 64 && s.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

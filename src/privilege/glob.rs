@@ -49,6 +49,104 @@ fn char_len(s: &[u8], at: usize) -> usize {
     n
 }
 
+/// Whether every string that `inner` matches is matched by `outer` too, byte by byte, case-sensitive.
+///
+/// Sound, not complete: `true` always holds, `false` may also mean "not seen". The wildcards of
+/// `inner` become symbols of their own: a run is absorbed only by `*`, a single character also by `?`.
+#[must_use]
+pub fn contains(outer: &str, inner: &str) -> bool {
+    contains_by(outer.as_bytes(), inner.as_bytes(), |a, b| a == b)
+}
+
+/// [`contains`] without regard to ASCII case.
+#[must_use]
+pub fn contains_ignore_case(outer: &str, inner: &str) -> bool {
+    contains_by(outer.as_bytes(), inner.as_bytes(), |a, b| a.eq_ignore_ascii_case(&b))
+}
+
+fn contains_by(p: &[u8], s: &[u8], eq: impl Fn(u8, u8) -> bool) -> bool {
+    let (mut pi, mut si) = (0usize, 0usize);
+    let mut star: Option<(usize, usize)> = None;
+    while let Some(&c) = s.get(si) {
+        match p.get(pi) {
+            Some(b'*') => {
+                star = Some((pi, si));
+                pi += 1;
+            }
+            // One `?` of the outer pattern stands for one character of the inner text, or for a `?`.
+            Some(b'?') if c != b'*' => {
+                si += char_len(s, si);
+                pi += 1;
+            }
+            Some(&q) if c != b'*' && c != b'?' && eq(q, c) => {
+                si += 1;
+                pi += 1;
+            }
+            _ => match star {
+                Some((sp, ss)) => {
+                    pi = sp + 1;
+                    si = ss + 1;
+                    star = Some((sp, ss + 1));
+                }
+                None => return false,
+            },
+        }
+    }
+    p.get(pi..).is_some_and(|rest| rest.iter().all(|&b| b == b'*'))
+}
+
+/// Whether some string is matched by both patterns, byte by byte, case-sensitive. May say `true`
+/// wrongly only where `?` meets part of a multi-byte character.
+#[must_use]
+pub fn overlaps(a: &str, b: &str) -> bool {
+    overlaps_by(a.as_bytes(), b.as_bytes(), |x, y| x == y)
+}
+
+/// [`overlaps`] without regard to ASCII case.
+#[must_use]
+pub fn overlaps_ignore_case(a: &str, b: &str) -> bool {
+    overlaps_by(a.as_bytes(), b.as_bytes(), |x, y| x.eq_ignore_ascii_case(&y))
+}
+
+/// Row-by-row reachability over the product of both patterns: O(len(a) * len(b)), no recursion.
+fn overlaps_by(a: &[u8], b: &[u8], eq: impl Fn(u8, u8) -> bool) -> bool {
+    let literal = |p: &[u8]| p.iter().position(|c| matches!(c, b'*' | b'?')).unwrap_or(p.len());
+    let shared = literal(a).min(literal(b));
+    if !a.iter().zip(b).take(shared).all(|(&x, &y)| eq(x, y)) {
+        return false;
+    }
+    // row[j]: the empty rest of `a` handled so far can still agree with the first j bytes of `b`.
+    let mut row = vec![false; b.len() + 1];
+    let mut open = true;
+    for (slot, c) in row.iter_mut().zip(std::iter::once(&b'*').chain(b)) {
+        open = open && *c == b'*';
+        *slot = open;
+    }
+    for &x in a {
+        let mut next = Vec::with_capacity(row.len());
+        let mut left = false;
+        let mut diagonal = false;
+        for (j, &up) in row.iter().enumerate() {
+            let y = j.checked_sub(1).and_then(|i| b.get(i)).copied();
+            let here = if x == b'*' {
+                up || left
+            } else {
+                match y {
+                    None => false,
+                    Some(b'*') => up || left || diagonal,
+                    Some(y) => diagonal && (x == b'?' || y == b'?' || eq(x, y)),
+                }
+            };
+            // A `*` in `b` may also stay empty (`left`) or swallow this byte of `a` (`up`).
+            next.push(here);
+            left = here;
+            diagonal = up;
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(false)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,5 +161,66 @@ mod tests {
         assert!(matches_ignore_case("IAM:get*", "iam:GetUser"));
         assert!(matches("*a*b*c*", "xxaxxbxxcxx"));
         assert!(!matches("*a*b*c", "xxaxxbxxcxx"));
+    }
+
+    #[test]
+    fn containment() {
+        assert!(contains("arn:*", "arn:aws:s3:::b/*"));
+        assert!(!contains("arn:aws:s3:::b/?", "arn:aws:s3:::b/*"));
+        assert!(contains("a?c", "a?c"));
+        assert!(!contains("abc", "a?c"));
+        assert!(overlaps("a*", "*b"));
+        assert!(!overlaps("a*", "b*"));
+        assert!(overlaps("*", ""));
+        assert!(overlaps("", "***"));
+        assert!(!overlaps("?", ""));
+    }
+
+    /// Slow reference: recursion over both texts.
+    fn slow(p: &[u8], s: &[u8]) -> bool {
+        match (p.split_first(), s.split_first()) {
+            (None, None) => true,
+            (Some((b'*', rest)), _) if slow(rest, s) => true,
+            (Some((b'*', _)), Some((_, tail))) => slow(p, tail),
+            (Some((c, rest)), Some((d, tail))) if c == d || *c == b'?' => slow(rest, tail),
+            _ => false,
+        }
+    }
+
+    fn words() -> Vec<String> {
+        let mut all = vec![String::new()];
+        let mut last = all.clone();
+        for _ in 0..5 {
+            last = last.iter().flat_map(|w| ["a", "b"].map(|c| format!("{w}{c}"))).collect();
+            all.extend(last.clone());
+        }
+        all
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn matches_agrees_with_the_slow_reference(p in "[ab*?]{0,7}", s in "[ab]{0,7}") {
+            proptest::prop_assert_eq!(matches(&p, &s), slow(p.as_bytes(), s.as_bytes()));
+        }
+
+        #[test]
+        fn containment_is_sound(p in "[ab*?]{0,5}", q in "[ab*?]{0,5}") {
+            if contains(&p, &q) {
+                for w in words() {
+                    proptest::prop_assert!(!matches(&q, &w) || matches(&p, &w), "{} {} {}", p, q, w);
+                }
+            }
+        }
+
+        #[test]
+        fn overlap_is_exact(p in "[ab*?]{0,4}", q in "[ab*?]{0,4}") {
+            let some = words().iter().any(|w| matches(&p, w) && matches(&q, w));
+            // A shortest common word never needs more bytes than both patterns together.
+            if some {
+                proptest::prop_assert!(overlaps(&p, &q));
+            } else if p.len() + q.len() <= 5 {
+                proptest::prop_assert!(!overlaps(&p, &q), "{} {}", p, q);
+            }
+        }
     }
 }

@@ -1,3 +1,4 @@
 //! What a permission means: globs, action catalogues, classes and tiers, and one evaluator per platform.
 
+pub mod aws;
 pub mod glob;

@@ -1,8 +1,28 @@
 //! Reports: one file per format behind one trait; all render the same [`View`].
 
+pub mod assemble;
+pub mod charts;
+pub mod csv;
+pub mod html;
+pub mod json;
+pub mod jsonl;
+pub mod markdown;
+pub mod registry;
+pub mod sarif;
+pub mod text;
 pub mod view;
 
+pub use assemble::{Assemble, assemble};
+pub use registry::{FORMATS, render};
 pub use view::View;
+
+#[cfg(test)]
+pub(crate) mod fixture {
+    use super::view::*;
+    use crate::findings::*;
+
+    include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser/fixture.rs"));
+}
 
 /// Why a report could not be written.
 #[derive(Debug, thiserror::Error)]

@@ -180,6 +180,12 @@ pub struct SourceRow {
     pub completeness: String,
     /// Limitation.
     pub limitation: Option<String>,
+    /// Account, tenant or cluster covered; null when the format does not say.
+    #[serde(default)]
+    pub realm: Option<String>,
+    /// End of the window the source covers; null when unknown.
+    #[serde(default)]
+    pub window_end: Option<String>,
 }
 
 /// One quarantined record.

@@ -3,6 +3,23 @@
 //! A rule reads one fact table through predicates in a small, checked SQL expression language;
 //! joins, windows and algebra live in `analyze`, once.
 
+pub mod compile;
+pub mod error;
+pub mod eval;
+pub mod expr;
+pub mod finding;
+pub mod load;
+pub mod lower;
+pub mod message;
 pub mod model;
+pub mod parse;
+pub mod run;
+pub mod severity;
+mod typing;
+pub mod value;
 
+pub use compile::{Compiled, compile, controls};
+pub use error::{Problem, RuleError};
+pub use load::Pack;
 pub use model::{Identity, Modifier, Population, Rule, RuleTest, SeverityBasis};
+pub use run::{RunInput, RunOutput, run};

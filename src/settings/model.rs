@@ -73,6 +73,20 @@ pub struct Settings {
     pub disabled_rules: BTreeMap<String, String>,
     /// File patterns that are not inputs, with the reason.
     pub ignore: Vec<String>,
+    /// Controls that the scope statement excludes, with the reason.
+    pub not_applicable: Vec<NotApplicable>,
+}
+
+/// A control that is out of scope, as a person decided.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NotApplicable {
+    /// Framework id (`nist-800-53-r5`).
+    pub framework: String,
+    /// Control id (`AC-20`).
+    pub control: String,
+    /// Why it does not apply.
+    pub reason: String,
 }
 
 /// Which grants need which approval.
@@ -248,6 +262,8 @@ struct Raw {
     disabled_rules: BTreeMap<String, String>,
     #[serde(default)]
     ignore: Vec<String>,
+    #[serde(default)]
+    not_applicable: Vec<NotApplicable>,
 }
 
 #[derive(Deserialize, Default)]
@@ -387,6 +403,7 @@ impl Settings {
         out.rule_dirs = raw.rule_dirs;
         out.disabled_rules = raw.disabled_rules;
         out.ignore = raw.ignore;
+        out.not_applicable = raw.not_applicable;
         Ok(out)
     }
 }

@@ -1,6 +1,6 @@
-//! Tests of the built program and of what is shipped with it, one module per subject.
+//! The one binary of tests that look at the program from outside, one module per subject.
 
-#[cfg(test)]
+mod architecture;
+mod browser;
 mod documents;
-#[cfg(test)]
 mod sample;

@@ -1,0 +1,344 @@
+//! One [`GrantFact`] per ledger grant: the timeline of access, and the parts that other modules add.
+//!
+//! Specification: grants model, sections 4 and 5. Every end is a pair; what is certain uses the bound
+//! that speaks for the beneficiary, what is possible the other.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use rayon::prelude::*;
+
+use super::index::Index;
+use super::{approvals, tasks, uses};
+use crate::facts::store::evidence_ref;
+use crate::facts::{
+    BrokerKind, Confidence, Decision, EndKind, EventKind, Grant, GrantFact, Text, Time, text,
+};
+use crate::privilege::glob;
+
+/// What each ledger system records at all. A field that a system never fills is a limit of the
+/// source, not an omission of one grant.
+#[derive(Clone, Debug, Default)]
+pub struct Profile {
+    systems: BTreeMap<Text, SystemProfile>,
+    /// Grants per approval id.
+    pub approval_uses: HashMap<Text, i64>,
+    /// Latest expiry of credentials by grant.
+    pub residual: HashMap<Text, Time>,
+    /// Accounts with an inventory.
+    pub inventoried_realms: BTreeSet<Text>,
+}
+
+/// Fields that a ledger system fills at least once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemProfile {
+    /// Task, ticket or run reference.
+    pub task: bool,
+    /// Requester.
+    pub requester: bool,
+    /// Reason.
+    pub reason: bool,
+    /// Scope.
+    pub scope: bool,
+    /// Decision.
+    pub decision: bool,
+    /// Extensions or extension events.
+    pub extensions: bool,
+}
+
+impl Profile {
+    /// Surveys the facts.
+    #[must_use]
+    pub fn new(ix: &Index<'_>) -> Self {
+        let mut out = Self::default();
+        let mut reuse: HashMap<Text, BTreeSet<Text>> = HashMap::new();
+        for g in &ix.facts.grants {
+            let p = out.systems.entry(g.system.clone()).or_default();
+            p.task |= g.task_ref.is_some() || g.ticket_id.is_some();
+            p.requester |= g.requester.is_some();
+            p.reason |= g.justification.is_some();
+            p.scope |= g.scope.is_some();
+            p.decision |= g.decision != Decision::Unknown;
+            p.extensions |= g.n_extensions > 0
+                || ix.events_of_grant(&g.grant_id).iter().any(|e| e.kind == EventKind::Extended);
+            if let Some(a) = &g.approval_ref {
+                reuse.entry(a.clone()).or_default().insert(g.grant_id.clone());
+            }
+        }
+        for a in ix.facts.approvals.iter().filter(|a| !a.approval_id.is_empty()) {
+            if let Some(g) = &a.grant_id {
+                reuse.entry(a.approval_id.clone()).or_default().insert(g.clone());
+            }
+        }
+        out.approval_uses = reuse.into_iter().map(|(k, v)| (k, v.len() as i64)).collect();
+        for c in &ix.facts.credentials {
+            if let (Some(g), Some(end)) = (&c.grant_id, c.revoked_at.or(c.expires_at)) {
+                let at = out.residual.entry(g.clone()).or_insert(end);
+                *at = (*at).max(end);
+            }
+        }
+        out.inventoried_realms = ix
+            .facts
+            .principals
+            .iter()
+            .filter(|p| p.inventoried)
+            .filter_map(|p| p.realm.clone())
+            .collect();
+        out
+    }
+
+    /// Profile of one system.
+    #[must_use]
+    pub fn system(&self, name: &str) -> SystemProfile {
+        self.systems.get(name).copied().unwrap_or_default()
+    }
+
+    /// Systems with the fields they never fill, for the coverage statement.
+    #[must_use]
+    pub fn limits(&self) -> Vec<(Text, Vec<&'static str>)> {
+        self.systems
+            .iter()
+            .map(|(name, p)| {
+                let never = [
+                    (p.task, "task"),
+                    (p.requester, "requester"),
+                    (p.reason, "reason"),
+                    (p.scope, "scope"),
+                ];
+                (name.clone(), never.iter().filter(|(has, _)| !has).map(|(_, w)| *w).collect())
+            })
+            .filter(|(_, never): &(Text, Vec<_>)| !never.is_empty())
+            .collect()
+    }
+}
+
+/// Derives all grant facts but those that need other grants (chains) or IAM state.
+#[must_use]
+pub fn grant_facts(ix: &Index<'_>, profile: &Profile) -> Vec<GrantFact> {
+    let unlinked = uses::Unlinked::new(ix);
+    ix.facts.grants.par_iter().map(|g| derive(ix, profile, &unlinked, g)).collect()
+}
+
+fn derive(
+    ix: &Index<'_>,
+    profile: &Profile,
+    unlinked: &uses::Unlinked<'_>,
+    g: &Grant,
+) -> GrantFact {
+    let mut f = timeline(ix, g);
+    f.residual_until = later(g.residual_until, profile.residual.get(&g.grant_id).copied());
+    f.residual_s = f.residual_until.zip(f.ended_at).map(|(r, e)| r.secs_since(e));
+    tasks::link(ix, profile, g, &mut f);
+    uses::add(ix, unlinked, g, &mut f);
+    tasks::overstay(ix, &mut f);
+    approvals::add(ix, profile, g, &mut f);
+    extensions(ix, profile, g, &mut f);
+    f.contradictions = contradictions(g, &f);
+    f.evidence_missing = evidence_missing(ix, profile, g, &f);
+    f
+}
+
+fn later(a: Option<Time>, b: Option<Time>) -> Option<Time> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.max(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+/// Identity, decision and interval of access.
+fn timeline(ix: &Index<'_>, g: &Grant) -> GrantFact {
+    let principal_id = g.beneficiary_id.clone().unwrap_or_else(|| g.beneficiary.clone());
+    let (tier, max_duration_s) = ix.privilege(g.platform.as_deref(), &g.privilege);
+    let activated = g.activated_at_lo.or(g.activated_at_hi);
+    let started_at = activated.or(g.not_before).or(match g.decision {
+        Decision::Approved | Decision::AutoApproved => g.decided_at,
+        _ => None,
+    });
+    let given = match g.decision {
+        Decision::Approved | Decision::AutoApproved | Decision::Unknown => started_at.is_some(),
+        _ => activated.is_some(),
+    };
+    let effective = given && started_at.is_some_and(|t| t <= ix.as_of);
+    let recorded_end = g.ended_at_lo.or(g.ended_at_hi);
+    let ended_at = recorded_end.or(g.not_after);
+    let ended_at_hi = match g.end_kind {
+        EndKind::FailedToRevoke => None,
+        EndKind::Expired => g.ended_at_hi.or(recorded_end).or(g.not_after),
+        _ => g.ended_at_hi.or(recorded_end),
+    };
+    let records_ends = g.end_kind != EndKind::Unknown;
+    let open_ended = match ended_at {
+        Some(_) => Some(false),
+        None if records_ends => Some(true),
+        None => None,
+    };
+    let interval_inverted = started_at
+        .is_some_and(|s| g.not_after.is_some_and(|e| e < s) || recorded_end.is_some_and(|e| e < s));
+    let due = match (g.not_after, g.revoke_requested_at) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    };
+    let revoked = matches!(
+        g.end_kind,
+        EndKind::RevokedByUser
+            | EndKind::RevokedByOwner
+            | EndKind::RevokedByAdmin
+            | EndKind::RevokedBySystem
+            | EndKind::FailedToRevoke
+    ) || g.revoke_requested_at.is_some();
+    let settings = ix.settings;
+    let break_glass = g.break_glass.unwrap_or(false)
+        || ix.principal(&principal_id).is_some_and(|p| p.break_glass)
+        || settings.break_glass.iter().any(|p| glob::matches(p, &principal_id));
+    GrantFact {
+        grant_id: g.grant_id.clone(),
+        system: g.system.clone(),
+        chain_id: g.grant_id.clone(),
+        principal_kind: g.beneficiary_kind.unwrap_or_else(|| ix.kind(&principal_id)),
+        requester_id: g.requester_id.clone(),
+        on_behalf_of_id: g.on_behalf_of_id.clone(),
+        privilege: g.privilege.clone(),
+        scope: g.scope.clone(),
+        platform: g.platform.clone(),
+        environment: ix.environment(g.scope.as_deref(), &principal_id),
+        tier,
+        catalogued: (!settings.approved_roles.is_empty())
+            .then(|| settings.approved_roles.iter().any(|p| glob::matches(p, &g.privilege))),
+        broker_kind: g.broker_kind,
+        decision: g.decision,
+        effective,
+        break_glass,
+        externally_modified: g.externally_modified,
+        requested_at: g.requested_at,
+        started_at,
+        not_after: g.not_after,
+        ended_at,
+        ended_at_hi,
+        end_kind: g.end_kind,
+        open_ended,
+        active_now: effective && ended_at.is_none_or(|e| e > ix.as_of),
+        revoked,
+        interval_inverted,
+        duration_s: g
+            .not_after
+            .zip(g.not_before.or(started_at))
+            .map(|(e, s)| e.secs_since(s))
+            .filter(|d| *d >= 0),
+        held_s: started_at
+            .filter(|_| effective && !interval_inverted)
+            .map(|s| ended_at.map_or(ix.as_of, |e| e.min(ix.as_of)).secs_since(s).max(0)),
+        max_duration_s,
+        revocation_lag_s: recorded_end.zip(due).map(|(e, d)| e.secs_since(d)),
+        owner: ix.owner_name(&principal_id),
+        principal_id,
+        chain_length: 1,
+        refs: vec![evidence_ref(&g.source_id, &g.source_ref)],
+        ..GrantFact::default()
+    }
+}
+
+/// Extensions: the end moved later; silent unless an approval lies between the extension and the one
+/// before it.
+fn extensions(ix: &Index<'_>, profile: &Profile, g: &Grant, f: &mut GrantFact) {
+    let mut moves: Vec<_> = ix
+        .events_of_grant(&g.grant_id)
+        .iter()
+        .filter(|e| e.kind == EventKind::Extended)
+        .copied()
+        .collect();
+    moves.sort_by_key(|e| (e.occurred_at, e.new_end));
+    if moves.is_empty() {
+        f.silent_extension = profile.system(&g.system).extensions.then_some(g.n_extensions > 0);
+        if g.n_extensions > 0 {
+            // The ledger counts extensions without saying when: an approval for each must exist.
+            f.silent_extension = f.n_approvals.map(|n| n < 1 + g.n_extensions);
+        }
+        return;
+    }
+    let times = approvals::approve_times(ix, g);
+    let mut since = f.approved_at;
+    let mut silent = false;
+    for e in &moves {
+        f.refs.push(evidence_ref(&e.source_id, &e.source_ref));
+        let fresh = times.iter().any(|t| since.is_none_or(|s| *t > s) && *t <= e.occurred_at);
+        silent |= !fresh;
+        since = Some(e.occurred_at);
+    }
+    f.silent_extension = Some(silent);
+    let authorised = g.not_before.or(f.started_at);
+    f.extended_by_s = moves
+        .last()
+        .and_then(|e| e.new_end)
+        .zip(authorised.zip(g.duration_requested_s).map(|(s, d)| s.plus_secs(d)))
+        .map(|(now, first)| now.secs_since(first))
+        .filter(|s| *s > 0);
+}
+
+/// Clock skew between systems below which an order is not a contradiction, seconds (section 4.6).
+const SKEW_S: i64 = 120;
+
+fn contradictions(g: &Grant, f: &GrantFact) -> Vec<Text> {
+    let mut out = Vec::new();
+    let mut before = |a: Option<Time>, b: Option<Time>, what: &str| {
+        if a.zip(b).is_some_and(|(a, b)| b.secs_since(a) > SKEW_S) {
+            out.push(text(what));
+        }
+    };
+    before(f.started_at, f.requested_at, "started before it was requested");
+    before(g.decided_at, f.requested_at, "decided before it was requested");
+    before(f.approved_at, f.requested_at, "approved before it was requested");
+    before(f.task_ended_at, f.task_started_at, "task ended before it began");
+    if f.interval_inverted {
+        out.push(text("ended before it started"));
+    }
+    out
+}
+
+/// Elements of the evidence chain that this grant lacks although its ledger records them.
+fn evidence_missing(ix: &Index<'_>, profile: &Profile, g: &Grant, f: &GrantFact) -> Vec<Text> {
+    let system = profile.system(&g.system);
+    let mut out = Vec::new();
+    let mut lacks = |missing: bool, what: &str| {
+        if missing {
+            out.push(text(what));
+        }
+    };
+    lacks(system.requester && g.requester.is_none(), "requester");
+    lacks(system.reason && g.justification.is_none() && g.ticket_id.is_none(), "reason");
+    let nobody = f.approved == Some(true)
+        && f.approver_id.is_none()
+        && f.approved_by_rule_only != Some(true)
+        && !ix.facts.approvals.is_empty();
+    lacks(f.approval_required && nobody, "approver");
+    lacks(system.scope && g.scope.is_none(), "scope");
+    lacks(f.effective && f.started_at.is_none(), "start");
+    lacks(f.effective && f.open_ended.is_none(), "end");
+    lacks(f.task_resolved == Some(false), "task");
+    lacks(unknown_principal(ix, profile, &f.principal_id), "principal");
+    out
+}
+
+/// The record names a platform identity of an inventoried account that the inventory does not have.
+fn unknown_principal(ix: &Index<'_>, profile: &Profile, id: &str) -> bool {
+    if ix.principal(id).is_some_and(|p| p.inventoried) {
+        return false;
+    }
+    let mut parts = id.splitn(6, ':');
+    if parts.next() != Some("arn") {
+        return false;
+    }
+    parts
+        .nth(3)
+        .is_some_and(|account| profile.inventoried_realms.contains(&text(format!("aws:{account}"))))
+}
+
+/// Whether a link is good enough to clear or to raise a certain finding.
+#[must_use]
+pub fn is_firm(c: Confidence) -> bool {
+    matches!(c, Confidence::Exact | Confidence::Strong)
+}
+
+/// Whether the grant is expected to show as a binding in IAM.
+#[must_use]
+pub fn expects_binding(f: &GrantFact) -> bool {
+    f.broker_kind == BrokerKind::Binding
+}

@@ -1,0 +1,393 @@
+//! Look-ups over base facts that several derivations share. Built once; holds references only.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::facts::identity::Resolution;
+use crate::facts::{
+    Approval, Facts, GrantEvent, Layer, Owner, Principal, PrincipalKind, Source, Task, Text, Tier,
+    Time, Usage, UsageGrain,
+};
+use crate::privilege::glob;
+use crate::settings::{DeclaredPrivilege, Environment, Settings};
+
+/// Answers the tier of a privilege or an action from its content.
+pub trait Tiers: Sync {
+    /// Tier of an action such as `iam:CreateUser`.
+    fn of_action(&self, platform: Option<&str>, action: &str) -> Option<Tier>;
+    /// Tier of a role or policy by its identifier or its name, from its content.
+    fn of_privilege(&self, platform: Option<&str>, privilege: &str) -> Option<Tier>;
+}
+
+/// Knows nothing; for runs without an IAM export.
+#[derive(Clone, Copy, Debug)]
+pub struct NoTiers;
+
+impl Tiers for NoTiers {
+    fn of_action(&self, _: Option<&str>, _: &str) -> Option<Tier> {
+        None
+    }
+    fn of_privilege(&self, _: Option<&str>, _: &str) -> Option<Tier> {
+        None
+    }
+}
+
+/// Window of a layer: start and end, each null when unknown.
+pub type Window = (Option<Time>, Option<Time>);
+
+/// Shared look-ups.
+pub struct Index<'a> {
+    /// Facts.
+    pub facts: &'a Facts,
+    /// Settings.
+    pub settings: &'a Settings,
+    /// Identity resolution.
+    pub resolution: &'a Resolution,
+    /// As-of time.
+    pub as_of: Time,
+    /// Tiers from content.
+    pub tiers: &'a dyn Tiers,
+    principals: HashMap<&'a str, &'a Principal>,
+    tasks: HashMap<&'a str, &'a Task>,
+    approvals_by_id: HashMap<&'a str, Vec<&'a Approval>>,
+    approvals_by_grant: HashMap<&'a str, Vec<&'a Approval>>,
+    usage_by_grant: HashMap<&'a str, Vec<&'a Usage>>,
+    usage_by_principal: HashMap<&'a str, Vec<&'a Usage>>,
+    events_by_grant: HashMap<&'a str, Vec<&'a GrantEvent>>,
+    owners: HashMap<&'a str, &'a Owner>,
+    windows: BTreeMap<Layer, Vec<Window>>,
+    ledger_windows: Vec<Window>,
+    usage_platforms: Vec<(Window, Option<BTreeSet<&'a str>>)>,
+    privilege_cache: HashMap<(Option<&'a str>, &'a str), (Option<Tier>, Option<i64>)>,
+    scope_environments: HashMap<&'a str, Option<usize>>,
+    principal_environments: HashMap<&'a str, Option<usize>>,
+}
+
+impl std::fmt::Debug for Index<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Index").field("as_of", &self.as_of).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Index<'a> {
+    /// Builds the look-ups.
+    #[must_use]
+    pub fn new(
+        facts: &'a Facts,
+        settings: &'a Settings,
+        resolution: &'a Resolution,
+        as_of: Time,
+        tiers: &'a dyn Tiers,
+    ) -> Self {
+        let mut index = Self {
+            facts,
+            settings,
+            resolution,
+            as_of,
+            tiers,
+            principals: facts.principals.iter().map(|p| (&*p.principal_id, p)).collect(),
+            tasks: HashMap::new(),
+            approvals_by_id: HashMap::new(),
+            approvals_by_grant: HashMap::new(),
+            usage_by_grant: HashMap::new(),
+            usage_by_principal: HashMap::new(),
+            events_by_grant: HashMap::new(),
+            owners: HashMap::new(),
+            windows: BTreeMap::new(),
+            ledger_windows: Vec::new(),
+            usage_platforms: Vec::new(),
+            privilege_cache: HashMap::new(),
+            scope_environments: HashMap::new(),
+            principal_environments: HashMap::new(),
+        };
+        index.fill_work();
+        index.fill_evidence();
+        index.fill_windows();
+        index.fill_caches();
+        index
+    }
+
+    fn fill_work(&mut self) {
+        for task in &self.facts.tasks {
+            self.tasks.entry(&task.task_id).or_insert(task);
+        }
+        // Second pass, so that another task's alias never hides a task's own id.
+        for task in &self.facts.tasks {
+            for other in &task.other_ids {
+                self.tasks.entry(other).or_insert(task);
+            }
+        }
+        for a in &self.facts.approvals {
+            if !a.approval_id.is_empty() {
+                self.approvals_by_id.entry(&a.approval_id).or_default().push(a);
+            }
+            if let Some(g) = &a.grant_id {
+                self.approvals_by_grant.entry(g).or_default().push(a);
+            }
+        }
+        for e in &self.facts.grant_events {
+            if let Some(g) = &e.grant_id {
+                self.events_by_grant.entry(g).or_default().push(e);
+            }
+        }
+    }
+
+    fn fill_evidence(&mut self) {
+        for u in &self.facts.usage {
+            if let Some(g) = &u.grant_id {
+                self.usage_by_grant.entry(g).or_default().push(u);
+            }
+            if let Some(p) = &u.principal_id {
+                self.usage_by_principal.entry(p).or_default().push(u);
+            }
+        }
+        for o in &self.facts.owners {
+            let Some(p) = &o.principal_id else { continue };
+            let current = o.valid_to.is_none_or(|t| t > self.as_of)
+                && o.valid_from.is_none_or(|t| t <= self.as_of);
+            match self.owners.get(&**p) {
+                Some(have) if !current || have.valid_from > o.valid_from => {}
+                _ => {
+                    self.owners.insert(p, o);
+                }
+            }
+        }
+    }
+
+    fn fill_windows(&mut self) {
+        // A source covers the use of grants only if it lists uses, not last-used times.
+        let mut grains: HashMap<&str, BTreeSet<Option<&'a str>>> = HashMap::new();
+        for u in &self.facts.usage {
+            if matches!(u.grain, UsageGrain::Event | UsageGrain::Action) {
+                grains.entry(&u.source_id).or_default().insert(u.platform.as_deref());
+            }
+        }
+        for s in &self.facts.sources {
+            let window = source_window(s);
+            self.windows.entry(s.layer).or_default().push((s.window_start, s.window_end));
+            if s.layer == Layer::Ledger {
+                self.ledger_windows.push(window);
+            }
+            if let Some(platforms) = grains.get(&*s.source_id) {
+                let named: BTreeSet<&str> = platforms.iter().flatten().copied().collect();
+                let all = platforms.contains(&None);
+                self.usage_platforms.push((window, (!all).then_some(named)));
+            }
+        }
+    }
+
+    fn fill_caches(&mut self) {
+        for g in &self.facts.grants {
+            let key = (g.platform.as_deref(), &*g.privilege);
+            if !self.privilege_cache.contains_key(&key) {
+                let value = self.judge_privilege(key.0, key.1);
+                self.privilege_cache.insert(key, value);
+            }
+        }
+        let scopes = self.facts.grants.iter().filter_map(|g| g.scope.as_deref());
+        let used = self.facts.usage.iter().filter_map(|u| u.scope.as_deref());
+        for s in scopes.chain(used) {
+            let hit = find_environment(self.settings, |e| &e.scopes, s);
+            self.scope_environments.entry(s).or_insert(hit);
+        }
+        for p in &self.facts.principals {
+            let hit = find_environment(self.settings, |e| &e.principals, &p.principal_id);
+            self.principal_environments.insert(&p.principal_id, hit);
+        }
+    }
+
+    fn judge_privilege(&self, platform: Option<&str>, name: &str) -> (Option<Tier>, Option<i64>) {
+        let declared = self.declared(platform, name);
+        // A definition in an export wins over the user's word.
+        let tier =
+            self.tiers.of_privilege(platform, name).or_else(|| declared.and_then(|d| d.tier));
+        let limit = declared.and_then(|d| d.max_duration_s).or_else(|| match tier {
+            Some(t) => self.settings.max_duration_s.get(&t).copied(),
+            None => self.settings.max_duration_unknown_s,
+        });
+        (tier, limit)
+    }
+
+    fn declared(&self, platform: Option<&str>, name: &str) -> Option<&'a DeclaredPrivilege> {
+        self.settings.privileges.iter().find(|d| {
+            glob::matches(&d.pattern, name)
+                && (d.platform.is_none() || d.platform.as_deref() == platform)
+        })
+    }
+
+    /// Tier and longest authorised duration (seconds) of a privilege.
+    #[must_use]
+    pub fn privilege(&self, platform: Option<&str>, name: &str) -> (Option<Tier>, Option<i64>) {
+        match self.privilege_cache.get(&(platform, name)) {
+            Some(hit) => *hit,
+            None => self.judge_privilege(platform, name),
+        }
+    }
+
+    /// Principal row.
+    #[must_use]
+    pub fn principal(&self, id: &str) -> Option<&'a Principal> {
+        self.principals.get(id).copied()
+    }
+
+    /// Kind of a principal.
+    #[must_use]
+    pub fn kind(&self, id: &str) -> PrincipalKind {
+        self.principal(id).map_or(PrincipalKind::Unknown, |p| p.kind)
+    }
+
+    /// Task by id or other id.
+    #[must_use]
+    pub fn task(&self, id: &str) -> Option<&'a Task> {
+        self.tasks.get(id).copied()
+    }
+
+    /// Approvals with this id.
+    #[must_use]
+    pub fn approvals_by_id(&self, id: &str) -> &[&'a Approval] {
+        self.approvals_by_id.get(id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Approvals that name this grant.
+    #[must_use]
+    pub fn approvals_of_grant(&self, id: &str) -> &[&'a Approval] {
+        self.approvals_by_grant.get(id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Usage rows that name this grant.
+    #[must_use]
+    pub fn usage_of_grant(&self, id: &str) -> &[&'a Usage] {
+        self.usage_by_grant.get(id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Usage rows of a principal.
+    #[must_use]
+    pub fn usage_of_principal(&self, id: &str) -> &[&'a Usage] {
+        self.usage_by_principal.get(id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Events of a grant.
+    #[must_use]
+    pub fn events_of_grant(&self, id: &str) -> &[&'a GrantEvent] {
+        self.events_by_grant.get(id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Current owner record of a principal.
+    #[must_use]
+    pub fn owner(&self, id: &str) -> Option<&'a Owner> {
+        self.owners.get(id).copied()
+    }
+
+    /// Name of the current owner.
+    #[must_use]
+    pub fn owner_name(&self, id: &str) -> Option<Text> {
+        self.owner(id).and_then(|o| o.owner.clone().or_else(|| o.team.clone()))
+    }
+
+    /// Environment of a scope, else of a principal (settings first, then the inventory's tag).
+    #[must_use]
+    pub fn environment(&self, scope: Option<&str>, principal: &str) -> Option<Text> {
+        if let Some(e) = self.declared_environment(scope, principal) {
+            return Some(crate::facts::text(&e.name));
+        }
+        self.principal(principal).and_then(|p| p.environment.clone())
+    }
+
+    /// Environment entry of the settings for a scope, else for a principal.
+    #[must_use]
+    pub fn declared_environment(
+        &self,
+        scope: Option<&str>,
+        principal: &str,
+    ) -> Option<&'a Environment> {
+        let by_scope = scope.and_then(|s| match self.scope_environments.get(s) {
+            Some(hit) => *hit,
+            None => find_environment(self.settings, |e| &e.scopes, s),
+        });
+        let by_principal = || match self.principal_environments.get(principal) {
+            Some(hit) => *hit,
+            None => find_environment(self.settings, |e| &e.principals, principal),
+        };
+        by_scope.or_else(by_principal).and_then(|i| self.settings.environments.get(i))
+    }
+
+    /// Whether any source feeds the layer.
+    #[must_use]
+    pub fn has_layer(&self, layer: Layer) -> bool {
+        self.windows.contains_key(&layer)
+    }
+
+    /// Whether a source of the layer covers the instant: `None` when sources exist and none states a
+    /// window, so that absence is judged "in the given sources".
+    #[must_use]
+    pub fn covers(&self, layer: Layer, t: Time) -> Option<bool> {
+        let windows = self.windows.get(&layer)?;
+        let stated: Vec<&Window> =
+            windows.iter().filter(|(a, b)| a.is_some() || b.is_some()).collect();
+        (!stated.is_empty()).then(|| stated.iter().any(|w| inside(**w, t)))
+    }
+
+    /// Whether a ledger covers the instant, by stated window or by the span of its records.
+    #[must_use]
+    pub fn ledger_covers(&self, t: Time) -> bool {
+        self.ledger_windows.iter().any(|w| inside(*w, t))
+    }
+
+    /// Whether use of a privilege on this platform during `[from, until]` would have been seen. `Err`
+    /// is the reason code.
+    ///
+    /// # Errors
+    /// `no_source` when no usage source lists uses on the platform, `out_of_window` when none covers
+    /// the whole span.
+    pub fn use_observable(
+        &self,
+        platform: Option<&str>,
+        from: Time,
+        until: Time,
+    ) -> Result<(), &'static str> {
+        let mut seen = false;
+        for (window, platforms) in &self.usage_platforms {
+            let fits = match (platforms, platform) {
+                (None, _) | (_, None) => true,
+                (Some(set), Some(p)) => set.contains(p),
+            };
+            if fits {
+                seen = true;
+                if inside(*window, from) && inside(*window, until) {
+                    return Ok(());
+                }
+            }
+        }
+        Err(if seen { "out_of_window" } else { "no_source" })
+    }
+
+    /// Person behind a principal.
+    #[must_use]
+    pub fn person(&'a self, id: &'a str) -> &'a str {
+        self.resolution.person(id)
+    }
+}
+
+/// Window that a source covers: stated, else the span of its records.
+#[must_use]
+pub fn source_window(s: &Source) -> Window {
+    match (s.window_start, s.window_end) {
+        (None, None) => (s.first_time, s.last_time),
+        stated => stated,
+    }
+}
+
+/// Whether an instant is inside a window; an unknown end is open, an unknown window covers nothing.
+fn inside(window: Window, t: Time) -> bool {
+    match window {
+        (None, None) => false,
+        (a, b) => a.is_none_or(|a| t >= a) && b.is_none_or(|b| t <= b),
+    }
+}
+
+fn find_environment(
+    settings: &Settings,
+    patterns: impl Fn(&Environment) -> &Vec<String>,
+    name: &str,
+) -> Option<usize> {
+    settings.environments.iter().position(|e| patterns(e).iter().any(|p| glob::matches(p, name)))
+}

@@ -1,0 +1,71 @@
+//! Scopes as a hierarchy of text: equality, nesting, canonical form.
+
+use std::borrow::Cow;
+
+/// Canonical form of a scope: a trailing `/*` or `/` is dropped (the subtree is the node), and the
+/// forms of an AWS account (`123456789012`, `arn:aws:iam::123456789012:root`) become
+/// `aws:123456789012`.
+#[must_use]
+pub fn canonical<'a>(platform: Option<&str>, scope: &'a str) -> Cow<'a, str> {
+    let scope = scope.trim();
+    let scope = scope.strip_suffix("/*").or_else(|| scope.strip_suffix('/')).unwrap_or(scope);
+    let aws = platform.is_none_or(|p| p == "aws");
+    if aws && is_account(scope) {
+        return Cow::Owned(format!("aws:{scope}"));
+    }
+    if let Some(account) = arn_account(scope)
+        && scope.ends_with(":root")
+    {
+        return Cow::Owned(format!("aws:{account}"));
+    }
+    Cow::Borrowed(scope)
+}
+
+fn is_account(s: &str) -> bool {
+    s.len() == 12 && s.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Account field of an ARN, when it holds one.
+fn arn_account(s: &str) -> Option<&str> {
+    let mut parts = s.splitn(6, ':');
+    (parts.next() == Some("arn")).then_some(())?;
+    parts.nth(3).filter(|a| is_account(a))
+}
+
+/// Scopes that contain this canonical scope, nearest first, without the scope itself: path prefixes
+/// at `/`, and the account of an ARN.
+pub fn ancestors(scope: &str) -> impl Iterator<Item = Cow<'_, str>> {
+    let prefixes = std::iter::successors(scope.rsplit_once('/'), |(head, _)| head.rsplit_once('/'))
+        .map(|(head, _)| Cow::Borrowed(head))
+        .filter(|s| !s.is_empty());
+    let account = arn_account(scope).map(|a| Cow::Owned(format!("aws:{a}")));
+    prefixes.chain(account)
+}
+
+/// Whether `outer` is `inner` or contains it. Both canonical. `*` contains everything.
+#[must_use]
+pub fn contains(outer: &str, inner: &str) -> bool {
+    outer == inner || outer == "*" || ancestors(inner).any(|a| a == outer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn canonical_forms() {
+        assert_eq!(canonical(Some("aws"), "111122223333"), "aws:111122223333");
+        assert_eq!(canonical(Some("aws"), "arn:aws:iam::111122223333:root"), "aws:111122223333");
+        assert_eq!(canonical(Some("k8s"), "111122223333"), "111122223333");
+        assert_eq!(canonical(None, "projects/a/*"), "projects/a");
+    }
+
+    #[test]
+    fn nesting() {
+        assert!(contains("projects/a", "projects/a/topics/t"));
+        assert!(!contains("projects/a", "projects/ab"));
+        assert!(contains("aws:111122223333", "arn:aws:iam::111122223333:role/x/y"));
+        assert!(contains("*", "x"));
+        assert!(!contains("projects/a/topics/t", "projects/a"));
+    }
+}

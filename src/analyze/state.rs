@@ -1,0 +1,394 @@
+//! Ledger against IAM state: what the ledger ended and IAM still shows, what IAM shows and no ledger
+//! knows, what the ledger calls active and IAM lacks.
+//!
+//! A snapshot speaks for its instant only. An export that does not state its instant was made no
+//! earlier than its newest record: a lower bound, good enough to prove presence *after* an end.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::grants::expects_binding;
+use super::index::Index;
+use super::{scope, tasks};
+use crate::facts::{GrantFact, Holding, Layer, Standing, Text, Time, text};
+
+/// Instant of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The instant, or its lower bound.
+    pub at: Time,
+    /// Stated by the source or the settings.
+    pub exact: bool,
+}
+
+/// Time within which the broker's work after start counts as still going on, seconds (section 4.6).
+const PROVISIONING_S: i64 = 60;
+/// Differences of ends below this are clock skew, seconds (section 4.6).
+const SKEW_S: i64 = 120;
+
+/// Snapshots by source.
+#[must_use]
+pub fn snapshots(ix: &Index<'_>) -> HashMap<Text, Snapshot> {
+    ix.facts
+        .sources
+        .iter()
+        .filter(|s| s.layer == Layer::State)
+        .filter_map(|s| {
+            let stated = s.collected_at.or(s.window_end);
+            let at = stated.or(s.last_time)?;
+            Some((s.source_id.clone(), Snapshot { at: at.min(ix.as_of), exact: stated.is_some() }))
+        })
+        .collect()
+}
+
+/// Holdings by principal.
+type Held<'a> = HashMap<&'a str, Vec<&'a Holding>>;
+
+/// Fills the state columns of the grants.
+pub fn reconcile_grants(ix: &Index<'_>, facts: &mut [GrantFact], holdings: &[Holding]) {
+    let snapshots = snapshots(ix);
+    let mut held: Held<'_> = HashMap::new();
+    for h in holdings {
+        held.entry(&h.principal_id).or_default().push(h);
+    }
+    let roles: BTreeSet<&str> =
+        ix.facts.roles.iter().flat_map(|r| [&*r.role_id, &*r.name]).collect();
+    let latest = latest_ends(facts);
+    let active = active_keys(facts, ix.as_of);
+    for (i, f) in facts.iter_mut().enumerate() {
+        if !f.effective || !expects_binding(f) {
+            continue;
+        }
+        let context = match snapshot_of(ix, &snapshots, &roles, f) {
+            Ok(s) => s,
+            Err(reason) => {
+                f.state_unknown = Some(text(reason));
+                continue;
+            }
+        };
+        let binding = held.get(&*f.principal_id).and_then(|hs| matching(f, hs));
+        judge_active(ix, f, context, binding);
+        let last = latest.get(&key(f)) == Some(&i);
+        judge_ended(f, context, binding, last, active.contains(&key(f)), ix.as_of);
+        if let Some(b) = binding
+            && (f.present_after_end == Some(true) || f.drift.is_some())
+        {
+            f.refs.extend(b.refs.iter().take(4).cloned());
+        }
+        if f.present_after_end == Some(true)
+            && let Some(task_end) = f.task_ended_at
+        {
+            f.overstay_state_s = Some(context.at.secs_since(task_end));
+            tasks::bounds(f, task_end);
+        }
+    }
+}
+
+type Key = (Text, Text, Text);
+
+fn key(f: &GrantFact) -> Key {
+    let place = scope::canonical(f.platform.as_deref(), f.scope.as_deref().unwrap_or("*"));
+    (f.principal_id.clone(), f.privilege.clone(), text(place))
+}
+
+/// Per key the grant that ended last: a binding seen later is its residue, not that of grants before.
+fn latest_ends(facts: &[GrantFact]) -> BTreeMap<Key, usize> {
+    let mut out: BTreeMap<Key, usize> = BTreeMap::new();
+    for (i, f) in facts.iter().enumerate().filter(|(_, f)| f.effective && f.ended_at.is_some()) {
+        let slot = out.entry(key(f)).or_insert(i);
+        let have = facts.get(*slot).map(|g| (g.ended_at, g.grant_id.clone()));
+        if have.is_some_and(|h| (f.ended_at, f.grant_id.clone()) > h) {
+            *slot = i;
+        }
+    }
+    out
+}
+
+fn active_keys(facts: &[GrantFact], as_of: Time) -> BTreeSet<Key> {
+    facts.iter().filter(|f| f.effective && f.ended_at.is_none_or(|e| e > as_of)).map(key).collect()
+}
+
+fn snapshot_of(
+    ix: &Index<'_>,
+    snapshots: &HashMap<Text, Snapshot>,
+    roles: &BTreeSet<&str>,
+    f: &GrantFact,
+) -> Result<Snapshot, &'static str> {
+    if snapshots.is_empty() {
+        return Err("no_source");
+    }
+    let Some(p) = ix.principal(&f.principal_id).filter(|p| p.inventoried) else {
+        return Err("identity_unresolved");
+    };
+    if f.platform.is_some() && p.platform.is_some() && f.platform != p.platform {
+        return Err("no_source");
+    }
+    if !roles.contains(&*f.privilege) {
+        return Err("role_unexpanded");
+    }
+    snapshots.get(&p.source_id).copied().ok_or("no_source")
+}
+
+/// The binding that the grant would have made: same privilege by name or id, on the grant's scope or
+/// one that contains it, and in effect.
+fn matching<'a>(f: &GrantFact, held: &[&'a Holding]) -> Option<&'a Holding> {
+    let place = f.scope.as_deref().map(|s| scope::canonical(f.platform.as_deref(), s));
+    held.iter()
+        .copied()
+        .filter(|h| !matches!(h.standing, Standing::Residue | Standing::Eligible))
+        .filter(|h| *h.privilege == *f.privilege || *h.role_id == *f.privilege)
+        .find(|h| {
+            let own = scope::canonical(Some(&h.platform), &h.scope);
+            place.as_ref().is_none_or(|p| scope::contains(&own, p) || scope::contains(p, &own))
+        })
+}
+
+fn judge_active(ix: &Index<'_>, f: &mut GrantFact, snap: Snapshot, binding: Option<&Holding>) {
+    let until = if snap.exact { snap.at } else { ix.as_of };
+    let begun = f.started_at.is_some_and(|s| s.plus_secs(PROVISIONING_S) <= snap.at);
+    if !begun || f.ended_at.is_some_and(|e| e <= until) {
+        return;
+    }
+    f.missing_in_state = Some(binding.is_none());
+    let Some(b) = binding else { return };
+    let mut drift = Vec::new();
+    let mut wider = false;
+    if let (Some(bound), Some(end)) = (b.not_after, f.not_after)
+        && bound.secs_since(end).abs() > SKEW_S
+    {
+        drift.push(text("end"));
+        wider |= bound > end;
+    }
+    if let Some(s) = f.scope.as_deref() {
+        let (own, asked) = (
+            scope::canonical(Some(&b.platform), &b.scope),
+            scope::canonical(f.platform.as_deref(), s),
+        );
+        if own != asked {
+            drift.push(text("scope"));
+            wider |= scope::contains(&own, &asked);
+        }
+    }
+    f.drift_wider = Some(wider);
+    f.drift = Some(drift);
+}
+
+fn judge_ended(
+    f: &mut GrantFact,
+    snap: Snapshot,
+    binding: Option<&Holding>,
+    last: bool,
+    covered: bool,
+    as_of: Time,
+) {
+    let Some(end) = f.ended_at.filter(|e| *e <= as_of) else { return };
+    if snap.at <= end {
+        f.state_unknown = Some(text("out_of_window"));
+        return;
+    }
+    if binding.is_some() && !last {
+        f.state_unknown = Some(text("later_grant"));
+        return;
+    }
+    let present = binding.is_some() && !covered;
+    f.present_after_end = Some(present);
+    f.present_after_end_s = Some(if present { snap.at.secs_since(end) } else { 0 });
+}
+
+/// Fills the ledger and baseline columns of the holdings.
+pub fn reconcile_holdings(
+    ix: &Index<'_>,
+    facts: &[GrantFact],
+    holdings: &mut [Holding],
+    baseline: Option<&dyn Fn(&Holding) -> Option<&'static str>>,
+) {
+    let mut by_principal: HashMap<&str, Vec<&GrantFact>> = HashMap::new();
+    let mut brokered: BTreeSet<&str> = BTreeSet::new();
+    for f in facts.iter().filter(|f| f.effective && expects_binding(f)) {
+        by_principal.entry(&f.principal_id).or_default().push(f);
+        brokered.insert(&f.privilege);
+    }
+    let ledger = ix.has_layer(Layer::Ledger);
+    let running = running_principals(ix);
+    for h in holdings {
+        if let Some(change) = baseline {
+            let found = change(h);
+            h.in_baseline = Some(found.is_some_and(|c| c != "new"));
+            h.baseline_change = found.map(text);
+        }
+        h.task_running = running.as_ref().map(|r| r.contains(&*h.principal_id));
+        if !ledger {
+            continue;
+        }
+        h.looks_temporary |= brokered.contains(&*h.privilege) || brokered.contains(&*h.role_id);
+        let own: Vec<&GrantFact> =
+            by_principal.get(&*h.principal_id).map_or_else(Vec::new, |list| {
+                list.iter().copied().filter(|f| matching(f, &[&*h]).is_some()).collect()
+            });
+        h.known_to_ledger = Some(!own.is_empty());
+        let valid = own.iter().find(|f| f.active_now);
+        h.covered_by_grant = Some(valid.is_some());
+        h.grant_id = valid.or_else(|| own.last()).map(|f| f.grant_id.clone());
+    }
+}
+
+/// Principals with a running task; `None` without a task source.
+fn running_principals(ix: &Index<'_>) -> Option<BTreeSet<Text>> {
+    ix.has_layer(Layer::Task).then(|| {
+        ix.facts
+            .tasks
+            .iter()
+            .filter(|t| tasks::is_running(t, ix.as_of))
+            .filter_map(|t| t.principal_id.clone())
+            .collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::index::NoTiers;
+    use crate::facts::identity::Resolution;
+    use crate::facts::*;
+    use crate::settings::Settings;
+
+    const ANN: &str = "arn:aws:iam::111122223333:user/ann";
+
+    fn facts(stated: bool) -> Facts {
+        let day = |d: i64| Some(Time::from_secs(d * 86_400));
+        Facts {
+            sources: vec![
+                Source {
+                    source_id: text("S1"),
+                    layer: Layer::State,
+                    collected_at: if stated { day(90) } else { None },
+                    last_time: day(90),
+                    ..Source::default()
+                },
+                Source { source_id: text("S2"), layer: Layer::Ledger, ..Source::default() },
+            ],
+            principals: vec![Principal {
+                principal_id: text(ANN),
+                platform: Some(text("aws")),
+                inventoried: true,
+                source_id: text("S1"),
+                ..Principal::default()
+            }],
+            roles: vec![Role { role_id: text("arn:p"), name: text("jit-x"), ..Role::default() }],
+            ..Facts::default()
+        }
+    }
+
+    fn grant(id: &str, from: i64, until: Option<i64>) -> GrantFact {
+        let day = |d: i64| Time::from_secs(d * 86_400);
+        GrantFact {
+            grant_id: text(id),
+            principal_id: text(ANN),
+            privilege: text("jit-x"),
+            platform: Some(text("aws")),
+            scope: Some(text("111122223333")),
+            effective: true,
+            started_at: Some(day(from)),
+            ended_at: until.map(day),
+            not_after: until.map(day),
+            active_now: until.is_none_or(|u| u > 100),
+            ..GrantFact::default()
+        }
+    }
+
+    fn holding() -> Holding {
+        Holding {
+            principal_id: text(ANN),
+            platform: text("aws"),
+            privilege: text("jit-x"),
+            role_id: text("arn:p"),
+            scope: text("aws:111122223333"),
+            ..Holding::default()
+        }
+    }
+
+    fn reconciled(facts: &Facts, grants: Vec<GrantFact>, held: &[Holding]) -> Vec<GrantFact> {
+        let (settings, resolution) = (Settings::defaults(), Resolution::default());
+        let as_of = Time::from_secs(100 * 86_400);
+        let ix = Index::new(facts, &settings, &resolution, as_of, &NoTiers);
+        let mut grants = grants;
+        reconcile_grants(&ix, &mut grants, held);
+        grants
+    }
+
+    #[test]
+    fn bound_after_the_end_is_proved_by_a_later_snapshot() {
+        let g = reconciled(&facts(false), vec![grant("g", 10, Some(20))], &[holding()]).remove(0);
+        assert_eq!(g.present_after_end, Some(true));
+        assert_eq!(g.present_after_end_s, Some(70 * 86_400));
+    }
+
+    #[test]
+    fn removed_binding_is_clean_and_an_earlier_snapshot_says_nothing() {
+        let g = reconciled(&facts(true), vec![grant("g", 10, Some(20))], &[]).remove(0);
+        assert_eq!(g.present_after_end, Some(false));
+        let g = reconciled(&facts(true), vec![grant("g", 10, Some(95))], &[holding()]).remove(0);
+        assert_eq!(g.present_after_end, None);
+        assert_eq!(g.state_unknown.as_deref(), Some("out_of_window"));
+    }
+
+    #[test]
+    fn another_grant_in_force_explains_the_binding() {
+        let grants = vec![grant("old", 10, Some(20)), grant("now", 30, None)];
+        let out = reconciled(&facts(true), grants, &[holding()]);
+        assert_eq!(out[0].present_after_end, Some(false));
+        assert_eq!(out[1].missing_in_state, Some(false));
+    }
+
+    #[test]
+    fn only_the_last_of_several_ended_grants_owns_the_residue() {
+        let grants = vec![grant("a", 10, Some(20)), grant("b", 30, Some(40))];
+        let out = reconciled(&facts(true), grants, &[holding()]);
+        assert_eq!(out[0].state_unknown.as_deref(), Some("later_grant"));
+        assert_eq!(out[1].present_after_end, Some(true));
+    }
+
+    #[test]
+    fn expired_condition_is_not_presence() {
+        let mut h = holding();
+        h.standing = Standing::Residue;
+        let g = reconciled(&facts(true), vec![grant("g", 10, Some(20))], &[h]).remove(0);
+        assert_eq!(g.present_after_end, Some(false));
+    }
+
+    #[test]
+    fn what_cannot_be_looked_up_is_not_assessed() {
+        let mut g = grant("g", 10, Some(20));
+        g.privilege = text("some-permission-set");
+        let out = reconciled(&facts(true), vec![g], &[]);
+        assert_eq!(out[0].state_unknown.as_deref(), Some("role_unexpanded"));
+        let mut g = grant("g", 10, Some(20));
+        g.principal_id = text("ann@x.example");
+        let out = reconciled(&facts(true), vec![g], &[]);
+        assert_eq!(out[0].state_unknown.as_deref(), Some("identity_unresolved"));
+    }
+
+    #[test]
+    fn active_grant_without_binding_is_missing_and_a_longer_bound_is_drift() {
+        let out = reconciled(&facts(true), vec![grant("g", 10, Some(200))], &[]);
+        assert_eq!(out[0].missing_in_state, Some(true));
+        let mut h = holding();
+        h.not_after = Some(Time::from_secs(300 * 86_400));
+        let out = reconciled(&facts(true), vec![grant("g", 10, Some(200))], &[h]);
+        assert_eq!(out[0].drift.as_deref(), Some(&[text("end")][..]));
+        assert_eq!(out[0].drift_wider, Some(true));
+    }
+
+    #[test]
+    fn shadow_and_covered_holdings() {
+        let f = facts(true);
+        let (settings, resolution) = (Settings::defaults(), Resolution::default());
+        let as_of = Time::from_secs(100 * 86_400);
+        let ix = Index::new(&f, &settings, &resolution, as_of, &NoTiers);
+        let mut held = vec![holding(), holding()];
+        held[1].principal_id = text("arn:aws:iam::111122223333:user/bob");
+        reconcile_holdings(&ix, &[grant("g", 10, None)], &mut held, None);
+        assert_eq!((held[0].covered_by_grant, held[0].known_to_ledger), (Some(true), Some(true)));
+        assert_eq!((held[1].covered_by_grant, held[1].known_to_ledger), (Some(false), Some(false)));
+        assert!(held[1].looks_temporary, "the broker issues this privilege to others");
+    }
+}

@@ -1,0 +1,350 @@
+//! Scenarios over small hand-made facts: each names the quantity it shows.
+
+use super::{Options, derive, identities};
+use crate::facts::*;
+use crate::settings::Settings;
+
+const DAY: i64 = 86_400;
+
+fn t(s: i64) -> Time {
+    Time::from_secs(s)
+}
+
+fn at(s: i64) -> Option<Time> {
+    Some(t(s))
+}
+
+/// A grant of `write-x` on `aws:1` to `ann@x.example` from 1000 to 5000, with task and approval.
+fn grant(id: &str) -> Grant {
+    Grant {
+        grant_id: text(id),
+        system: text("broker"),
+        platform: Some(text("aws")),
+        beneficiary: text("ann@x.example"),
+        privilege: text("write-x"),
+        scope: Some(text("aws:1")),
+        requested_at: at(900),
+        not_before: at(1000),
+        not_after: at(5000),
+        activated_at_lo: at(1000),
+        activated_at_hi: at(1000),
+        end_kind: EndKind::Expired,
+        task_ref: Some(text("T1")),
+        approval_ref: Some(text(format!("A-{id}"))),
+        source_id: text("S1"),
+        source_ref: text("L2"),
+        ..Grant::default()
+    }
+}
+
+fn task(id: &str, from: i64, until: Option<i64>) -> Task {
+    Task {
+        task_id: text(id),
+        started_at_lo: at(from),
+        started_at_hi: at(from),
+        ended_at_lo: until.map(t),
+        ended_at_hi: until.map(t),
+        state: if until.is_some() { TaskState::Succeeded } else { TaskState::Running },
+        ..Task::default()
+    }
+}
+
+fn approval(grant: &str, who: &str, when: i64) -> Approval {
+    Approval {
+        approval_id: text(format!("A-{grant}")),
+        grant_id: Some(text(grant)),
+        approver: Some(text(who)),
+        verdict: Verdict::Approve,
+        at: at(when),
+        method: ApprovalMethod::Human,
+        ..Approval::default()
+    }
+}
+
+fn source(id: &str, layer: Layer, window: (i64, i64)) -> Source {
+    Source {
+        source_id: text(id),
+        layer,
+        window_start: at(window.0),
+        window_end: at(window.1),
+        ..Source::default()
+    }
+}
+
+fn facts() -> Facts {
+    Facts {
+        sources: vec![
+            source("S1", Layer::Ledger, (0, 100 * DAY)),
+            source("S2", Layer::Task, (0, 100 * DAY)),
+        ],
+        grants: vec![grant("g1")],
+        tasks: vec![task("T1", 950, Some(4000))],
+        approvals: vec![approval("g1", "bob@x.example", 960)],
+        ..Facts::default()
+    }
+}
+
+fn run_with(facts: &mut Facts, settings: &Settings) -> Derived {
+    let resolution = identities(facts, settings);
+    let options = Options { as_of: t(100 * DAY), baseline: None, needed: &|_| true };
+    derive(facts, settings, &resolution, &options)
+}
+
+fn run(mut facts: Facts) -> Derived {
+    run_with(&mut facts, &Settings::defaults())
+}
+
+fn first(facts: Facts) -> GrantFact {
+    run(facts).grant_facts.remove(0)
+}
+
+#[test]
+fn overstay_is_end_minus_task_end_before_grace() {
+    let g = first(facts());
+    assert_eq!(g.overstay_s, Some(1000));
+    assert_eq!(g.task_resolved, Some(true));
+    assert_eq!(g.link_kind, Some(LinkKind::NativeId));
+    assert!(g.contradictions.is_empty() && g.evidence_missing.is_empty(), "{g:?}");
+}
+
+#[test]
+fn running_task_means_no_excess() {
+    let mut f = facts();
+    f.tasks = vec![task("T1", 950, None)];
+    assert_eq!(first(f).overstay_s, Some(0));
+}
+
+#[test]
+fn missing_task_is_an_exception_only_inside_the_window_of_the_source() {
+    let mut f = facts();
+    f.tasks.clear();
+    assert_eq!(first(f.clone()).task_resolved, Some(false));
+    f.sources[1] = source("S2", Layer::Task, (50 * DAY, 60 * DAY));
+    let g = first(f.clone());
+    assert_eq!((g.task_resolved, g.task_unknown.as_deref()), (None, Some("out_of_window")));
+    f.sources.remove(1);
+    let g = first(f);
+    assert_eq!((g.task_resolved, g.task_unknown.as_deref()), (None, Some("no_source")));
+}
+
+#[test]
+fn ledger_without_any_task_field_is_a_limit_of_the_source() {
+    let mut f = facts();
+    f.grants[0].task_ref = None;
+    let g = first(f.clone());
+    assert_eq!((g.task_resolved, g.task_unknown.as_deref()), (None, Some("field_not_recorded")));
+    f.grants.push(grant("g2"));
+    assert_eq!(first(f).task_resolved, Some(false), "another grant of the ledger has a reference");
+}
+
+#[test]
+fn ticket_in_the_reason_links_only_if_the_ticket_exists() {
+    let mut f = facts();
+    f.grants[0].task_ref = None;
+    f.grants[0].justification = Some(text("OPS-12: restart"));
+    f.grants.push(grant("g2"));
+    assert_eq!(first(f.clone()).task_resolved, Some(false));
+    f.tasks.push(task("OPS-12", 0, Some(2000)));
+    let g = first(f);
+    assert_eq!(g.link_kind, Some(LinkKind::TicketText));
+    assert_eq!(g.overstay_s, Some(3000));
+}
+
+#[test]
+fn open_end_is_standing_only_when_the_ledger_records_ends() {
+    let mut f = facts();
+    f.grants[0].not_after = None;
+    f.grants[0].end_kind = EndKind::Open;
+    assert_eq!(first(f.clone()).open_ended, Some(true));
+    f.grants[0].end_kind = EndKind::Unknown;
+    assert_eq!(first(f).open_ended, None);
+}
+
+#[test]
+fn denied_request_is_not_access() {
+    let mut f = facts();
+    f.grants[0].decision = Decision::Denied;
+    f.grants[0].activated_at_lo = None;
+    f.grants[0].activated_at_hi = None;
+    let g = first(f);
+    assert!(!g.effective);
+    assert_eq!(g.held_s, None);
+}
+
+#[test]
+fn inverted_interval_is_a_contradiction() {
+    let mut f = facts();
+    f.grants[0].not_after = at(500);
+    let g = first(f);
+    assert!(g.interval_inverted);
+    assert_eq!(g.contradictions, [text("ended before it started")]);
+    assert_eq!(g.duration_s, None);
+}
+
+#[test]
+fn self_approval_through_a_second_account() {
+    let mut f = facts();
+    f.approvals = vec![approval("g1", "ann-admin@x.example", 960)];
+    let settings = Settings::parse(
+        "[[identity]]\nprincipal = \"ann@x.example\"\nperson = \"ann\"\n\
+         [[identity]]\nprincipal = \"ann-admin@x.example\"\nperson = \"ann\"\n",
+    )
+    .unwrap();
+    let g = run_with(&mut f, &settings).grant_facts.remove(0);
+    assert_eq!(g.self_approved, Some(true));
+    assert_eq!(g.self_approval_relation.as_deref(), Some("beneficiary, under another identity"));
+}
+
+#[test]
+fn an_independent_approval_outweighs_the_own_one() {
+    let mut f = facts();
+    f.approvals.push(approval("g1", "ann@x.example", 950));
+    assert_eq!(first(f).self_approved, Some(false));
+}
+
+#[test]
+fn approval_record_is_needed_once_an_approval_source_is_given() {
+    let mut f = facts();
+    f.approvals = vec![approval("other", "bob@x.example", 960)];
+    assert_eq!(first(f.clone()).approved, Some(false));
+    f.approvals.clear();
+    assert_eq!(first(f.clone()).approved, None, "no approval evidence at all");
+    f.grants[0].decision = Decision::Approved;
+    assert_eq!(first(f).approved, Some(true));
+}
+
+#[test]
+fn late_and_reused_approval() {
+    let mut f = facts();
+    f.approvals = vec![approval("g1", "bob@x.example", 1600)];
+    let mut other = grant("g2");
+    other.approval_ref = Some(text("A-g1"));
+    f.grants.push(other);
+    let g = first(f);
+    assert_eq!((g.approval_late_s, g.approval_reuse), (Some(600), Some(2)));
+}
+
+#[test]
+fn silent_extension_needs_an_approval_between() {
+    let mut f = facts();
+    let extended = |at_s, end| GrantEvent {
+        grant_id: Some(text("g1")),
+        kind: EventKind::Extended,
+        occurred_at: t(at_s),
+        new_end: at(end),
+        ..GrantEvent::default()
+    };
+    f.grant_events = vec![extended(3000, 9000)];
+    assert_eq!(first(f.clone()).silent_extension, Some(true));
+    f.approvals.push(approval("g1", "bob@x.example", 2900));
+    assert_eq!(first(f).silent_extension, Some(false));
+}
+
+fn usage(grant: Option<&str>, from: i64, until: i64) -> Usage {
+    Usage {
+        principal: text("ann@x.example"),
+        grant_id: grant.map(text),
+        platform: Some(text("aws")),
+        privilege: Some(text("write-x")),
+        scope: Some(text("aws:1")),
+        first_at: at(from),
+        last_at: at(until),
+        count: Some(3),
+        grain: UsageGrain::Action,
+        source_id: text("S3"),
+        ..Usage::default()
+    }
+}
+
+#[test]
+fn use_outside_the_window_and_dormancy() {
+    let mut f = facts();
+    assert_eq!(first(f.clone()).use_unknown.as_deref(), Some("no_source"));
+    f.sources.push(source("S3", Layer::Usage, (0, 100 * DAY)));
+    f.usage = vec![usage(Some("other"), 10, 20)];
+    assert_eq!(first(f.clone()).use_count, Some(0));
+    f.usage.push(usage(Some("g1"), 1500, 6000));
+    let g = first(f.clone());
+    assert_eq!((g.use_count, g.used_after_end_s), (Some(3), Some(1000)));
+    assert_eq!(g.uses_after_task, Some(1));
+    f.sources[2] = source("S3", Layer::Usage, (2000, 3000));
+    f.usage.truncate(1);
+    assert_eq!(first(f).use_unknown.as_deref(), Some("out_of_window"));
+}
+
+#[test]
+fn use_without_a_grant() {
+    let mut f = facts();
+    f.sources.push(source("S3", Layer::Usage, (0, 100 * DAY)));
+    f.usage = vec![usage(None, 2000, 2100), usage(None, 7000, 7001), usage(None, 4900, 5200)];
+    let d = run(f);
+    let facts: Vec<_> = d.usage_facts.iter().map(|u| (u.in_grant, u.link.as_deref())).collect();
+    assert_eq!(
+        facts,
+        [(Some(true), Some("key_and_time")), (Some(false), None), (Some(false), None)]
+    );
+}
+
+#[test]
+fn chain_of_renewals_and_overlap() {
+    let mut f = facts();
+    let mut second = grant("g2");
+    (second.not_before, second.activated_at_lo) = (at(5100), at(5100));
+    (second.activated_at_hi, second.not_after) = (at(5100), at(9000));
+    let mut third = grant("g3");
+    (third.not_before, third.activated_at_lo) = (at(8000), at(8000));
+    (third.activated_at_hi, third.not_after) = (at(8000), at(9500));
+    let mut apart = grant("g4");
+    (apart.not_before, apart.activated_at_lo) = (at(20_000), at(20_000));
+    (apart.activated_at_hi, apart.not_after) = (at(20_000), at(21_000));
+    f.grants.extend([second, third, apart]);
+    let d = run(f);
+    let chains: Vec<_> = d.chains.iter().map(|c| (c.n_grants, c.span_s)).collect();
+    assert_eq!(chains, [(3, Some(8500)), (1, Some(1000))]);
+    let overlaps: Vec<_> =
+        d.grant_facts.iter().map(|g| (g.overlaps_earlier, g.overlap_s)).collect();
+    assert_eq!(overlaps, [(false, None), (false, None), (true, Some(1000)), (false, None)]);
+    assert_eq!(d.grant_facts[2].overlap_grant_id.as_deref(), Some("g2"));
+}
+
+#[test]
+fn nested_scopes_overlap_both_ways() {
+    let mut f = facts();
+    let mut inner = grant("g2");
+    inner.scope = Some(text("aws:1/bucket/x"));
+    (inner.not_before, inner.activated_at_lo) = (at(2000), at(2000));
+    f.grants.push(inner);
+    let d = run(f.clone());
+    assert_eq!(d.grant_facts[1].overlap_grant_id.as_deref(), Some("g1"));
+    f.grants.swap(0, 1);
+    (f.grants[0].not_before, f.grants[0].activated_at_lo) = (at(900), at(900));
+    let d = run(f);
+    assert_eq!(d.grant_facts[1].overlap_grant_id.as_deref(), Some("g2"));
+}
+
+#[test]
+fn end_equal_to_start_of_the_next_is_no_overlap() {
+    let mut f = facts();
+    let mut next = grant("g2");
+    (next.not_before, next.activated_at_lo, next.not_after) = (at(5000), at(5000), at(6000));
+    f.grants.push(next);
+    assert!(!run(f).grant_facts[1].overlaps_earlier);
+}
+
+#[test]
+fn coverage_says_what_is_missing_first() {
+    let d = run(facts());
+    let outcome =
+        |id: &str| d.coverage.iter().find(|c| &*c.coverage_id == id).map(|c| c.outcome.to_string());
+    assert_eq!(outcome("layer:ledger").as_deref(), Some("assessed"));
+    assert_eq!(outcome("layer:state").as_deref(), Some("not_assessed"));
+}
+
+#[test]
+fn ended_grant_segments_with_unknown_state_are_possible_only() {
+    let d = run(facts());
+    let ended: Vec<_> = d.segments.iter().filter(|s| &*s.ledger == "E").collect();
+    assert!(!ended.is_empty());
+    assert!(ended.iter().all(|s| s.certainty == Certainty::Possible), "{ended:?}");
+    assert!(ended.iter().all(|s| s.silent_layers.contains(&text("state"))));
+}

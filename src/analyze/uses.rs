@@ -1,0 +1,225 @@
+//! Use of grants, and use without one.
+
+use std::collections::HashMap;
+
+use rayon::prelude::*;
+
+use super::index::Index;
+use super::scope;
+use crate::facts::store::evidence_ref;
+use crate::facts::{
+    Grant, GrantFact, Outcome, Text, Tier, Time, Usage, UsageFact, UsageGrain, text,
+};
+
+/// Usage rows that name no grant, per principal, in order of time.
+#[derive(Debug)]
+pub struct Unlinked<'a>(HashMap<&'a str, Vec<(Time, &'a Usage)>>);
+
+impl<'a> Unlinked<'a> {
+    /// Collects them.
+    #[must_use]
+    pub fn new(ix: &Index<'a>) -> Self {
+        let mut map: HashMap<&str, Vec<(Time, &Usage)>> = HashMap::new();
+        for u in &ix.facts.usage {
+            if let (None, Some(p), Some(t)) = (&u.grant_id, &u.principal_id, u.first_at)
+                && is_use(u)
+            {
+                map.entry(p).or_default().push((t, u));
+            }
+        }
+        for rows in map.values_mut() {
+            rows.sort_by_key(|(t, u)| (*t, u.source_ref.clone()));
+        }
+        Self(map)
+    }
+
+    /// Rows of a principal that begin in `[from, until)`.
+    fn between(
+        &self,
+        principal: &str,
+        from: Time,
+        until: Time,
+    ) -> impl Iterator<Item = &'a Usage> + '_ {
+        let rows = self.0.get(principal).map_or(&[][..], Vec::as_slice);
+        let first = rows.partition_point(|(t, _)| *t < from);
+        rows.iter().skip(first).take_while(move |(t, _)| *t < until).map(|(_, u)| *u)
+    }
+}
+
+/// A row that shows use: an allowed event or action, not a last-used time.
+fn is_use(u: &Usage) -> bool {
+    matches!(u.grain, UsageGrain::Event | UsageGrain::Action)
+        && u.outcome == Outcome::Allowed
+        && u.count != Some(0)
+}
+
+/// Whether the row's privilege and scope fit the grant's. What the log does not say does not hinder.
+fn fits(u: &Usage, platform: Option<&str>, privilege: &str, grant_scope: Option<&str>) -> bool {
+    let platform_fits = match (u.platform.as_deref(), platform) {
+        (Some(a), Some(b)) => a == b,
+        _ => true,
+    };
+    let scope_fits = match (u.scope.as_deref(), grant_scope) {
+        (Some(a), Some(b)) => {
+            scope::contains(&scope::canonical(platform, b), &scope::canonical(platform, a))
+        }
+        _ => true,
+    };
+    platform_fits && scope_fits && u.privilege.as_deref().is_none_or(|p| p == privilege)
+}
+
+/// Fills the use columns. Needs the timeline and the task columns.
+pub fn add(ix: &Index<'_>, unlinked: &Unlinked<'_>, g: &Grant, f: &mut GrantFact) {
+    let Some(start) = f.started_at else {
+        f.use_unknown = Some(text("end_unknown"));
+        return;
+    };
+    let end = f.ended_at.map_or(ix.as_of, |e| e.min(ix.as_of));
+    let named: Vec<&Usage> =
+        ix.usage_of_grant(&g.grant_id).iter().copied().filter(|u| is_use(u)).collect();
+    let by_key = unlinked
+        .between(&f.principal_id, start, end)
+        .filter(|u| fits(u, g.platform.as_deref(), &g.privilege, g.scope.as_deref()));
+    let observable = ix.use_observable(g.platform.as_deref(), start, end.max(start));
+    let mut uses = 0;
+    let mut after_task = 0;
+    for u in named.iter().copied().chain(by_key) {
+        let (Some(first), n) = (u.first_at, u.count.unwrap_or(1)) else { continue };
+        let last = u.last_at.unwrap_or(first);
+        uses += n;
+        f.first_used_at = Some(f.first_used_at.map_or(first, |t| t.min(first)));
+        f.last_used_at = Some(f.last_used_at.map_or(last, |t| t.max(last)));
+        if f.task_ended_at.is_some_and(|e| last > e) {
+            after_task += 1;
+        }
+        if f.refs.len() < MAX_USE_REFS {
+            f.refs.push(evidence_ref(&u.source_id, &u.source_ref));
+        }
+    }
+    if uses == 0
+        && let Err(reason) = observable
+    {
+        f.use_unknown = Some(text(reason));
+        return;
+    }
+    f.use_count = Some(uses);
+    f.uses_after_task = f.task_ended_at.map(|_| after_task);
+    // Rows that name the grant can lie outside its window; rows linked by time cannot.
+    let last_named = named.iter().filter_map(|u| u.last_at.or(u.first_at)).max();
+    let first_named = named.iter().filter_map(|u| u.first_at).min();
+    let excess =
+        |t: Option<Time>, end: Option<Time>| t.zip(end).map_or(0, |(t, e)| t.secs_since(e));
+    f.used_after_end_s = Some(excess(last_named, f.ended_at));
+    f.used_before_start_s = Some(first_named.map_or(0, |t| start.secs_since(t)));
+    if f.revoked {
+        let revoked_at = g.ended_at_lo.or(g.ended_at_hi).or(g.revoke_requested_at);
+        f.used_after_revocation_s = Some(excess(last_named, revoked_at));
+    }
+}
+
+/// Evidence references of one grant stay readable.
+const MAX_USE_REFS: usize = 12;
+
+/// One row per use at event or action granularity, set against the ledger.
+#[must_use]
+pub fn usage_facts(ix: &Index<'_>, grants: &[GrantFact]) -> Vec<UsageFact> {
+    let mut by_principal: HashMap<&str, Vec<&GrantFact>> = HashMap::new();
+    let mut by_id: HashMap<&str, &GrantFact> = HashMap::new();
+    for g in grants {
+        by_id.entry(&g.grant_id).or_insert(g);
+        if g.effective && !g.interval_inverted {
+            by_principal.entry(&g.principal_id).or_default().push(g);
+        }
+    }
+    for list in by_principal.values_mut() {
+        list.sort_by_key(|g| (g.started_at, g.grant_id.clone()));
+    }
+    let table = Ledger { by_principal, by_id, any: !grants.is_empty() };
+    ix.facts
+        .usage
+        .par_iter()
+        .filter(|u| {
+            matches!(u.grain, UsageGrain::Event | UsageGrain::Action) && u.first_at.is_some()
+        })
+        .map(|u| usage_fact(ix, &table, u))
+        .collect()
+}
+
+struct Ledger<'a> {
+    by_principal: HashMap<&'a str, Vec<&'a GrantFact>>,
+    by_id: HashMap<&'a str, &'a GrantFact>,
+    any: bool,
+}
+
+fn usage_fact(ix: &Index<'_>, ledger: &Ledger<'_>, u: &Usage) -> UsageFact {
+    let principal_id = u.principal_id.clone().unwrap_or_else(|| u.principal.clone());
+    let environment = ix.declared_environment(u.scope.as_deref(), &principal_id);
+    let tier =
+        u.action.as_deref().and_then(|a| ix.tiers.of_action(u.platform.as_deref(), a)).or_else(
+            || u.privilege.as_deref().and_then(|p| ix.privilege(u.platform.as_deref(), p).0),
+        );
+    let mut out = UsageFact {
+        principal_kind: ix.kind(&principal_id),
+        platform: u.platform.clone(),
+        environment: ix.environment(u.scope.as_deref(), &principal_id),
+        jit_only: environment.is_some_and(|e| e.jit_only),
+        privilege: u.privilege.clone().or_else(|| u.action.clone()).unwrap_or_else(|| text("?")),
+        scope: u.scope.clone(),
+        action: u.action.clone(),
+        first_at: u.first_at,
+        last_at: u.last_at.or(u.first_at),
+        count: u.count,
+        outcome: u.outcome,
+        tier,
+        privileged: tier.map(|t| t <= Tier::T2),
+        owner: ix.owner_name(&principal_id),
+        refs: vec![evidence_ref(&u.source_id, &u.source_ref)],
+        principal_id,
+        ..UsageFact::default()
+    };
+    in_grant(ix, ledger, u, &mut out);
+    out
+}
+
+fn in_grant(ix: &Index<'_>, ledger: &Ledger<'_>, u: &Usage, out: &mut UsageFact) {
+    let (Some(first), Some(last)) = (out.first_at, out.last_at) else { return };
+    if let Some(g) = u.grant_id.as_deref().and_then(|id| ledger.by_id.get(id)) {
+        out.grant_id = Some(g.grant_id.clone());
+        out.link = Some(text("grant_id"));
+        // A use that names its grant is that grant's business (USE-001), not a use without one.
+        out.in_grant = Some(true);
+        return;
+    }
+    let hit = covering(ledger, u, &out.principal_id, first, last);
+    if let Some(id) = hit {
+        out.grant_id = Some(id);
+        out.link = Some(text("key_and_time"));
+        out.in_grant = Some(true);
+    } else if !ledger.any {
+        out.in_grant_unknown = Some(text("no_source"));
+    } else if !ix.ledger_covers(first) && !ix.ledger_covers(last) {
+        out.in_grant_unknown = Some(text("out_of_window"));
+    } else {
+        out.in_grant = Some(false);
+    }
+}
+
+/// A grant of the principal in force during the whole use, on that privilege and scope.
+fn covering(
+    ledger: &Ledger<'_>,
+    u: &Usage,
+    principal: &str,
+    first: Time,
+    last: Time,
+) -> Option<Text> {
+    let list = ledger.by_principal.get(principal)?;
+    let upto = list.partition_point(|g| g.started_at.is_some_and(|s| s <= first));
+    list.iter()
+        .take(upto)
+        .rev()
+        .find(|g| {
+            g.ended_at.is_none_or(|e| last < e || last == first && first < e)
+                && fits(u, g.platform.as_deref(), &g.privilege, g.scope.as_deref())
+        })
+        .map(|g| g.grant_id.clone())
+}

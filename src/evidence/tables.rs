@@ -1,0 +1,203 @@
+//! Fact tables as files: Parquet, or newline-delimited JSON in a build without it.
+
+use std::io::Write;
+use std::path::Path;
+
+use polars::prelude::*;
+
+use crate::facts::store::Frames;
+use crate::report::OutputFile;
+
+use super::bundle::BundleError;
+
+/// Rows of one row group; fixed, so that the bytes do not depend on the machine.
+#[cfg(feature = "columnar-io")]
+const ROW_GROUP: usize = 262_144;
+
+/// Suffix of the table files of this build.
+pub const SUFFIX: &str = if cfg!(feature = "columnar-io") { "parquet" } else { "ndjson" };
+
+/// Encodes one table.
+///
+/// # Errors
+/// When the table cannot be encoded.
+pub fn encode(name: &str, frame: &DataFrame) -> Result<OutputFile, BundleError> {
+    let failed =
+        |e: PolarsError| BundleError::Table { table: name.to_owned(), message: e.to_string() };
+    let mut bytes = Vec::new();
+    #[cfg(feature = "columnar-io")]
+    {
+        // Chunk borders follow how the frame was built; one chunk gives one layout of pages.
+        let mut frame = frame.clone();
+        frame.rechunk_mut_par();
+        ParquetWriter::new(&mut bytes)
+            .with_compression(ParquetCompression::Zstd(None))
+            .with_row_group_size(Some(ROW_GROUP))
+            .set_parallel(false)
+            .finish(&mut frame)
+            .map_err(failed)?;
+    }
+    #[cfg(not(feature = "columnar-io"))]
+    write_ndjson(frame, &mut bytes).map_err(failed)?;
+    let media_type = if cfg!(feature = "columnar-io") {
+        "application/vnd.apache.parquet"
+    } else {
+        "application/x-ndjson"
+    };
+    Ok(OutputFile { path: format!("facts/{name}.{SUFFIX}"), media_type, bytes })
+}
+
+/// Reads a Parquet table back.
+///
+/// # Errors
+/// When the file cannot be read or is not Parquet, or the build has no Parquet.
+pub fn read_parquet(path: &Path) -> Result<DataFrame, BundleError> {
+    let failed =
+        |message: String| BundleError::Table { table: path.display().to_string(), message };
+    #[cfg(feature = "columnar-io")]
+    {
+        let file = std::fs::File::open(path).map_err(|e| failed(e.to_string()))?;
+        // A file made to confuse the decoder must end in a message, not in a crash.
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| ParquetReader::new(file).finish()))
+            .map_err(|_| failed("the file is malformed and made the Parquet reader fail".into()))?
+            .map_err(|e| failed(e.to_string()))
+    }
+    #[cfg(not(feature = "columnar-io"))]
+    Err(failed(
+        "this build has no Parquet reader; use a build with the feature `columnar-io`".into(),
+    ))
+}
+
+/// Writes the rows of a frame as newline-delimited JSON, keys in column order.
+///
+/// # Errors
+/// When the writer fails.
+pub fn write_ndjson(frame: &DataFrame, out: &mut dyn Write) -> PolarsResult<()> {
+    let names: Vec<String> = frame.get_column_names().iter().map(ToString::to_string).collect();
+    let columns = frame.columns();
+    for row in 0..frame.height() {
+        out.write_all(b"{")?;
+        for (i, (name, column)) in names.iter().zip(columns).enumerate() {
+            if i > 0 {
+                out.write_all(b",")?;
+            }
+            let key = serde_json::Value::from(name.as_str());
+            write!(out, "{key}:{}", cell(&column.get(row)?))?;
+        }
+        out.write_all(b"}\n")?;
+    }
+    Ok(())
+}
+
+/// One cell as JSON. Times are RFC 3339; a number JSON cannot hold is null.
+#[must_use]
+pub fn cell(value: &AnyValue<'_>) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        AnyValue::Null => Value::Null,
+        AnyValue::Boolean(b) => Value::from(*b),
+        AnyValue::String(s) => Value::from(*s),
+        AnyValue::StringOwned(s) => Value::from(s.as_str()),
+        AnyValue::Int64(i) => Value::from(*i),
+        AnyValue::Int32(i) => Value::from(*i),
+        AnyValue::UInt32(i) => Value::from(*i),
+        AnyValue::UInt64(i) => Value::from(*i),
+        AnyValue::Float64(f) => Value::from(*f),
+        AnyValue::Datetime(t, TimeUnit::Microseconds, _)
+        | AnyValue::DatetimeOwned(t, TimeUnit::Microseconds, _) => {
+            Value::from(crate::facts::Time::from_micros(*t).to_rfc3339())
+        }
+        AnyValue::List(items) => Value::Array(items.iter().map(|v| cell(&v)).collect()),
+        other => Value::from(other.to_string()),
+    }
+}
+
+/// Finds a table's file in a bundle, Parquet first.
+#[must_use]
+pub fn path_in(bundle: &Path, table: &str) -> Option<(std::path::PathBuf, &'static str)> {
+    ["parquet", "ndjson"]
+        .into_iter()
+        .map(|suffix| (bundle.join("facts").join(format!("{table}.{suffix}")), suffix))
+        .find(|(path, _)| path.is_file())
+}
+
+/// All tables, encoded; a convenience for callers that have both stores.
+///
+/// # Errors
+/// When a table cannot be encoded.
+pub fn encode_all(frames: &[Frames]) -> Result<Vec<OutputFile>, BundleError> {
+    let mut out = Vec::new();
+    for f in frames {
+        out.extend(super::files::facts_files(f)?);
+    }
+    out.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::{Facts, Quarantined, Source, Time, text};
+
+    fn facts(n: usize) -> Facts {
+        let mut f = Facts::default();
+        for i in 0..n {
+            f.quarantine.push(Quarantined {
+                source_id: text("S1"),
+                source_ref: text(format!("L{i}")),
+                reason: text("bad \"time\"\u{1b}"),
+            });
+        }
+        f.sources.push(Source { first_time: Some(Time::from_secs(1)), ..Source::default() });
+        f
+    }
+
+    #[test]
+    fn same_rows_give_same_bytes() {
+        let a = encode_all(&[facts(1000).frames().unwrap()]).unwrap();
+        let b = encode_all(&[facts(1000).frames().unwrap()]).unwrap();
+        assert!(a.iter().zip(&b).all(|(x, y)| x.path == y.path && x.bytes == y.bytes));
+    }
+
+    #[test]
+    fn chunks_do_not_show_in_the_bytes() {
+        let whole = facts(10).frames().unwrap().remove("quarantine").unwrap();
+        let mut parts = whole.head(Some(4));
+        parts.vstack_mut(&whole.slice(4, 6)).unwrap();
+        assert_eq!(
+            encode("quarantine", &whole).unwrap().bytes,
+            encode("quarantine", &parts).unwrap().bytes
+        );
+    }
+
+    #[test]
+    fn rows_are_json_lines() {
+        let frames = facts(2).frames().unwrap();
+        let mut out = Vec::new();
+        write_ndjson(frames.get("quarantine").unwrap(), &mut out).unwrap();
+        write_ndjson(frames.get("sources").unwrap(), &mut out).unwrap();
+        let lines: Vec<serde_json::Value> = String::from_utf8(out)
+            .unwrap()
+            .lines()
+            .map(|l| serde_json::from_str(l).unwrap())
+            .collect();
+        assert_eq!(lines[1]["source_ref"], "L1");
+        assert_eq!(lines[2]["first_time"], "1970-01-01T00:00:01Z");
+        assert!(lines[2]["last_time"].is_null());
+    }
+
+    #[cfg(feature = "columnar-io")]
+    #[test]
+    fn parquet_comes_back_and_garbage_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let frame = facts(3).frames().unwrap().remove("quarantine").unwrap();
+        let file = encode("quarantine", &frame).unwrap();
+        let path = dir.path().join("q.parquet");
+        std::fs::write(&path, &file.bytes).unwrap();
+        assert!(read_parquet(&path).unwrap().equals_missing(&frame));
+        for cut in [0, 4, file.bytes.len() / 2, file.bytes.len() - 1] {
+            std::fs::write(&path, &file.bytes[..cut]).unwrap();
+            assert!(read_parquet(&path).is_err());
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! `aws iam get-service-last-accessed-details`: one document, or one per line wrapped with the `Arn`
+//! it is about. The document itself names no principal.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{When, account_of, realm, reason, utf8};
+use crate::facts::*;
+use crate::ingest::reader;
+use crate::ingest::source::{Adapter, Batch, Context, IngestError, Input, Match, Probe};
+
+/// Adapter of service last-accessed details.
+#[derive(Debug)]
+pub struct LastAccessed;
+
+#[derive(Deserialize)]
+struct Details<'a> {
+    #[serde(rename = "Arn", borrow)]
+    arn: Option<Cow<'a, str>>,
+    #[serde(rename = "JobStatus", borrow)]
+    status: Option<Cow<'a, str>>,
+    #[serde(rename = "JobCompletionDate", borrow)]
+    completed: Option<When<'a>>,
+    #[serde(rename = "JobCreationDate", borrow)]
+    created: Option<When<'a>>,
+    #[serde(rename = "IsTruncated")]
+    truncated: Option<bool>,
+    #[serde(rename = "ServicesLastAccessed", borrow)]
+    services: Option<Vec<&'a RawValue>>,
+}
+
+#[derive(Deserialize)]
+struct Service<'a> {
+    #[serde(rename = "ServiceNamespace", borrow)]
+    namespace: Cow<'a, str>,
+    #[serde(rename = "LastAuthenticated", borrow)]
+    last: Option<When<'a>>,
+    #[serde(rename = "LastAuthenticatedEntity", borrow)]
+    entity: Option<Cow<'a, str>>,
+    #[serde(rename = "TrackedActionsLastAccessed", borrow)]
+    actions: Option<Vec<Action<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct Action<'a> {
+    #[serde(rename = "ActionName", borrow)]
+    name: Option<Cow<'a, str>>,
+    #[serde(rename = "LastAccessedTime", borrow)]
+    last: Option<When<'a>>,
+}
+
+impl Adapter for LastAccessed {
+    fn format(&self) -> &'static str {
+        "aws-service-last-accessed"
+    }
+
+    fn title(&self) -> &'static str {
+        "AWS IAM service last-accessed details (get-service-last-accessed-details)"
+    }
+
+    fn layer(&self) -> Layer {
+        Layer::Usage
+    }
+
+    fn recognise(&self, probe: &Probe<'_>) -> Option<Match> {
+        let job = probe.has(&["JobStatus", "JobCreationDate"]);
+        (probe.has(&["ServicesLastAccessed"]) || job).then_some(Match::Specific)
+    }
+
+    fn read(&self, input: &Input, ctx: &Context<'_>, batch: &mut Batch) -> Result<(), IngestError> {
+        let bytes = reader::read_all(input)?;
+        let text = utf8(input, &bytes)?;
+        let named = ctx
+            .mapping
+            .and_then(|m| m.constants.get("principal"))
+            .cloned()
+            .or_else(|| principal_of(&input.name));
+        let mut state = State { truncated: false, anonymous: false, pending: false, named };
+        let mut read = 0usize;
+        // A whole document may span lines; with more than one value each line is one.
+        if let Ok(details) = serde_json::from_str::<Details<'_>>(text) {
+            state.details(&details, "", batch);
+            read += 1;
+        } else {
+            for (i, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
+                let place = format!("L{}", i + 1);
+                match serde_json::from_str::<Details<'_>>(line) {
+                    Ok(details) => {
+                        state.details(&details, &place, batch);
+                        read += 1;
+                    }
+                    Err(e) => {
+                        batch.records += 1;
+                        batch.quarantine(&place, reason(&e));
+                    }
+                }
+            }
+        }
+        if read == 0 {
+            return Err(super::malformed(
+                input,
+                "line 1",
+                "no last-accessed details could be read; export the file again",
+            ));
+        }
+        state.close(batch);
+        Ok(())
+    }
+}
+
+struct State {
+    truncated: bool,
+    anonymous: bool,
+    pending: bool,
+    named: Option<String>,
+}
+
+/// Principal that a file name states: the ARN with `:` and `/` written as `_` (`<type>_<name>` with the
+/// account before it: `111122223333_role_build.json`).
+fn principal_of(name: &str) -> Option<String> {
+    let stem = name.rsplit('/').next()?.split('.').next()?;
+    let (account, rest) = stem.split_once('_')?;
+    let (kind, name) = rest.split_once('_')?;
+    let digits = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
+    (digits && matches!(kind, "user" | "role" | "group") && !name.is_empty())
+        .then(|| format!("arn:aws:iam::{account}:{kind}/{name}"))
+}
+
+impl State {
+    fn details(&mut self, d: &Details<'_>, place: &str, batch: &mut Batch) {
+        self.truncated |= d.truncated.unwrap_or(false);
+        self.pending |= d.status.as_deref().is_some_and(|s| s != "COMPLETED");
+        let looked = d.completed.as_ref().or(d.created.as_ref()).and_then(When::time);
+        if let Some(t) = looked {
+            batch.see(t);
+            batch.collected_at = batch.collected_at.max(Some(t));
+            // The service keeps 400 days.
+            let start = t.plus_secs(-400 * 86_400);
+            let (a, b) = batch.window.unwrap_or((None, None));
+            batch.window = Some((a.map_or(Some(start), |x| Some(x.max(start))), b.max(Some(t))));
+        }
+        let arn = d.arn.as_deref().map(str::to_owned).or_else(|| self.named.clone());
+        for (i, raw) in d.services.iter().flatten().enumerate() {
+            batch.records += 1;
+            let at = if place.is_empty() {
+                text(format!("/ServicesLastAccessed/{i}"))
+            } else {
+                text(format!("{place}/ServicesLastAccessed/{i}"))
+            };
+            match serde_json::from_str::<Service<'_>>(raw.get()) {
+                Ok(s) => self.service(&s, arn.as_deref(), &at, batch),
+                Err(e) => batch.quarantine(&at, reason(&e)),
+            }
+        }
+    }
+
+    fn service(&mut self, s: &Service<'_>, arn: Option<&str>, at: &Text, batch: &mut Batch) {
+        let last = s.last.as_ref().and_then(When::time);
+        if s.last.is_some() && last.is_none() {
+            batch.quarantine(at, "`LastAuthenticated` is not a date");
+            return;
+        }
+        // Without a principal only a use with its entity says something; "never" says it of nobody.
+        let who = match (arn, s.entity.as_deref()) {
+            (Some(a), _) => a,
+            (None, Some(e)) => {
+                self.anonymous = true;
+                e
+            }
+            (None, None) => {
+                self.anonymous = true;
+                return;
+            }
+        };
+        batch.realm = batch.realm.take().or_else(|| account_of(who).map(realm));
+        let mut row = Usage {
+            principal: text(who),
+            principal_id: None,
+            platform: Some(text("aws")),
+            action: Some(text(format!("{}:*", s.namespace))),
+            last_at: last,
+            count: last.is_none().then_some(0),
+            grain: UsageGrain::Service,
+            source_id: batch.source_id.clone(),
+            source_ref: at.clone(),
+            ..Usage::default()
+        };
+        row.principal_id = Some(row.principal.clone());
+        if let Some(t) = last {
+            batch.see(t);
+        }
+        for action in s.actions.iter().flatten() {
+            let Some(name) = &action.name else { continue };
+            let last = action.last.as_ref().and_then(When::time);
+            let mut one = row.clone();
+            one.action = Some(text(format!("{}:{name}", s.namespace)));
+            one.last_at = last;
+            one.count = last.is_none().then_some(0);
+            one.grain = UsageGrain::Action;
+            batch.facts.usage.push(one);
+        }
+        batch.facts.usage.push(row);
+    }
+
+    fn close(&self, batch: &mut Batch) {
+        batch.completeness = if self.truncated || self.pending {
+            Completeness::Truncated
+        } else {
+            Completeness::Complete
+        };
+        let mut limits = Vec::new();
+        if self.truncated {
+            limits.push("the export says `IsTruncated`: further pages are missing");
+        }
+        if self.pending {
+            limits.push("the job had not completed");
+        }
+        if self.anonymous {
+            limits.push(
+                "the file names no principal: only the last entity of each service is known; \
+                 name the file `<account>_<type>_<name>.json` or set the mapping constant `principal`",
+            );
+        }
+        if !limits.is_empty() {
+            batch.limitation = Some(text(limits.join("; ")));
+        }
+    }
+}

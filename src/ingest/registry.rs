@@ -1,0 +1,55 @@
+//! All adapters. Adding a format is one line here.
+
+use super::source::{Adapter, Probe};
+use super::table::TableAdapter;
+use super::{aws, ledger, owners, reviews, tasks, usage};
+
+/// Generic tables; mappings can configure these.
+pub static TABLES: &[TableAdapter] = &[
+    ledger::grants::ADAPTER,
+    ledger::approvals::ADAPTER,
+    ledger::events::ADAPTER,
+    ledger::credentials::ADAPTER,
+    tasks::generic::ADAPTER,
+    usage::generic::ADAPTER,
+    reviews::ADAPTER,
+    owners::OWNERS,
+    owners::RESOURCES,
+];
+
+static GITHUB_ACTIONS: tasks::github::GithubActions = tasks::github::GithubActions;
+
+/// All adapters in order of registration; among equal matches the first wins.
+#[must_use]
+pub fn adapters() -> Vec<&'static dyn Adapter> {
+    let mut all: Vec<&'static dyn Adapter> = aws::ADAPTERS.to_vec();
+    all.push(&GITHUB_ACTIONS);
+    all.extend(TABLES.iter().map(|t| t as &dyn Adapter));
+    all
+}
+
+/// Adapter by format id.
+#[must_use]
+pub fn by_format(format: &str) -> Option<&'static dyn Adapter> {
+    adapters().into_iter().find(|a| a.format() == format)
+}
+
+/// Generic table by format id.
+#[must_use]
+pub fn table_by_format(format: &str) -> Option<&'static TableAdapter> {
+    TABLES.iter().find(|t| t.format == format)
+}
+
+/// The adapter that is surest that a file is its own.
+#[must_use]
+pub fn recognise(probe: &Probe<'_>) -> Option<&'static dyn Adapter> {
+    let mut best: Option<(super::source::Match, &'static dyn Adapter)> = None;
+    for adapter in adapters() {
+        if let Some(m) = adapter.recognise(probe)
+            && best.as_ref().is_none_or(|(b, _)| m > *b)
+        {
+            best = Some((m, adapter));
+        }
+    }
+    best.map(|(_, a)| a)
+}

@@ -1,0 +1,4 @@
+//! Task logs: generic tables, GitHub Actions.
+
+pub mod generic;
+pub mod github;

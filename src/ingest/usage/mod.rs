@@ -1,0 +1,3 @@
+//! Access logs and usage tables.
+
+pub mod generic;

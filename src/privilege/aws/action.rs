@@ -1,0 +1,378 @@
+//! The catalogue of IAM actions, embedded, and the sets of actions that patterns stand for.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use fixedbitset::FixedBitSet;
+
+use crate::privilege::glob;
+
+/// A set of catalogue actions, by index.
+pub type ActionSet = FixedBitSet;
+
+/// Access level that the service reference states for an action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// List.
+    List,
+    /// Read.
+    Read,
+    /// Write.
+    Write,
+    /// Tagging.
+    Tagging,
+    /// Permissions management.
+    Permissions,
+}
+
+/// A resource type and the template of its ARNs, in the form that resource matching needs.
+#[derive(Clone, Debug)]
+pub struct ResourceType {
+    /// Service field of the ARN, lower case; may differ from the prefix of the action.
+    pub arn_service: String,
+    /// The six parts of the template with `*` for every placeholder but partition and account,
+    /// which stay `${Partition}` and `${Account}`.
+    pub parts: [String; 6],
+}
+
+/// The actions of all services, in the order of lower-case `service:action`.
+#[derive(Debug)]
+pub struct Catalogue {
+    names: Vec<String>,
+    keys: Vec<String>,
+    levels: Vec<Level>,
+    services: BTreeMap<String, Range<usize>>,
+    types: Vec<ResourceType>,
+    actions_of_type: Vec<ActionSet>,
+    types_of_action: Vec<Vec<u16>>,
+    types_of_service: BTreeMap<String, Vec<u16>>,
+    wildcard_only: ActionSet,
+}
+
+const ACTIONS: &str = include_str!("../../../rules/privilege/aws_actions.csv");
+const TYPES: &str = include_str!("../../../rules/privilege/aws_resource_types.csv");
+
+/// The embedded catalogue.
+pub fn catalogue() -> &'static Catalogue {
+    static CATALOGUE: OnceLock<Catalogue> = OnceLock::new();
+    CATALOGUE.get_or_init(Catalogue::load)
+}
+
+impl Catalogue {
+    fn load() -> Self {
+        let mut types = Vec::new();
+        let mut type_ids = BTreeMap::new();
+        let mut types_of_service: BTreeMap<String, Vec<u16>> = BTreeMap::new();
+        for row in csv::Reader::from_reader(TYPES.as_bytes()).records().flatten() {
+            let [service, name, template] = [0, 1, 2].map(|i| row.get(i).unwrap_or_default());
+            let Ok(id) = u16::try_from(types.len()) else { break };
+            let parts = template_parts(template);
+            let arn_service = parts.get(2).map(|s| s.to_ascii_lowercase()).unwrap_or_default();
+            types_of_service.entry(arn_service.clone()).or_default().push(id);
+            type_ids.insert(format!("{service}/{name}"), id);
+            types.push(ResourceType { arn_service, parts });
+        }
+        let mut rows: Vec<(String, String, Level, Vec<u16>)> = Vec::new();
+        for row in csv::Reader::from_reader(ACTIONS.as_bytes()).records().flatten() {
+            let [service, level, of, names] = [0, 1, 2, 3].map(|i| row.get(i).unwrap_or_default());
+            let level = match level {
+                "L" => Level::List,
+                "R" => Level::Read,
+                "T" => Level::Tagging,
+                "P" => Level::Permissions,
+                _ => Level::Write,
+            };
+            let of: Vec<u16> = of
+                .split('|')
+                .filter_map(|t| type_ids.get(&format!("{service}/{t}")).copied())
+                .collect();
+            for name in names.split(' ') {
+                let full = format!("{service}:{name}");
+                rows.push((full.to_ascii_lowercase(), full, level, of.clone()));
+            }
+        }
+        rows.sort_by(|a, b| a.0.cmp(&b.0));
+        rows.dedup_by(|a, b| a.0 == b.0);
+        let n = rows.len();
+        let mut out = Self {
+            names: Vec::with_capacity(n),
+            keys: Vec::with_capacity(n),
+            levels: Vec::with_capacity(n),
+            services: BTreeMap::new(),
+            actions_of_type: vec![ActionSet::with_capacity(n); types.len()],
+            types,
+            types_of_action: Vec::with_capacity(n),
+            types_of_service,
+            wildcard_only: ActionSet::with_capacity(n),
+        };
+        for (id, (key, name, level, of)) in rows.into_iter().enumerate() {
+            let service = key.split(':').next().unwrap_or_default().to_owned();
+            out.services.entry(service).or_insert(id..id).end = id + 1;
+            if of.is_empty() {
+                out.wildcard_only.insert(id);
+            }
+            for t in &of {
+                if let Some(set) = out.actions_of_type.get_mut(usize::from(*t)) {
+                    set.insert(id);
+                }
+            }
+            out.names.push(name);
+            out.keys.push(key);
+            out.levels.push(level);
+            out.types_of_action.push(of);
+        }
+        out
+    }
+
+    /// Number of actions.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there are none (never, for the embedded one).
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// The empty set.
+    #[must_use]
+    pub fn none(&self) -> ActionSet {
+        ActionSet::with_capacity(self.len())
+    }
+
+    /// The set of all actions.
+    #[must_use]
+    pub fn every(&self) -> ActionSet {
+        let mut set = self.none();
+        set.insert_range(..);
+        set
+    }
+
+    /// Index of an action, without regard to case.
+    #[must_use]
+    pub fn id(&self, action: &str) -> Option<usize> {
+        let key = action.to_ascii_lowercase();
+        self.keys.binary_search(&key).ok()
+    }
+
+    /// Name of an action as the service reference writes it.
+    #[must_use]
+    pub fn name(&self, id: usize) -> &str {
+        self.names.get(id).map_or("", String::as_str)
+    }
+
+    /// Access level of an action.
+    #[must_use]
+    pub fn level(&self, id: usize) -> Level {
+        self.levels.get(id).copied().unwrap_or(Level::Write)
+    }
+
+    /// Services (prefixes) and the indexes of their actions.
+    pub fn services(&self) -> impl Iterator<Item = (&str, Range<usize>)> {
+        self.services.iter().map(|(name, range)| (name.as_str(), range.clone()))
+    }
+
+    /// Indexes of the actions of a service.
+    #[must_use]
+    pub fn service(&self, prefix: &str) -> Option<Range<usize>> {
+        self.services.get(&prefix.to_ascii_lowercase()).cloned()
+    }
+
+    /// Actions without a resource type: their request resource is `*`.
+    #[must_use]
+    pub fn wildcard_only(&self) -> &ActionSet {
+        &self.wildcard_only
+    }
+
+    /// Resource types whose ARNs carry this service field, with their index.
+    pub fn types_of_service<'a>(&'a self, arn_service: &'a str) -> impl Iterator<Item = u16> + 'a {
+        self.types_of_service
+            .iter()
+            .filter(move |(name, _)| glob::matches_ignore_case(arn_service, name))
+            .flat_map(|(_, ids)| ids.iter().copied())
+    }
+
+    /// A resource type.
+    #[must_use]
+    pub fn resource_type(&self, id: u16) -> Option<&ResourceType> {
+        self.types.get(usize::from(id))
+    }
+
+    /// Actions that take this resource type.
+    #[must_use]
+    pub fn actions_of_type(&self, id: u16) -> Option<&ActionSet> {
+        self.actions_of_type.get(usize::from(id))
+    }
+
+    /// Resource types of an action.
+    #[must_use]
+    pub fn types_of_action(&self, id: usize) -> &[u16] {
+        self.types_of_action.get(id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Actions that one pattern stands for (5.2.1). A pattern without `:` that is not `*`, or with
+    /// white space, stands for none.
+    #[must_use]
+    pub fn expand(&self, pattern: &str) -> ActionSet {
+        let mut set = self.none();
+        if pattern == "*" {
+            set.insert_range(..);
+            return set;
+        }
+        let Some((service, action)) = pattern.split_once(':') else { return set };
+        if pattern.contains(char::is_whitespace) {
+            return set;
+        }
+        let (service, action) = (service.to_ascii_lowercase(), action.to_ascii_lowercase());
+        if service.contains(['*', '?']) {
+            for (name, range) in &self.services {
+                if glob::matches(&service, name) {
+                    self.expand_in(&action, range.clone(), &mut set);
+                }
+            }
+        } else if let Some(range) = self.services.get(&service) {
+            self.expand_in(&action, range.clone(), &mut set);
+        }
+        set
+    }
+
+    fn expand_in(&self, action: &str, range: Range<usize>, set: &mut ActionSet) {
+        if action == "*" {
+            set.insert_range(range);
+            return;
+        }
+        let Some(keys) = self.keys.get(range.clone()) else { return };
+        if !action.contains(['*', '?']) {
+            let hit = keys.binary_search_by(|k| tail(k).cmp(action));
+            if let Ok(at) = hit {
+                set.insert(range.start + at);
+            }
+            return;
+        }
+        for (offset, key) in keys.iter().enumerate() {
+            if glob::matches(action, tail(key)) {
+                set.insert(range.start + offset);
+            }
+        }
+    }
+}
+
+fn tail(key: &str) -> &str {
+    key.split_once(':').map_or(key, |(_, t)| t)
+}
+
+/// Splits a template and turns its placeholders into `*`, except partition and account.
+fn template_parts(template: &str) -> [String; 6] {
+    let mut text = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once("${") {
+        text.push_str(before);
+        let Some((name, tail)) = after.split_once('}') else { break };
+        match name {
+            "Partition" | "Account" => {
+                text.push_str("${");
+                text.push_str(name);
+                text.push('}');
+            }
+            _ => text.push('*'),
+        }
+        rest = tail;
+    }
+    text.push_str(rest);
+    let mut parts = text.splitn(6, ':').map(str::to_owned);
+    std::array::from_fn(|_| parts.next().unwrap_or_default())
+}
+
+/// Expansion of patterns and lists of patterns, remembered: real exports repeat them.
+#[derive(Debug, Default)]
+pub struct Expander {
+    lists: BTreeMap<(bool, Vec<String>), Arc<ActionSet>>,
+    patterns: BTreeMap<String, Arc<ActionSet>>,
+}
+
+impl Expander {
+    /// Actions of a list of patterns: any of them, or with `negate` none of them (5.2.2).
+    pub fn list(&mut self, patterns: &[String], negate: bool) -> Arc<ActionSet> {
+        let mut key: Vec<String> = patterns.iter().map(|p| p.to_ascii_lowercase()).collect();
+        key.sort_unstable();
+        key.dedup();
+        if let Some(known) = self.lists.get(&(negate, key.clone())) {
+            return known.clone();
+        }
+        let mut set = catalogue().none();
+        for pattern in &key {
+            let one = self
+                .patterns
+                .entry(pattern.clone())
+                .or_insert_with(|| Arc::new(catalogue().expand(pattern)));
+            set.union_with(one);
+        }
+        if negate {
+            set.toggle_range(..);
+        }
+        let set = Arc::new(set);
+        self.lists.insert((negate, key), set.clone());
+        set
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_catalogue_is_whole() {
+        let c = catalogue();
+        assert_eq!(c.len(), 20_455);
+        assert_eq!(c.services().count(), 445);
+        assert_eq!(c.types.len(), 2_167);
+        assert_eq!(c.wildcard_only().count_ones(..), 6_329);
+        assert_eq!(c.level(c.id("iam:PassRole").unwrap()), Level::Permissions);
+        assert_eq!(c.name(c.id("S3:getobject").unwrap()), "s3:GetObject");
+    }
+
+    /// 5.2.1: case, both wildcards, wildcards in the service, and what matches nothing.
+    #[test]
+    fn patterns_expand() {
+        let c = catalogue();
+        let n = |p: &str| c.expand(p).count_ones(..);
+        assert_eq!(n("*"), c.len());
+        assert_eq!(n("*:*"), c.len());
+        assert_eq!(n("iam:?ttachUserPolicy"), 1);
+        assert_eq!(n("IAM:Attach*"), 3);
+        assert_eq!(n("IAM:*"), c.service("iam").unwrap().len());
+        assert!(n("s*:GetObject") >= 1);
+        assert_eq!(n("s3"), 0);
+        assert_eq!(n("s3:Get Object"), 0);
+        assert_eq!(n(" s3:GetObject"), 0);
+        assert_eq!(n("nosuch:*"), 0);
+        assert_eq!(n(""), 0);
+    }
+
+    /// 5.2.2.
+    #[test]
+    fn not_action_is_the_rest() {
+        let mut e = Expander::default();
+        let s3 = catalogue().service("s3").unwrap().len();
+        let rest = e.list(&["s3:*".into()], true);
+        assert_eq!(rest.count_ones(..), catalogue().len() - s3);
+        assert_eq!(e.list(&["nosuch:*".into()], true).count_ones(..), catalogue().len());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn expansion_agrees_with_a_scan(service in "(s3|iam|s\\*|\\*|ec\\?)", action in "[GgPe*?]{0,3}[a-z*?]{0,4}\\*?") {
+            let pattern = format!("{service}:{action}");
+            let c = catalogue();
+            let fast = c.expand(&pattern);
+            for id in 0..c.len() {
+                let (s, a) = c.name(id).split_once(':').unwrap();
+                let slow = glob::matches_ignore_case(&service, s) && glob::matches_ignore_case(&action, a);
+                proptest::prop_assert_eq!(fast.contains(id), slow);
+            }
+        }
+    }
+}

@@ -1,0 +1,540 @@
+//! Conditions, three-valued (5.3): true, false, or undecided because a key is unknown.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer};
+
+use super::arn::{self, Variable};
+use super::tri::Tri;
+use crate::facts::Time;
+use crate::facts::time::parse_rfc3339;
+use crate::privilege::glob;
+
+/// What is known of a context key (5.3.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Present with these values.
+    Values(Vec<String>),
+    /// Known to be absent.
+    Absent,
+    /// Not derivable.
+    Unknown,
+}
+
+/// Where context keys come from.
+pub trait Context {
+    /// What is known of a key; `key` is lower case.
+    fn get(&self, key: &str) -> Known;
+}
+
+/// Base operator without prefix and suffix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Base {
+    StringEquals,
+    StringEqualsIgnoreCase,
+    StringLike,
+    ArnLike,
+    Numeric(Order),
+    Date(Order),
+    Bool,
+    Binary,
+    Ip,
+    Null,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Order {
+    Eq,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum SetPrefix {
+    None,
+    All,
+    Any,
+}
+
+/// One operator on one key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Clause {
+    base: Base,
+    negated: bool,
+    set: SetPrefix,
+    if_exists: bool,
+    key: String,
+    values: Vec<String>,
+}
+
+/// A condition block: all clauses must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Condition {
+    clauses: Vec<Clause>,
+    /// Operators that are not known; their clauses are undecided.
+    unknown: Vec<String>,
+}
+
+/// A condition value: text, or the text of a JSON boolean or number (5.1.1).
+struct Scalar(String);
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        match serde_json::Value::deserialize(d)? {
+            serde_json::Value::String(s) => Ok(Self(s)),
+            serde_json::Value::Bool(b) => Ok(Self(b.to_string())),
+            serde_json::Value::Number(n) => Ok(Self(n.to_string())),
+            _ => Err(de::Error::custom("a condition value is neither text, number nor boolean")),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Values {
+    Many(Vec<Scalar>),
+    One(Scalar),
+}
+
+impl Condition {
+    /// Reads a condition block.
+    ///
+    /// # Errors
+    /// When it is not an object of objects of values.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let raw: BTreeMap<String, BTreeMap<String, Values>> =
+            serde_json::from_str(text).map_err(|e| e.to_string())?;
+        let mut out = Self::default();
+        for (operator, keys) in raw {
+            let Some((base, negated, set, if_exists)) = operator_of(&operator) else {
+                out.unknown.push(operator);
+                continue;
+            };
+            for (key, values) in keys {
+                let values = match values {
+                    Values::Many(list) => list.into_iter().map(|s| s.0).collect(),
+                    Values::One(s) => vec![s.0],
+                };
+                let key = key.to_ascii_lowercase();
+                out.clauses.push(Clause { base, negated, set, if_exists, key, values });
+            }
+        }
+        Ok(out)
+    }
+
+    /// Whether nothing is asked.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.clauses.is_empty() && self.unknown.is_empty()
+    }
+
+    /// Lower-case keys that are asked, sorted.
+    #[must_use]
+    pub fn keys(&self) -> Vec<&str> {
+        let mut keys: Vec<&str> = self.clauses.iter().map(|c| c.key.as_str()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    /// Values that a key is compared with by an operator that is not negated.
+    #[must_use]
+    pub fn values_of(&self, key: &str) -> Vec<&str> {
+        self.clauses
+            .iter()
+            .filter(|c| c.key == key && !c.negated && c.base != Base::Null)
+            .flat_map(|c| c.values.iter().map(String::as_str))
+            .collect()
+    }
+
+    /// Evaluates the block. With `variables`, `${...}` in values is substituted (5.2.6).
+    #[must_use]
+    pub fn evaluate(&self, context: &dyn Context, variables: bool) -> Tri {
+        let known = Tri::all(self.clauses.iter().map(|c| c.evaluate(context, variables)));
+        if self.unknown.is_empty() { known } else { known.and(Tri::U) }
+    }
+
+    /// Start and end of validity by `aws:CurrentTime` or `aws:EpochTime`.
+    #[must_use]
+    pub fn time_bounds(&self) -> (Option<Time>, Option<Time>) {
+        let (mut start, mut end): (Option<Time>, Option<Time>) = (None, None);
+        for c in &self.clauses {
+            let (Base::Date(order) | Base::Numeric(order)) = c.base else { continue };
+            // With `...IfExists` or a set prefix the bound holds too: the key is always there, once.
+            if c.negated || !matches!(c.key.as_str(), "aws:currenttime" | "aws:epochtime") {
+                continue;
+            }
+            let times: Vec<Time> = c.values.iter().filter_map(|v| date(v)).collect();
+            if times.len() != c.values.len() {
+                continue;
+            }
+            let (low, high) = (times.iter().min().copied(), times.iter().max().copied());
+            if matches!(order, Order::Gt | Order::Ge | Order::Eq) {
+                start = start.max(low);
+            }
+            if matches!(order, Order::Lt | Order::Le | Order::Eq) {
+                end = match (end, high) {
+                    (Some(a), Some(b)) => Some(a.min(b)),
+                    (a, b) => a.or(b),
+                };
+            }
+        }
+        (start, end)
+    }
+}
+
+fn operator_of(text: &str) -> Option<(Base, bool, SetPrefix, bool)> {
+    let mut name = text.to_ascii_lowercase();
+    let mut set = SetPrefix::None;
+    for (prefix, kind) in [("forallvalues:", SetPrefix::All), ("foranyvalue:", SetPrefix::Any)] {
+        if let Some(rest) = name.strip_prefix(prefix) {
+            set = kind;
+            name = rest.to_owned();
+            break;
+        }
+    }
+    let if_exists = name.ends_with("ifexists") && name != "nullifexists";
+    let name = if if_exists { name.strip_suffix("ifexists")? } else { name.as_str() };
+    let (base, negated) = match name {
+        "stringequals" => (Base::StringEquals, false),
+        "stringnotequals" => (Base::StringEquals, true),
+        "stringequalsignorecase" => (Base::StringEqualsIgnoreCase, false),
+        "stringnotequalsignorecase" => (Base::StringEqualsIgnoreCase, true),
+        "stringlike" => (Base::StringLike, false),
+        "stringnotlike" => (Base::StringLike, true),
+        "arnequals" | "arnlike" => (Base::ArnLike, false),
+        "arnnotequals" | "arnnotlike" => (Base::ArnLike, true),
+        "numericequals" => (Base::Numeric(Order::Eq), false),
+        "numericnotequals" => (Base::Numeric(Order::Eq), true),
+        "numericlessthan" => (Base::Numeric(Order::Lt), false),
+        "numericlessthanequals" => (Base::Numeric(Order::Le), false),
+        "numericgreaterthan" => (Base::Numeric(Order::Gt), false),
+        "numericgreaterthanequals" => (Base::Numeric(Order::Ge), false),
+        "dateequals" => (Base::Date(Order::Eq), false),
+        "datenotequals" => (Base::Date(Order::Eq), true),
+        "datelessthan" => (Base::Date(Order::Lt), false),
+        "datelessthanequals" => (Base::Date(Order::Le), false),
+        "dategreaterthan" => (Base::Date(Order::Gt), false),
+        "dategreaterthanequals" => (Base::Date(Order::Ge), false),
+        "bool" => (Base::Bool, false),
+        "binaryequals" => (Base::Binary, false),
+        "ipaddress" => (Base::Ip, false),
+        "notipaddress" => (Base::Ip, true),
+        "null" => (Base::Null, false),
+        _ => return None,
+    };
+    Some((base, negated, set, if_exists))
+}
+
+impl Clause {
+    fn evaluate(&self, context: &dyn Context, variables: bool) -> Tri {
+        let known = context.get(&self.key);
+        if self.base == Base::Null {
+            let absent = match known {
+                Known::Unknown => return Tri::U,
+                Known::Absent => true,
+                Known::Values(_) => false,
+            };
+            return Tri::any(self.values.iter().map(|v| {
+                Tri::from_bool(v.eq_ignore_ascii_case(if absent { "true" } else { "false" }))
+            }));
+        }
+        let values = match known {
+            Known::Unknown => return Tri::U,
+            Known::Absent => {
+                return Tri::from_bool(match self.set {
+                    SetPrefix::All => true,
+                    SetPrefix::Any => false,
+                    SetPrefix::None => self.negated || self.if_exists,
+                });
+            }
+            Known::Values(v) => v,
+        };
+        let lookup = |key: &str| match context.get(key) {
+            Known::Unknown => Variable::Unknown,
+            Known::Absent => Variable::Absent,
+            Known::Values(v) => match v.as_slice() {
+                [one] => Variable::Value(one.clone()),
+                _ => Variable::Unknown,
+            },
+        };
+        match self.set {
+            SetPrefix::None => match values.as_slice() {
+                [one] => self.on_value(one, variables, &lookup),
+                _ => Tri::F,
+            },
+            SetPrefix::All => Tri::all(values.iter().map(|v| self.on_value(v, variables, &lookup))),
+            SetPrefix::Any => Tri::any(values.iter().map(|v| self.on_value(v, variables, &lookup))),
+        }
+    }
+
+    /// 5.3.3: positive = some policy value agrees, negated = none does; a policy value of the wrong
+    /// type agrees with nothing, and spoils a negated operator.
+    fn on_value(&self, v: &str, variables: bool, lookup: &dyn Fn(&str) -> Variable) -> Tri {
+        let each = self.values.iter().map(|p| {
+            let agreed = self.agrees(v, p, variables, lookup);
+            match (agreed, self.negated) {
+                (None, _) => Tri::F,
+                (Some(t), true) => !t,
+                (Some(t), false) => t,
+            }
+        });
+        if self.negated { Tri::all(each) } else { Tri::any(each) }
+    }
+
+    /// Whether a policy value agrees with a request value; `None` when it has the wrong type.
+    fn agrees(
+        &self,
+        v: &str,
+        p: &str,
+        variables: bool,
+        lookup: &dyn Fn(&str) -> Variable,
+    ) -> Option<Tri> {
+        // After substitution literal wildcards are private-use characters, in value and pattern alike.
+        let substituted;
+        let escaped;
+        let (p, v) = if variables && p.contains("${") {
+            match arn::substitute(p, lookup) {
+                arn::Substituted::Absent => return Some(Tri::F),
+                arn::Substituted::Unknown => return Some(Tri::U),
+                arn::Substituted::Known(pieces) => {
+                    substituted = arn::join_pieces(&pieces);
+                    let like = matches!(self.base, Base::StringLike | Base::ArnLike);
+                    if like {
+                        escaped = v.chars().map(arn::escape).collect::<String>();
+                        (substituted.as_str(), escaped.as_str())
+                    } else {
+                        escaped = unescape(&substituted);
+                        (escaped.as_str(), v)
+                    }
+                }
+            }
+        } else {
+            (p, v)
+        };
+        let yes = match self.base {
+            Base::StringEquals | Base::Binary => v == p,
+            Base::StringEqualsIgnoreCase => v.eq_ignore_ascii_case(p),
+            Base::StringLike => glob::matches(p, v),
+            Base::ArnLike => arn_like(p, v)?,
+            Base::Numeric(order) => {
+                let right = number(p)?;
+                number(v).is_some_and(|left| order.holds(left.total_cmp(&right)))
+            }
+            Base::Date(order) => {
+                let right = date(p)?;
+                date(v).is_some_and(|left| order.holds(left.cmp(&right)))
+            }
+            Base::Bool => {
+                if !p.eq_ignore_ascii_case("true") && !p.eq_ignore_ascii_case("false") {
+                    return None;
+                }
+                v.eq_ignore_ascii_case(p)
+            }
+            Base::Ip => in_range(v, p)?,
+            Base::Null => false,
+        };
+        Some(Tri::from_bool(yes))
+    }
+}
+
+impl Order {
+    fn holds(self, o: std::cmp::Ordering) -> bool {
+        match self {
+            Self::Eq => o.is_eq(),
+            Self::Lt => o.is_lt(),
+            Self::Le => o.is_le(),
+            Self::Gt => o.is_gt(),
+            Self::Ge => o.is_ge(),
+        }
+    }
+}
+
+fn unescape(s: &str) -> String {
+    s.chars()
+        .map(|c| match c {
+            '\u{E000}' => '*',
+            '\u{E001}' => '?',
+            other => other,
+        })
+        .collect()
+}
+
+/// Six-part glob, case-sensitive, `*` not crossing the first five colons (5.3.6).
+fn arn_like(p: &str, v: &str) -> Option<bool> {
+    let parts: Vec<&str> = p.splitn(6, ':').collect();
+    if parts.len() < 6 {
+        // `*` alone is written by many and stands for every ARN.
+        return arn::is_any(p).then_some(true);
+    }
+    let values: Vec<&str> = v.splitn(6, ':').collect();
+    Some(values.len() == 6 && parts.iter().zip(&values).all(|(a, b)| glob::matches(a, b)))
+}
+
+fn number(s: &str) -> Option<f64> {
+    s.trim().parse::<f64>().ok().filter(|n| n.is_finite())
+}
+
+/// ISO 8601 or epoch seconds (5.3.6).
+fn date(s: &str) -> Option<Time> {
+    let s = s.trim();
+    if let Ok(secs) = s.parse::<i64>() {
+        // Four digits are a year, as ISO 8601 allows.
+        return if s.len() == 4 {
+            parse_rfc3339(&format!("{s}-01-01"))
+        } else {
+            Some(Time::from_secs(secs))
+        };
+    }
+    parse_rfc3339(s).or_else(|| {
+        let minutes = s.strip_suffix('Z').unwrap_or(s);
+        parse_rfc3339(&format!("{minutes}:00"))
+    })
+}
+
+fn in_range(v: &str, p: &str) -> Option<bool> {
+    let (net, bits) = match p.split_once('/') {
+        Some((n, b)) => (n, Some(b.parse::<u32>().ok()?)),
+        None => (p, None),
+    };
+    let net: IpAddr = net.parse().ok()?;
+    let Ok(ip) = v.parse::<IpAddr>() else { return Some(false) };
+    let (a, b, width) = match (net, ip) {
+        (IpAddr::V4(n), IpAddr::V4(i)) => (u128::from(n.to_bits()), u128::from(i.to_bits()), 32),
+        (IpAddr::V6(n), IpAddr::V6(i)) => (n.to_bits(), i.to_bits(), 128),
+        _ => return Some(false),
+    };
+    let bits = bits.unwrap_or(width);
+    if bits > width {
+        return None;
+    }
+    let shift = width - bits;
+    Some(a.checked_shr(shift).unwrap_or(0) == b.checked_shr(shift).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Map(BTreeMap<&'static str, Known>);
+    impl Context for Map {
+        fn get(&self, key: &str) -> Known {
+            self.0.get(key).cloned().unwrap_or(Known::Unknown)
+        }
+    }
+
+    fn known(values: &[&str]) -> Known {
+        Known::Values(values.iter().map(|v| (*v).to_owned()).collect())
+    }
+
+    fn context() -> Map {
+        Map(BTreeMap::from([
+            ("k", known(&["abc"])),
+            ("n", known(&["10"])),
+            ("b", known(&["true"])),
+            ("multi", known(&["a", "b"])),
+            ("gone", Known::Absent),
+            ("ip", known(&["10.1.2.3"])),
+            ("arn", known(&["arn:aws:iam::1:role/path/Name"])),
+            ("d", known(&["2026-06-01T00:00:00Z"])),
+            ("star", known(&["a*c"])),
+        ]))
+    }
+
+    fn eval(op: &str, key: &str, values: &str) -> Tri {
+        let c = Condition::parse(&format!(r#"{{"{op}":{{"{key}":{values}}}}}"#)).unwrap();
+        c.evaluate(&context(), true)
+    }
+
+    /// 5.3.3 to 5.3.6, one line per rule.
+    #[test]
+    fn golden() {
+        use Tri::{F, T, U};
+        for (op, key, values, want) in [
+            ("StringEquals", "K", r#"["x","abc"]"#, T),
+            ("stringequals", "k", r#""ABC""#, F),
+            ("StringEqualsIgnoreCase", "k", r#""ABC""#, T),
+            ("StringNotEquals", "k", r#"["abc","x"]"#, F),
+            ("StringNotEquals", "k", r#"["y","x"]"#, T),
+            ("StringNotEquals", "gone", r#""x""#, T),
+            ("StringNotLike", "gone", r#""x""#, T),
+            ("StringEquals", "gone", r#""x""#, F),
+            ("StringEqualsIfExists", "gone", r#""x""#, T),
+            ("NumericLessThanIfExists", "n", r#""11""#, T),
+            ("NumericLessThanIfExists", "n", r#""9""#, F),
+            ("DateGreaterThanIfExists", "d", r#"["2027-01-01","2026-01-01"]"#, T),
+            ("IpAddressIfExists", "ip", r#""10.0.0.0/8""#, T),
+            ("StringLike", "k", r#""a?c""#, T),
+            ("StringLike", "k", r#""A*""#, F),
+            ("StringEquals", "other", r#""x""#, U),
+            ("StringNotEquals", "other", r#""x""#, U),
+            ("Null", "gone", "true", T),
+            ("Null", "gone", r#""false""#, F),
+            ("Null", "k", r#""false""#, T),
+            ("Null", "other", r#""true""#, U),
+            ("Bool", "b", "true", T),
+            ("Bool", "b", r#""TRUE""#, T),
+            ("Bool", "b", r#""yes""#, F),
+            ("BoolIfExists", "other", r#""false""#, U),
+            ("NumericEquals", "n", "10.0", T),
+            ("NumericNotEquals", "n", r#""ten""#, F),
+            ("NumericGreaterThanEquals", "n", r#""10""#, T),
+            ("DateLessThan", "d", "1893456000", T),
+            ("DateLessThan", "d", r#""2026-06-01T00:00Z""#, F),
+            ("DateEquals", "d", r#""2026-06-01""#, T),
+            ("IpAddress", "ip", r#"["192.168.0.0/16","10.1.2.3"]"#, T),
+            ("NotIpAddress", "ip", r#""::/0""#, T),
+            ("NotIpAddress", "ip", r#""10.0.0.0/40""#, F),
+            ("ArnLike", "arn", r#""arn:aws:iam::*:role/*""#, T),
+            ("ArnEquals", "arn", r#""arn:*:role/*""#, F),
+            ("ArnLike", "arn", r#""arn:aws:iam::1:role/path/name""#, F),
+            ("StringEquals", "multi", r#"["a","b"]"#, F),
+            ("ForAllValues:StringEquals", "multi", r#"["a","b","c"]"#, T),
+            ("ForAllValues:StringEquals", "multi", r#""a""#, F),
+            ("ForAnyValue:StringEquals", "multi", r#""a""#, T),
+            ("forallvalues:StringEquals", "gone", r#""a""#, T),
+            ("ForAnyValue:StringEqualsIfExists", "gone", r#""a""#, F),
+            ("NoSuchOperator", "k", r#""abc""#, U),
+            ("StringEquals", "k", r#""${k}""#, T),
+            ("StringEquals", "k", r#""${other}""#, U),
+            ("StringEquals", "k", r#""${gone}""#, F),
+            ("StringLike", "k", r#""${star}""#, F),
+            ("StringLike", "star", r#""${star}""#, T),
+            ("StringEquals", "star", r#""${star}""#, T),
+        ] {
+            assert_eq!(eval(op, key, values), want, "{op} {key} {values}");
+        }
+    }
+
+    /// 5.3.1: a false clause decides whatever is unknown.
+    #[test]
+    fn conjunction() {
+        let c = Condition::parse(r#"{"StringEquals":{"other":"x"},"Bool":{"b":"false"}}"#).unwrap();
+        assert_eq!(c.evaluate(&context(), true), Tri::F);
+        assert!(Condition::parse(r#"{"StringEquals":{"k":[[]]}}"#).is_err());
+        assert!(Condition::parse("{}").unwrap().is_empty());
+    }
+
+    proptest::proptest! {
+        /// 5.4.9: a decided answer holds for every completion of the unknown key.
+        #[test]
+        fn sound(op in "(StringEquals|StringNotEquals|StringLike|StringNotLike|Null|ForAllValues:StringLike|ForAnyValue:StringNotEquals|StringEqualsIfExists)",
+                 other in "(StringEquals|StringNotLike|Null|StringLikeIfExists)",
+                 p in "[ab*]{0,3}|true|false", q in "[ab*]{0,3}", full in "[ab]{0,2}") {
+            let text = format!(r#"{{"{op}":{{"x":"{p}"}},"{other}":{{"k":"{q}"}}}}"#);
+            let Ok(c) = Condition::parse(&text) else { return Ok(()) };
+            let open = Map(BTreeMap::from([("k", known(&["ab"]))]));
+            let answer = c.evaluate(&open, true);
+            for x in [Known::Absent, known(&[&full]), known(&["a", "b"])] {
+                let closed = Map(BTreeMap::from([("k", known(&["ab"])), ("x", x)]));
+                let strict = c.evaluate(&closed, true);
+                proptest::prop_assert!(strict != Tri::U);
+                if answer != Tri::U { proptest::prop_assert_eq!(answer, strict); }
+            }
+        }
+    }
+}

@@ -1,0 +1,718 @@
+//! From statement to layer to principal (5.4, 5.5): what a principal may do after the union of its
+//! policies, every Deny, and its permission boundary, as sets of actions at three scopes.
+
+use std::sync::Arc;
+
+use fixedbitset::FixedBitSet;
+
+use super::action::{ActionSet, Expander, catalogue};
+use super::arn::{self, Home, Spread, Spreader, Variable};
+use super::condition::{Condition, Context, Known};
+use super::document::{Document, Effect, Statement};
+use super::tri::Tri;
+use crate::facts::Time;
+
+/// What the principal is; some context keys depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SubjectKind {
+    /// IAM user.
+    User,
+    /// IAM role.
+    Role,
+    /// IAM group: only the part of context that all members share is known.
+    Group,
+    /// A policy on its own.
+    Policy,
+}
+
+/// A principal as conditions see it (5.3.7).
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// Full ARN.
+    pub arn: String,
+    /// Kind.
+    pub kind: SubjectKind,
+    /// Partition and account.
+    pub home: Home,
+    /// Name, without path.
+    pub name: String,
+    /// Unique id, when the export gives it.
+    pub unique_id: Option<String>,
+    /// Tags, keys lower case.
+    pub tags: Vec<(String, String)>,
+    /// As-of time.
+    pub as_of: Time,
+}
+
+impl Context for Subject {
+    fn get(&self, key: &str) -> Known {
+        let one = |s: &str| Known::Values(vec![s.to_owned()]);
+        let user = self.kind == SubjectKind::User;
+        match key {
+            "aws:currenttime" => one(&self.as_of.to_rfc3339()),
+            "aws:epochtime" => one(&self.as_of.secs().to_string()),
+            _ if matches!(self.kind, SubjectKind::Group | SubjectKind::Policy) => match key {
+                "aws:principalaccount" if !self.home.account.is_empty() => one(&self.home.account),
+                "aws:principalisawsservice" => one("false"),
+                _ => Known::Unknown,
+            },
+            "aws:principalarn" => one(&self.arn),
+            "aws:principalaccount" => one(&self.home.account),
+            "aws:principaltype" => one(if user { "User" } else { "AssumedRole" }),
+            "aws:username" if user => one(&self.name),
+            "aws:username" => Known::Absent,
+            "aws:userid" if user => self.unique_id.as_deref().map_or(Known::Unknown, one),
+            "aws:principalisawsservice" => one("false"),
+            "aws:tokenissuetime" if !user => one(&self.as_of.to_rfc3339()),
+            _ => match key.strip_prefix("aws:principaltag/") {
+                Some(tag) => match self.tags.iter().find(|(k, _)| k == tag) {
+                    // A session tag may override or add a tag of a role.
+                    Some((_, v)) if user => one(v),
+                    None if user => Known::Absent,
+                    _ => Known::Unknown,
+                },
+                None => Known::Unknown,
+            },
+        }
+    }
+}
+
+/// A subject with further keys that the path under test sets.
+#[derive(Debug)]
+pub struct Setting<'a> {
+    /// The principal.
+    pub subject: &'a Subject,
+    /// Lower-case keys and their values.
+    pub extra: &'a [(&'a str, &'a str)],
+}
+
+impl Context for Setting<'_> {
+    fn get(&self, key: &str) -> Known {
+        self.extra
+            .iter()
+            .find(|(k, _)| *k == key)
+            .map_or_else(|| self.subject.get(key), |(_, v)| Known::Values(vec![(*v).to_owned()]))
+    }
+}
+
+/// A statement with its actions and resources as sets.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// Place in the document and Sid.
+    pub label: String,
+    /// Effect.
+    pub effect: Effect,
+    /// Actions.
+    pub actions: Arc<ActionSet>,
+    /// Action patterns as written.
+    pub patterns: super::document::Patterns,
+    /// Resource patterns; `None` = no resource element.
+    resources: Option<Vec<String>>,
+    negate: bool,
+    spread: Option<Arc<Spread>>,
+    /// Condition.
+    pub condition: Condition,
+    /// Condition as text.
+    pub condition_text: String,
+    variables: bool,
+    doubtful: bool,
+    /// All resources are the caller itself (`${aws:username}`).
+    own: bool,
+}
+
+/// A document ready for evaluation in one account.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// Statements.
+    pub statements: Vec<Compiled>,
+    /// What is wrong with the document.
+    pub malformed: Option<String>,
+    /// The outcome differs between principals of the same kind and account.
+    pub personal: bool,
+}
+
+/// Compiles documents; remembers expansions.
+#[derive(Debug, Default)]
+pub struct Compiler {
+    expander: Expander,
+    spreader: Spreader,
+}
+
+const PERSONAL: [&str; 3] = ["aws:principalarn", "aws:username", "aws:userid"];
+
+impl Compiler {
+    /// Compiles a document for principals of this partition and account.
+    pub fn compile(&mut self, document: &Document, home: &Home) -> Policy {
+        let statements: Vec<Compiled> = document
+            .statements
+            .iter()
+            .map(|s| self.statement(s, home, document.variables))
+            .collect();
+        let personal = statements.iter().any(|s| {
+            s.condition
+                .keys()
+                .iter()
+                .any(|k| PERSONAL.contains(k) || k.starts_with("aws:principaltag/"))
+                || (s.variables && s.condition_text.contains("${"))
+                || s.resources.iter().flatten().any(|r| s.variables && r.contains("${"))
+        });
+        Policy { statements, malformed: document.malformed.clone(), personal }
+    }
+
+    fn statement(&mut self, s: &Statement, home: &Home, variables: bool) -> Compiled {
+        let actions = self.expander.list(&s.actions.list, s.actions.negate);
+        let (resources, negate, spread) = match &s.resources {
+            None => (None, false, None),
+            Some(p) => (Some(p.list.clone()), p.negate, Some(self.spreader.list(home, &p.list))),
+        };
+        let own = !negate
+            && variables
+            && resources.as_ref().is_some_and(|list| {
+                !list.is_empty()
+                    && list.iter().all(|r| {
+                        let r = r.to_ascii_lowercase();
+                        r.ends_with("/${aws:username}") || r.ends_with("/${aws:userid}")
+                    })
+            });
+        let sid = s.sid.as_deref().map(|sid| format!(" ({sid})")).unwrap_or_default();
+        Compiled {
+            label: format!("statement {}{sid}", s.index),
+            effect: s.effect,
+            actions,
+            patterns: s.actions.clone(),
+            resources,
+            negate,
+            spread,
+            condition: s.condition.clone(),
+            condition_text: s.condition_text.clone(),
+            variables,
+            doubtful: s.doubtful,
+            own,
+        }
+    }
+}
+
+impl Compiled {
+    /// Whether the statement applies to this principal as far as conditions go.
+    fn applies(&self, context: &dyn Context) -> Tri {
+        let mut m = if self.doubtful { Tri::U } else { Tri::T };
+        if !self.condition.is_empty() {
+            m = m.and(self.condition.evaluate(context, self.variables));
+        }
+        let wild = |r: &String| arn::wild_product(r);
+        if self.effect == Effect::Deny && self.resources.iter().flatten().any(wild) {
+            m = m.and(Tri::U);
+        }
+        if m.possible() && self.variables && !self.negate && self.dead_variables(context) {
+            m = Tri::F;
+        }
+        m
+    }
+
+    /// Every resource pattern needs a variable that the principal is known to lack.
+    fn dead_variables(&self, context: &dyn Context) -> bool {
+        let Some(list) = &self.resources else { return false };
+        !list.is_empty()
+            && list.iter().all(|r| {
+                r.contains("${")
+                    && arn::substitute(r, &|k| variable(context, k)) == arn::Substituted::Absent
+            })
+    }
+
+    /// Whether the resource element takes in this resource.
+    fn on(&self, resource: &str, context: &dyn Context) -> Tri {
+        let Some(list) = &self.resources else { return Tri::T };
+        let one = |r: &String| {
+            if self.variables {
+                if self.negate && r.contains("${") {
+                    let sub = arn::substitute(r, &|k| variable(context, k));
+                    if sub == arn::Substituted::Absent {
+                        return Tri::U;
+                    }
+                }
+                arn::matches_with(r, resource, &|k| variable(context, k))
+            } else {
+                Tri::from_bool(arn::matches(r, resource))
+            }
+        };
+        let any = Tri::any(list.iter().map(one));
+        if self.negate { !any } else { any }
+    }
+
+    /// Whether the statement says something about this action on this resource.
+    fn decides(&self, action: usize, resource: &str, context: &dyn Context) -> Tri {
+        if !self.actions.contains(action) {
+            return Tri::F;
+        }
+        match self.on(resource, context) {
+            Tri::F => Tri::F,
+            on => on.and(self.applies(context)),
+        }
+    }
+
+    /// Resource patterns with variables widened, for questions about sets; `*` for complements.
+    fn shapes(&self) -> Vec<String> {
+        match &self.resources {
+            Some(list) if !self.negate => {
+                list.iter().map(|r| arn::widen_variables(r).into_owned()).collect()
+            }
+            _ => vec!["*".into()],
+        }
+    }
+
+    /// Whether a Deny statement takes in every resource of this shape.
+    fn takes_in(&self, shape: &str) -> bool {
+        match &self.resources {
+            None => true,
+            Some(list) if self.negate => !list.iter().any(|r| arn::overlaps(r, shape)),
+            Some(list) => list.iter().any(|r| !r.contains("${") && arn::contains(r, shape)),
+        }
+    }
+}
+
+fn variable(context: &dyn Context, key: &str) -> Variable {
+    match context.get(key) {
+        Known::Unknown => Variable::Unknown,
+        Known::Absent => Variable::Absent,
+        Known::Values(v) => match v.as_slice() {
+            [one] => Variable::Value(one.clone()),
+            _ => Variable::Unknown,
+        },
+    }
+}
+
+/// Scope of an allowed action. Sets are nested: what is allowed on all is allowed on some.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// On some resources.
+    Some,
+    /// On a whole resource type but for named exceptions.
+    AllExcept,
+    /// On a whole resource type.
+    All,
+}
+
+/// Allowed actions by scope, certainly and possibly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grants {
+    certain: [ActionSet; 3],
+    possible: [ActionSet; 3],
+    /// Possibly allowed on something else than the caller itself.
+    beyond_self: ActionSet,
+}
+
+const SCOPES: [Scope; 3] = [Scope::Some, Scope::AllExcept, Scope::All];
+
+impl Grants {
+    /// Nothing is allowed.
+    #[must_use]
+    pub fn none() -> Self {
+        let empty = || std::array::from_fn(|_| catalogue().none());
+        Self { certain: empty(), possible: empty(), beyond_self: catalogue().none() }
+    }
+
+    /// Nothing is certain, everything is possible: the content is unknown.
+    #[must_use]
+    pub fn unknown() -> Self {
+        let mut out = Self::none();
+        out.possible = std::array::from_fn(|_| catalogue().every());
+        out.beyond_self = catalogue().every();
+        out
+    }
+
+    /// Actions that are certainly allowed at this scope or a wider one.
+    #[must_use]
+    pub fn certain(&self, scope: Scope) -> &ActionSet {
+        let [some, except, all] = &self.certain;
+        match scope {
+            Scope::Some => some,
+            Scope::AllExcept => except,
+            Scope::All => all,
+        }
+    }
+
+    /// Actions that are allowed at this scope or a wider one if undecided conditions are met.
+    #[must_use]
+    pub fn possible(&self, scope: Scope) -> &ActionSet {
+        let [some, except, all] = &self.possible;
+        match scope {
+            Scope::Some => some,
+            Scope::AllExcept => except,
+            Scope::All => all,
+        }
+    }
+
+    /// Actions that may reach further than the caller itself.
+    #[must_use]
+    pub fn beyond_self(&self) -> &ActionSet {
+        &self.beyond_self
+    }
+
+    /// Joins the grants of another layer.
+    pub fn union_with(&mut self, other: &Self) {
+        for (a, b) in self.certain.iter_mut().zip(&other.certain) {
+            a.union_with(b);
+        }
+        for (a, b) in self.possible.iter_mut().zip(&other.possible) {
+            a.union_with(b);
+        }
+        self.beyond_self.union_with(&other.beyond_self);
+    }
+
+    fn intersect_with(&mut self, other: &Self) {
+        for (a, b) in self.certain.iter_mut().zip(&other.certain) {
+            a.intersect_with(b);
+        }
+        for (a, b) in self.possible.iter_mut().zip(&other.possible) {
+            a.intersect_with(b);
+        }
+        self.beyond_self.intersect_with(&other.beyond_self);
+    }
+
+    /// Whether this reaches anything that `other` does not possibly have.
+    #[must_use]
+    pub fn exceeds(&self, other: &Self) -> bool {
+        !self.certain(Scope::Some).is_subset(other.possible(Scope::Some))
+            || !self.certain(Scope::AllExcept).is_subset(other.possible(Scope::AllExcept))
+    }
+
+    fn add(&mut self, scope: Scope, m: Tri, set: &ActionSet) {
+        for (i, s) in SCOPES.iter().enumerate() {
+            if *s > scope {
+                continue;
+            }
+            if m == Tri::T
+                && let Some(slot) = self.certain.get_mut(i)
+            {
+                slot.union_with(set);
+            }
+            if let Some(slot) = self.possible.get_mut(i) {
+                slot.union_with(set);
+            }
+        }
+    }
+}
+
+/// Denied actions: wholly or in part, certainly and possibly.
+#[derive(Clone, Debug)]
+struct Denials {
+    whole: [ActionSet; 2],
+    part: [ActionSet; 2],
+}
+
+fn minus(a: &ActionSet, b: &ActionSet) -> ActionSet {
+    let mut out = a.clone();
+    out.difference_with(b);
+    out
+}
+
+fn meet(a: &ActionSet, b: &ActionSet) -> ActionSet {
+    let mut out = a.clone();
+    out.intersect_with(b);
+    out
+}
+
+/// A policy with the outcome of its conditions for one principal.
+#[derive(Clone, Debug)]
+pub struct Bound<'a> {
+    /// Policy.
+    pub policy: &'a Policy,
+    /// Whether each statement applies.
+    pub applies: Vec<Tri>,
+}
+
+impl<'a> Bound<'a> {
+    /// Evaluates the conditions of a policy for a principal.
+    #[must_use]
+    pub fn new(policy: &'a Policy, subject: &Subject) -> Self {
+        Self { policy, applies: policy.statements.iter().map(|s| s.applies(subject)).collect() }
+    }
+
+    /// Statements of one effect that may apply.
+    pub fn live(&self, effect: Effect) -> impl Iterator<Item = (&'a Compiled, Tri)> + '_ {
+        let pairs = self.policy.statements.iter().zip(&self.applies);
+        pairs.filter(move |(s, m)| s.effect == effect && m.possible()).map(|(s, m)| (s, *m))
+    }
+
+    fn allowed(&self) -> Grants {
+        let mut out = Grants::none();
+        for (s, m) in self.live(Effect::Allow) {
+            match &s.spread {
+                None => out.add(Scope::All, m, &s.actions),
+                Some(sp) if s.negate && sp.everything => {}
+                Some(sp) if s.negate => {
+                    out.add(Scope::AllExcept, m, &minus(&s.actions, &sp.every_whole));
+                    out.add(Scope::All, m, &minus(&s.actions, &sp.touched));
+                }
+                Some(sp) if sp.everything => out.add(Scope::All, m, &s.actions),
+                Some(sp) => {
+                    let touched = meet(&s.actions, &sp.touched);
+                    if !touched.is_clear() {
+                        out.add(Scope::Some, m, &touched);
+                        out.add(Scope::All, m, &meet(&s.actions, &sp.any_whole));
+                    }
+                }
+            }
+            if !s.own {
+                out.beyond_self.union_with(&s.actions);
+            }
+        }
+        out
+    }
+
+    fn denied(&self, out: &mut Denials) {
+        for (s, m) in self.live(Effect::Deny) {
+            let (whole, part) = match &s.spread {
+                None => ((*s.actions).clone(), catalogue().none()),
+                Some(sp) if s.negate && sp.everything => continue,
+                Some(sp) if s.negate => (
+                    minus(&s.actions, &sp.touched),
+                    minus(&meet(&s.actions, &sp.touched), &sp.every_whole),
+                ),
+                Some(sp) if sp.everything => ((*s.actions).clone(), catalogue().none()),
+                Some(sp) => {
+                    let touched = meet(&s.actions, &sp.touched);
+                    let whole = meet(&touched, &sp.every_whole);
+                    (whole, touched)
+                }
+            };
+            let [whole_certain, whole_possible] = &mut out.whole;
+            let [part_certain, part_possible] = &mut out.part;
+            if m == Tri::T {
+                whole_certain.union_with(&whole);
+                part_certain.union_with(&part);
+            }
+            whole_possible.union_with(&whole);
+            part_possible.union_with(&part);
+        }
+    }
+}
+
+/// The permission boundary of a principal.
+#[derive(Clone, Debug, Default)]
+pub enum Boundary<'a> {
+    /// None is set.
+    #[default]
+    Absent,
+    /// Set, and its document is there.
+    Known(Bound<'a>),
+    /// Set, but the export lacks its document: nothing is certain.
+    Missing,
+}
+
+/// All policies of a principal.
+#[derive(Clone, Debug)]
+pub struct Rights<'a> {
+    /// Policies that grant, one per binding.
+    pub bindings: Vec<Bound<'a>>,
+    /// Boundary.
+    pub boundary: Boundary<'a>,
+    denials: Denials,
+    ceiling: Option<Grants>,
+    /// What the union allows after Deny and boundary.
+    pub grants: Grants,
+    /// What the union would allow without the boundary; present when there is one.
+    pub unbounded: Option<Grants>,
+}
+
+impl<'a> Rights<'a> {
+    /// Evaluates the union of policies after every Deny and the boundary. `unreadable`: a further
+    /// policy is attached whose document the inputs lack; it may deny or allow anything.
+    #[must_use]
+    pub fn new(bindings: Vec<Bound<'a>>, boundary: Boundary<'a>) -> Self {
+        let empty = || [catalogue().none(), catalogue().none()];
+        let mut denials = Denials { whole: empty(), part: empty() };
+        for b in &bindings {
+            b.denied(&mut denials);
+        }
+        let ceiling = match &boundary {
+            Boundary::Absent => None,
+            Boundary::Known(b) => {
+                b.denied(&mut denials);
+                Some(b.allowed())
+            }
+            Boundary::Missing => Some(Grants::unknown()),
+        };
+        let mut out =
+            Self { bindings, boundary, denials, ceiling, grants: Grants::none(), unbounded: None };
+        let mut union = Grants::none();
+        for b in &out.bindings {
+            union.union_with(&b.allowed());
+        }
+        if out.ceiling.is_some() {
+            out.unbounded = Some(out.cut(union.clone(), None, &out.bindings));
+        }
+        out.grants = out.cut(union, out.ceiling.as_ref(), &out.bindings);
+        out
+    }
+
+    /// What one binding contributes after the principal's Deny statements and boundary.
+    #[must_use]
+    pub fn contribution(&self, binding: &Bound<'a>) -> Grants {
+        self.cut(binding.allowed(), self.ceiling.as_ref(), std::slice::from_ref(binding))
+    }
+
+    fn cut(&self, mut g: Grants, ceiling: Option<&Grants>, from: &[Bound<'a>]) -> Grants {
+        if let Some(c) = ceiling {
+            g.intersect_with(c);
+        }
+        let [whole_certain, whole_possible] = &self.denials.whole;
+        let [part_certain, part_possible] = &self.denials.part;
+        for set in &mut g.certain {
+            set.difference_with(whole_possible);
+        }
+        for set in &mut g.possible {
+            set.difference_with(whole_certain);
+        }
+        let [.., all] = &mut g.certain;
+        all.difference_with(part_possible);
+        let [.., all] = &mut g.possible;
+        all.difference_with(part_certain);
+        self.refine(&mut g, ceiling, from);
+        g
+    }
+
+    /// Decides, for actions allowed on some resources only and touched by a partial Deny or boundary,
+    /// whether anything is left.
+    fn refine(&self, g: &mut Grants, ceiling: Option<&Grants>, from: &[Bound<'a>]) {
+        let [_, part_possible] = &self.denials.part;
+        let mut touched: FixedBitSet = part_possible.clone();
+        if let Some(c) = ceiling {
+            touched.union_with(&minus(c.possible(Scope::Some), c.certain(Scope::AllExcept)));
+        }
+        touched.intersect_with(&minus(g.possible(Scope::Some), g.certain(Scope::AllExcept)));
+        let ids: Vec<usize> = touched.ones().collect();
+        for action in ids {
+            let left = self.left(action, ceiling, from);
+            let [some, except, _] = &mut g.certain;
+            if left != Tri::T {
+                some.remove(action);
+                except.remove(action);
+            }
+            if left == Tri::F {
+                for set in &mut g.possible {
+                    set.remove(action);
+                }
+            }
+        }
+    }
+
+    fn left(&self, action: usize, ceiling: Option<&Grants>, from: &[Bound<'a>]) -> Tri {
+        let mut best = Tri::F;
+        let allows = from.iter().flat_map(|b| b.live(Effect::Allow));
+        for (s, m) in allows.filter(|(s, _)| s.actions.contains(action)) {
+            for shape in s.shapes() {
+                let inside = match (ceiling, &self.boundary) {
+                    (None, _) => Tri::T,
+                    (Some(c), _) if c.certain(Scope::AllExcept).contains(action) => Tri::T,
+                    (Some(_), Boundary::Known(b)) => Tri::any(
+                        b.live(Effect::Allow)
+                            .filter(|(t, _)| t.actions.contains(action))
+                            .filter(|(t, _)| t.shapes().iter().any(|x| arn::overlaps(x, &shape)))
+                            .map(|(_, m)| m),
+                    ),
+                    (Some(_), _) => Tri::U,
+                };
+                let denied = Tri::any(
+                    self.denying()
+                        .filter(|(d, _)| d.actions.contains(action) && d.takes_in(&shape))
+                        .map(|(_, m)| m),
+                );
+                best = best.or(m.and(inside).and(!denied));
+                if best == Tri::T {
+                    return best;
+                }
+            }
+        }
+        best
+    }
+
+    fn denying(&self) -> impl Iterator<Item = (&'a Compiled, Tri)> + '_ {
+        let boundary = match &self.boundary {
+            Boundary::Known(b) => Some(b),
+            _ => None,
+        };
+        self.bindings.iter().chain(boundary).flat_map(|b| b.live(Effect::Deny))
+    }
+
+    /// Verdict on one action on one resource (5.4.6) with the keys that the path under test sets.
+    #[must_use]
+    pub fn decide(&self, action: usize, resource: &str, context: &dyn Context) -> Tri {
+        let side = |b: &Bound<'a>, effect: Effect| {
+            Tri::any(
+                b.policy
+                    .statements
+                    .iter()
+                    .filter(|s| s.effect == effect)
+                    .map(|s| s.decides(action, resource, context)),
+            )
+        };
+        let mut denied = Tri::any(self.bindings.iter().map(|b| side(b, Effect::Deny)));
+        let inside = match &self.boundary {
+            Boundary::Absent => Tri::T,
+            Boundary::Missing => Tri::U,
+            Boundary::Known(b) => {
+                denied = denied.or(side(b, Effect::Deny));
+                side(b, Effect::Allow)
+            }
+        };
+        if denied == Tri::T {
+            return Tri::F;
+        }
+        let allowed = Tri::any(self.bindings.iter().map(|b| side(b, Effect::Allow)));
+        allowed.and(inside).and(!denied)
+    }
+
+    /// Whether no Deny statement stops one action on one resource.
+    #[must_use]
+    pub fn not_denied(&self, action: usize, resource: &str, context: &dyn Context) -> Tri {
+        let boundary = match &self.boundary {
+            Boundary::Known(b) => Some(b),
+            _ => None,
+        };
+        let all = self.bindings.iter().chain(boundary);
+        let denies = all.flat_map(|b| &b.policy.statements).filter(|s| s.effect == Effect::Deny);
+        !Tri::any(denies.map(|s| s.decides(action, resource, context)))
+    }
+
+    /// Whether the boundary leaves all of these actions on whole types.
+    #[must_use]
+    pub fn boundary_leaves(&self, actions: &ActionSet) -> Tri {
+        match &self.ceiling {
+            None => Tri::T,
+            Some(c) if actions.is_subset(c.certain(Scope::AllExcept)) => Tri::T,
+            Some(c) if actions.is_subset(c.possible(Scope::AllExcept)) => Tri::U,
+            Some(_) => Tri::F,
+        }
+    }
+
+    /// Resource patterns of Allow statements for an action, variables widened.
+    #[must_use]
+    pub fn shapes(&self, action: usize) -> Vec<String> {
+        let allows = self.bindings.iter().flat_map(|b| b.live(Effect::Allow));
+        let mut out: Vec<String> = allows
+            .filter(|(s, _)| s.actions.contains(action))
+            .flat_map(|(s, _)| s.shapes())
+            .collect();
+        out.sort_unstable();
+        out.dedup();
+        out
+    }
+
+    /// Labels of Allow statements that let an action through, as proof.
+    #[must_use]
+    pub fn witnesses(&self, action: usize) -> Vec<(usize, &'a str)> {
+        self.bindings
+            .iter()
+            .enumerate()
+            .flat_map(|(i, b)| {
+                b.live(Effect::Allow)
+                    .filter(|(s, _)| s.actions.contains(action))
+                    .map(move |(s, _)| (i, s.label.as_str()))
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,11 @@
+//! AWS: policy documents, the action catalogue, resource and condition matching, the evaluation of a
+//! principal's whole set of policies, what the result can do, and how it can reach more.
+
+pub mod action;
+pub mod arn;
+pub mod classes;
+pub mod condition;
+pub mod document;
+pub mod escalation;
+pub mod evaluate;
+pub mod tri;

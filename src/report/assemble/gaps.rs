@@ -1,0 +1,132 @@
+//! What was not assessed: layers, rules, inputs, quarantine, frameworks, blind spots.
+
+use std::collections::BTreeMap;
+
+use super::{Assemble, number, unsigned};
+use crate::report::text::{count, words};
+use crate::report::view::NotAssessed;
+
+/// Lists everything, layers first.
+pub(super) fn not_assessed(input: &Assemble<'_>) -> Vec<NotAssessed> {
+    let mut out = layers(input);
+    out.extend(inputs(input));
+    out.extend(rules(input));
+    out.extend(frameworks(input));
+    out.extend(input.blind_spots.iter().cloned());
+    out
+}
+
+fn item(kind: &str, what: String, why: String, remedy: Option<&str>, items: u64) -> NotAssessed {
+    NotAssessed { kind: kind.into(), what, why, remedy: remedy.map(Into::into), items }
+}
+
+/// What a reader can do about a reason code of the grants model, section 7.
+fn remedy(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "no_source" => "add an export of this layer to the inputs",
+        "out_of_window" => "add the records of the missing time",
+        "incomplete_snapshot" => "export the snapshot again, without limits and with all pages",
+        "no_task_link" => "record the task or ticket id with the grant",
+        "identity_unresolved" => "link the names in `[[identity]]` of the settings",
+        "group_membership_missing" => "add the group membership export",
+        "role_unexpanded" => "add the role definitions, or declare the tier in `[[privilege]]`",
+        "end_unknown" => "record when access was removed",
+        _ => return None,
+    })
+}
+
+fn layers(input: &Assemble<'_>) -> Vec<NotAssessed> {
+    input
+        .derived
+        .coverage
+        .iter()
+        .filter(|c| c.coverage_id.starts_with("layer:") && &*c.outcome != "assessed")
+        .map(|c| {
+            let reason = c.reason.as_deref().unwrap_or("no reason recorded");
+            let partly = if &*c.outcome == "partial" { "in part: " } else { "" };
+            let why = format!("{partly}{}", words(reason));
+            item("layer", c.layer.as_str().into(), why, remedy(reason), 0)
+        })
+        .collect()
+}
+
+fn inputs(input: &Assemble<'_>) -> Vec<NotAssessed> {
+    let mut out = Vec::new();
+    for (file, why) in &input.failed_files {
+        let why = format!("could not be read: {why}");
+        out.push(item("input", file.clone(), why, Some("repair or export the file again"), 0));
+    }
+    for (file, why) in &input.unknown_files {
+        out.push(item(
+            "input",
+            file.clone(),
+            format!("format not recognised: {why}"),
+            Some("name its format in `[[mapping]]`, or list it under `ignore`"),
+            0,
+        ));
+    }
+    for s in input.facts.sources.iter().filter(|s| s.quarantined > 0) {
+        let (bad, all) = (unsigned(s.quarantined), unsigned(s.records));
+        let why = format!("{} of {} records are in quarantine", count(bad), count(all));
+        let remedy = Some("repair the records listed under quarantine");
+        out.push(item("input", s.file.to_string(), why, remedy, bad));
+    }
+    for pattern in &input.settings.ignore {
+        let why = "left out by the settings".to_string();
+        out.push(item("input", pattern.clone(), why, None, 0));
+    }
+    out
+}
+
+fn rules(input: &Assemble<'_>) -> Vec<NotAssessed> {
+    let mut out: Vec<NotAssessed> = input
+        .settings
+        .disabled_rules
+        .iter()
+        .map(|(rule, why)| {
+            let why = format!("switched off by the settings: {why}");
+            item("rule", rule.clone(), why, Some("remove it from `disabled_rules`"), 0)
+        })
+        .collect();
+    for r in input.results.iter().filter(|r| r.outcome != "assessed") {
+        let worst = most(&r.reasons);
+        let mut why: Vec<String> = Vec::new();
+        if r.outcome == "partial" {
+            let of = count(r.population);
+            why.push(format!("{} of {of} could not be tested", count(r.not_assessed)));
+        }
+        why.extend(r.reason.as_deref().map(words));
+        why.extend(r.reasons.iter().map(|(reason, n)| format!("{} {}", words(reason), count(*n))));
+        if why.is_empty() {
+            why.push("no reason recorded".into());
+        }
+        out.push(item(
+            "rule",
+            format!("{} {}", r.rule, r.title),
+            why.join("; "),
+            worst.and_then(remedy),
+            r.not_assessed,
+        ));
+    }
+    out
+}
+
+/// The reason most rows have; the first by name among equals.
+fn most(reasons: &BTreeMap<String, u64>) -> Option<&str> {
+    let most = reasons.values().max()?;
+    reasons.iter().find(|(_, n)| *n == most).map(|(reason, _)| reason.as_str())
+}
+
+fn frameworks(input: &Assemble<'_>) -> Vec<NotAssessed> {
+    input
+        .frameworks
+        .iter()
+        .filter_map(|f| {
+            let n = f.conclusions.iter().filter(|c| c.conclusion == "not_assessed").count();
+            let why = format!("{n} of {} controls were not assessed", f.conclusions.len());
+            (n > 0).then(|| {
+                item("framework", format!("{} {}", f.name, f.version), why, None, number(n))
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,144 @@
+//! Which findings to fix first, and why, in words.
+//!
+//! Worst severity first, certain before possible; then what is most dangerous whatever rule found
+//! it: standing administration, then privilege used after its task or its end. The list should show
+//! ten different problems: one finding per principal and privilege and at most three per rule while
+//! there are others.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::grants_of;
+use crate::facts::{Derived, GrantFact, Standing, Tri};
+use crate::findings::{Finding, Status};
+use crate::report::text::{counted, duration};
+use crate::report::view::FixFirst;
+
+/// Length of the list.
+const FIRST: usize = 10;
+/// Findings of one rule while others are left.
+const PER_RULE: usize = 3;
+
+struct Candidate<'a> {
+    finding: &'a Finding,
+    admin: bool,
+    grant: Option<&'a GrantFact>,
+}
+
+impl Candidate<'_> {
+    fn used_after(&self) -> bool {
+        self.grant.is_some_and(|g| {
+            g.uses_after_task.is_some_and(|n| n > 0) || g.used_after_end_s.is_some_and(|s| s > 0)
+        })
+    }
+
+    fn key(&self) -> impl Ord + use<'_> {
+        let f = self.finding;
+        (
+            Reverse(f.severity),
+            f.certainty != "certain",
+            !self.admin,
+            !self.used_after(),
+            confidence(&f.confidence),
+            f.sort_key(),
+        )
+    }
+
+    fn why(&self) -> String {
+        let f = self.finding;
+        let mut parts = vec![format!("{}, {}", f.severity, f.certainty)];
+        if self.admin {
+            parts.push("standing administrator".into());
+        }
+        if let Some(g) = self.grant {
+            if let Some(n) = g.uses_after_task.filter(|n| *n > 0) {
+                let n = u64::try_from(n).unwrap_or(0);
+                parts.push(format!("used {} after the task ended", counted(n, "time", "times")));
+            } else if let Some(s) = g.used_after_end_s.filter(|s| *s > 0) {
+                parts.push(format!("used {} after its end", duration(s)));
+            }
+            if g.present_after_end == Some(true) {
+                parts.push("still effective after its recorded end".into());
+            }
+        }
+        if let Some(tier) = &f.tier {
+            parts.push(format!("tier {tier}"));
+        }
+        if f.owner.is_none() {
+            parts.push("no owner known".into());
+        }
+        parts.join("; ")
+    }
+}
+
+fn confidence(word: &str) -> u8 {
+    match word {
+        "high" => 0,
+        "medium" => 1,
+        _ => 2,
+    }
+}
+
+/// The findings to fix first.
+pub(super) fn fix_first(findings: &[Finding], derived: &Derived) -> Vec<FixFirst> {
+    let admins: BTreeSet<(&str, &str)> = derived
+        .holdings
+        .iter()
+        .filter(|h| h.admin == Tri::Yes && h.standing == Standing::Standing)
+        .map(|h| (&*h.principal_id, &*h.privilege))
+        .collect();
+    let open: Vec<Finding> =
+        findings.iter().filter(|f| f.status == Status::Open).cloned().collect();
+    let grants = grants_of(&open, derived);
+    let mut ranked: Vec<Candidate<'_>> = open
+        .iter()
+        .map(|f| Candidate {
+            finding: f,
+            // A finding about the identity as a whole names no privilege and is no worse for it.
+            admin: match (&f.principal, &f.privilege) {
+                (Some(p), Some(privilege)) => admins.contains(&(p.as_str(), privilege.as_str())),
+                _ => false,
+            },
+            grant: f
+                .grant_id
+                .clone()
+                .zip(f.principal.clone())
+                .and_then(|key| grants.get(&key).copied().flatten()),
+        })
+        .collect();
+    ranked.sort_by(|a, b| a.key().cmp(&b.key()));
+    pick(&ranked)
+        .into_iter()
+        .map(|c| FixFirst { fingerprint: c.finding.fingerprint.clone(), why: c.why() })
+        .collect()
+}
+
+/// Takes the first of each principal and privilege, and no rule too often; then fills up in rank.
+fn pick<'a, 'f>(ranked: &'a [Candidate<'f>]) -> Vec<&'a Candidate<'f>> {
+    let mut seen = BTreeSet::new();
+    let mut per_rule: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut chosen: Vec<usize> = Vec::new();
+    for (i, c) in ranked.iter().enumerate() {
+        if chosen.len() == FIRST {
+            break;
+        }
+        let f = c.finding;
+        let key = f.principal.as_deref().zip(f.privilege.as_deref());
+        let n = per_rule.entry(&f.rule).or_default();
+        if *n < PER_RULE && key.is_none_or(|k| !seen.contains(&k)) {
+            seen.extend(key);
+            *n += 1;
+            chosen.push(i);
+        }
+    }
+    for i in 0..ranked.len() {
+        if chosen.len() == FIRST {
+            break;
+        }
+        if !chosen.contains(&i) {
+            chosen.push(i);
+        }
+    }
+    chosen.sort_unstable();
+    chosen.into_iter().filter_map(|i| ranked.get(i)).collect()
+}

@@ -1,0 +1,412 @@
+//! What the template shows: the view cut to what fits a page, with labels chosen here, so that the
+//! template holds markup only.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{headline, honest_lines};
+use crate::findings::{ControlRef, Finding, Severity, SourceRef, Status};
+use crate::report::charts::{self, Chart};
+use crate::report::text::{anchor, clip, count, percent, words};
+use crate::report::view::{
+    Changes, Conclusion, CoverageRow, CrosswalkRow, GrantRow, NotAssessed, QuarantineRow,
+    SettingRow, SourceRow, Summary, Tool, WaiverRow,
+};
+use crate::report::{ReportError, View};
+
+/// Findings shown with everything.
+const FULL: usize = 200;
+/// Findings shown as rows after them.
+const ROWS: usize = 2000;
+/// Evidence records of one finding.
+const RECORDS: usize = 20;
+/// Fingerprints of one kind of change.
+const CHANGED: usize = 100;
+/// Characters of one evidence value.
+const VALUE: usize = 400;
+
+#[derive(Serialize)]
+pub(super) struct Page<'a> {
+    title: String,
+    entity: Option<&'a str>,
+    as_of: &'a str,
+    period: &'a Option<(String, String)>,
+    report_id: &'a str,
+    tool: &'a Tool,
+    summary: &'a Summary,
+    headline: String,
+    honest: Vec<String>,
+    severities: Vec<Value>,
+    complete_share: String,
+    overstayed_share: String,
+    fix_first: Vec<Value>,
+    coverage: Vec<Layer<'a>>,
+    gaps: Vec<Gaps<'a>>,
+    blind_spots: Vec<&'a NotAssessed>,
+    charts: Vec<Chart>,
+    sources: &'a [SourceRow],
+    quarantine: &'a [QuarantineRow],
+    rules: Vec<Value>,
+    frameworks: Vec<Framework<'a>>,
+    findings: Vec<Block<'a>>,
+    rows: Vec<Value>,
+    findings_total: u64,
+    findings_hidden: u64,
+    grants: Vec<Register<'a>>,
+    grants_total: u64,
+    waivers: &'a [WaiverRow],
+    changes: Option<Value>,
+    settings: &'a [SettingRow],
+    crosswalk: &'a [CrosswalkRow],
+    digests: &'a BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
+struct Layer<'a> {
+    row: &'a CoverageRow,
+    share: Option<u64>,
+    mark: &'static str,
+}
+
+#[derive(Serialize)]
+struct Gaps<'a> {
+    label: &'static str,
+    items: Vec<&'a NotAssessed>,
+}
+
+#[derive(Serialize)]
+struct Framework<'a> {
+    name: &'a str,
+    version: &'a str,
+    note: Option<&'a str>,
+    counts: Vec<(String, usize)>,
+    open: bool,
+    conclusions: Vec<Judged<'a>>,
+}
+
+#[derive(Serialize)]
+struct Judged<'a> {
+    row: &'a Conclusion,
+    mark: &'static str,
+    word: String,
+    links: Vec<Link>,
+    more: usize,
+}
+
+#[derive(Serialize)]
+struct Link {
+    id: String,
+    text: String,
+    here: bool,
+}
+
+#[derive(Serialize)]
+struct Block<'a> {
+    id: String,
+    finding: &'a Finding,
+    open: bool,
+    possible: bool,
+    criteria: Vec<String>,
+    evidence: Vec<(&'a str, String)>,
+    records: &'a [SourceRef],
+    more_records: usize,
+    tests: Vec<&'a ControlRef>,
+    supports: Vec<&'a ControlRef>,
+    strip: Option<Chart>,
+}
+
+#[derive(Serialize)]
+struct Register<'a> {
+    row: &'a GrantRow,
+    links: Vec<Link>,
+}
+
+/// Anchors that exist on the page.
+struct Anchors<'a>(BTreeSet<&'a str>);
+
+impl Anchors<'_> {
+    fn link(&self, fingerprint: &str) -> Link {
+        let here = self.0.contains(fingerprint);
+        Link { id: anchor(fingerprint), text: crate::report::text::short(fingerprint), here }
+    }
+}
+
+fn number(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+/// Builds the page.
+pub(super) fn page(view: &View) -> Result<Page<'_>, ReportError> {
+    let full = view.findings.get(..FULL).unwrap_or(&view.findings);
+    let rest = view.findings.get(full.len()..).unwrap_or_default();
+    let rest = rest.get(..ROWS).unwrap_or(rest);
+    let s = &view.summary;
+    let anchors = Anchors(full.iter().chain(rest).map(|f| f.fingerprint.as_str()).collect());
+    let open: u64 = s.open.values().sum();
+    Ok(Page {
+        title: view.entity.as_ref().map_or_else(
+            || "Access evidence report".to_string(),
+            |e| format!("Access evidence report: {}", clip(e, 200)),
+        ),
+        entity: view.entity.as_deref(),
+        as_of: &view.as_of,
+        period: &view.period,
+        report_id: &view.report_id,
+        tool: &view.tool,
+        summary: s,
+        headline: headline(s),
+        honest: honest_lines(view),
+        severities: Severity::ALL
+            .iter()
+            .rev()
+            .map(|v| {
+                let n = s.open.get(v.as_str()).copied().unwrap_or(0);
+                json!({ "word": v, "count": n, "share": percent(n, open) })
+            })
+            .collect(),
+        complete_share: percent(s.complete_grants, s.grants),
+        overstayed_share: percent(s.overstayed, s.overstay_assessed),
+        fix_first: fix_first(view, &anchors),
+        coverage: view.coverage.iter().map(layer).collect(),
+        gaps: gaps(&view.not_assessed),
+        blind_spots: view.not_assessed.iter().filter(|n| n.kind == "blind_spot").collect(),
+        charts: charts::overview(view)?,
+        sources: &view.sources,
+        quarantine: &view.quarantine,
+        rules: view.rules.iter().map(rule).collect(),
+        frameworks: view.frameworks.iter().map(|f| framework(f, &anchors)).collect(),
+        findings: blocks(view, full)?,
+        rows: rest.iter().map(row).collect(),
+        findings_total: number(view.findings.len()),
+        findings_hidden: number(view.findings.len() - full.len() - rest.len()),
+        grants: view
+            .grants
+            .iter()
+            .map(|g| Register {
+                row: g,
+                links: g.findings.iter().take(5).map(|f| anchors.link(f)).collect(),
+            })
+            .collect(),
+        grants_total: view.grants_total,
+        waivers: &view.waivers,
+        changes: view.changes.as_ref().map(|c| changes(c, &anchors)),
+        settings: &view.settings,
+        crosswalk: &view.crosswalk,
+        digests: &view.digests,
+    })
+}
+
+fn fix_first(view: &View, anchors: &Anchors<'_>) -> Vec<Value> {
+    let by_id: BTreeMap<&str, &Finding> =
+        view.findings.iter().map(|f| (f.fingerprint.as_str(), f)).collect();
+    view.fix_first
+        .iter()
+        .filter_map(|item| {
+            let f = by_id.get(item.fingerprint.as_str())?;
+            Some(json!({
+                "severity": f.severity,
+                "rule": f.rule,
+                "message": f.message,
+                "owner": f.owner,
+                "remediation": f.remediation,
+                "why": item.why,
+                "link": anchors.link(&item.fingerprint),
+                "possible": f.certainty != "certain",
+            }))
+        })
+        .collect()
+}
+
+/// Sign of an outcome; a shape as well as a colour.
+fn mark(outcome: &str) -> &'static str {
+    match outcome {
+        "assessed" | "no_exceptions_noted" | "complete" => "good",
+        "partial" | "partially_assessed" | "exceptions_accepted" => "part",
+        "exceptions_noted" => "bad",
+        _ => "none",
+    }
+}
+
+fn layer(row: &CoverageRow) -> Layer<'_> {
+    let share = row
+        .covered_share
+        .filter(|v| v.is_finite())
+        .map(|v| (v.clamp(0.0, 1.0) * 100.0).floor() as u64);
+    Layer { row, share, mark: mark(&row.outcome) }
+}
+
+fn gaps(all: &[NotAssessed]) -> Vec<Gaps<'_>> {
+    let kinds = [
+        ("layer", "Evidence layers"),
+        ("input", "Inputs"),
+        ("rule", "Rules"),
+        ("framework", "Frameworks"),
+    ];
+    let mut out: Vec<Gaps<'_>> = kinds
+        .iter()
+        .map(|(kind, label)| Gaps {
+            label,
+            items: all.iter().filter(|n| n.kind == *kind).collect(),
+        })
+        .collect();
+    let known =
+        |n: &&NotAssessed| n.kind == "blind_spot" || kinds.iter().any(|(k, _)| *k == n.kind);
+    out.push(Gaps { label: "Other", items: all.iter().filter(|n| !known(n)).collect() });
+    out.retain(|g| !g.items.is_empty());
+    out
+}
+
+fn rule(r: &crate::findings::RuleResult) -> Value {
+    let reasons: Vec<String> =
+        r.reasons.iter().map(|(why, n)| format!("{}: {}", words(why), count(*n))).collect();
+    json!({
+        "id": r.rule,
+        "title": r.title,
+        "population": r.population,
+        "exceptions": r.exceptions,
+        "clean": r.clean,
+        "not_assessed": r.not_assessed,
+        "outcome": words(&r.outcome),
+        "mark": mark(&r.outcome),
+        "reason": r.reason.as_deref().map(words),
+        "reasons": reasons.join(", "),
+    })
+}
+
+fn framework<'a>(
+    f: &'a crate::report::view::FrameworkView,
+    anchors: &Anchors<'_>,
+) -> Framework<'a> {
+    let order = [
+        "exceptions_noted",
+        "exceptions_accepted",
+        "partially_assessed",
+        "no_exceptions_noted",
+        "not_assessed",
+        "not_applicable",
+    ];
+    let n = |word: &str| f.conclusions.iter().filter(|c| c.conclusion == word).count();
+    Framework {
+        name: &f.name,
+        version: &f.version,
+        note: f.note.as_deref(),
+        counts: order.iter().map(|w| (words(w), n(w))).filter(|(_, n)| *n > 0).collect(),
+        open: n("exceptions_noted") > 0,
+        conclusions: f
+            .conclusions
+            .iter()
+            .map(|c| Judged {
+                row: c,
+                mark: mark(&c.conclusion),
+                word: words(&c.conclusion),
+                links: c.findings.iter().take(10).map(|f| anchors.link(f)).collect(),
+                more: c.findings.len().saturating_sub(10),
+            })
+            .collect(),
+    }
+}
+
+fn blocks<'a>(view: &'a View, full: &'a [Finding]) -> Result<Vec<Block<'a>>, ReportError> {
+    let rules: BTreeMap<&str, &crate::findings::RuleResult> =
+        view.rules.iter().map(|r| (r.rule.as_str(), r)).collect();
+    let mut strips: BTreeMap<&str, Chart> = BTreeMap::new();
+    for s in &view.charts.strips {
+        strips.insert(&s.fingerprint, charts::strip::chart(s, &view.as_of)?);
+    }
+    Ok(full
+        .iter()
+        .enumerate()
+        .map(|(i, f)| {
+            let related = |relation: &str| {
+                f.controls.iter().filter(|c| c.relation == relation).collect::<Vec<_>>()
+            };
+            let limits = rules.get(f.rule.as_str()).map(|r| &r.limits);
+            Block {
+                id: anchor(&f.fingerprint),
+                finding: f,
+                open: i < 3,
+                possible: f.certainty != "certain",
+                criteria: limits
+                    .map(|l| l.iter().map(|(k, v)| limit(k, v)).collect())
+                    .unwrap_or_default(),
+                evidence: f.evidence.iter().map(|(k, v)| (k.as_str(), value(k, v))).collect(),
+                records: f.sources.get(..RECORDS).unwrap_or(&f.sources),
+                more_records: f.sources.len().saturating_sub(RECORDS),
+                tests: related("tests"),
+                supports: related("supports"),
+                strip: strips.remove(f.fingerprint.as_str()),
+            }
+        })
+        .collect())
+}
+
+/// A limit as the reader thinks of it.
+fn limit(name: &str, text: &str) -> String {
+    let shown = text
+        .parse::<i64>()
+        .ok()
+        .filter(|_| name.ends_with("_s"))
+        .map_or_else(|| text.to_string(), crate::report::text::duration);
+    format!("{name} = {shown}")
+}
+
+/// An evidence value as text; null is what it is: not known.
+fn value(name: &str, v: &Value) -> String {
+    let text = match v {
+        Value::Null => "not known".to_string(),
+        Value::Bool(b) => if *b { "yes" } else { "no" }.into(),
+        Value::Number(n) => match n.as_i64().filter(|_| name.ends_with("_s")) {
+            Some(s) => format!("{} ({s} s)", crate::report::text::duration(s)),
+            None => n.to_string(),
+        },
+        Value::String(s) if name.ends_with("_at") => crate::report::text::when(s).into_owned(),
+        Value::String(s) => s.clone(),
+        Value::Array(items) => items
+            .iter()
+            .map(|i| i.as_str().map_or_else(|| i.to_string(), ToString::to_string))
+            .collect::<Vec<_>>()
+            .join(", "),
+        Value::Object(_) => v.to_string(),
+    };
+    clip(&text, VALUE).into_owned()
+}
+
+fn row(f: &Finding) -> Value {
+    json!({
+        "id": anchor(&f.fingerprint),
+        "severity": f.severity,
+        "rank": Severity::ALL.iter().position(|s| *s == f.severity),
+        "rule": f.rule,
+        "principal": f.principal,
+        "privilege": f.privilege,
+        "scope": f.scope,
+        "owner": f.owner,
+        "message": f.message,
+        "status": if f.status == Status::Open { "" } else { f.status.as_str() },
+        "possible": f.certainty != "certain",
+    })
+}
+
+fn changes(c: &Changes, anchors: &Anchors<'_>) -> Value {
+    let list = |label: &str, meaning: &str, all: &[String]| {
+        json!({
+            "label": label,
+            "meaning": meaning,
+            "count": all.len(),
+            "links": all.iter().take(CHANGED).map(|f| anchors.link(f)).collect::<Vec<_>>(),
+            "more": all.len().saturating_sub(CHANGED),
+        })
+    };
+    json!({
+        "against": c.against,
+        "unchanged": c.unchanged,
+        "lists": [
+            list("New", "not there before", &c.new),
+            list("Updated", "there before, wider, longer or stronger now", &c.updated),
+            list("Absent", "gone, and its sources were read again", &c.absent),
+            list("Unknown", "gone, but its sources were not read again", &c.unknown),
+        ],
+    })
+}

@@ -1,0 +1,190 @@
+//! Builds the finding of an exception row.
+
+use std::collections::BTreeMap;
+
+use super::compile::Compiled;
+use super::error::RuleError;
+use super::eval::{Env, eval};
+use super::severity::{Subject, judge};
+use super::value::{Table, Value};
+use crate::facts::{Source, Tier};
+use crate::findings::fingerprint::{Identity, fingerprint, state_digest};
+use crate::findings::{Finding, SourceRef, Status};
+
+/// Most evidence records that a finding lists.
+pub const MAX_SOURCES: usize = 20;
+
+/// Sources by id.
+#[derive(Debug)]
+pub struct Sources<'a>(BTreeMap<&'a str, &'a Source>);
+
+impl<'a> Sources<'a> {
+    /// Index of the sources of a run.
+    #[must_use]
+    pub fn new(sources: &'a [Source]) -> Self {
+        Self(sources.iter().map(|s| (s.source_id.as_ref(), s)).collect())
+    }
+
+    /// Resolves `<source_id>#<place>` references: sorted, without repetition, at most twenty.
+    ///
+    /// A reference to no source keeps its text as the file, so that it is not silently lost.
+    fn resolve(&self, refs: &Value) -> Vec<SourceRef> {
+        let Value::List(refs) = refs else { return Vec::new() };
+        let mut out: Vec<SourceRef> = refs
+            .iter()
+            .map(|text| {
+                let (id, place) = text.split_once('#').unwrap_or((text, ""));
+                let source = self.0.get(id);
+                SourceRef {
+                    file: source.map_or_else(|| id.to_string(), |s| s.file.to_string()),
+                    place: place.to_string(),
+                    sha256: source.map_or_else(String::new, |s| s.sha256.to_string()),
+                }
+            })
+            .collect();
+        out.sort();
+        out.dedup();
+        out.truncate(MAX_SOURCES);
+        out
+    }
+}
+
+/// The finding of a row.
+///
+/// # Errors
+/// When the message cannot be written.
+pub fn build(
+    compiled: &Compiled<'_>,
+    table: &Table,
+    row: usize,
+    certain: bool,
+    (env, sources): (Env<'_>, &Sources<'_>),
+) -> Result<Finding, RuleError> {
+    let rule = compiled.rule;
+    let text = |column: &str| table.text(column, row);
+    let at = |column: Option<&str>| column.and_then(text);
+    let subject = subject(table, row, certain);
+    let applied: Vec<(bool, &str)> = compiled
+        .modifiers
+        .iter()
+        .filter(|(node, ..)| eval(node, table, row, env) == Value::Bool(true))
+        .map(|(_, up, reason)| (*up, *reason))
+        .collect();
+    let (severity, severity_reasons) = judge(compiled.basis, subject, &applied);
+    let tier = match subject {
+        Subject::Known(t) | Subject::Possible(t) => Some(t.to_string()),
+        Subject::Unknown => None,
+    };
+    let message = compiled
+        .message
+        .write(table, row, env)
+        .map_err(|message| RuleError::Message { rule: rule.id.clone(), message })?;
+    Ok(Finding {
+        fingerprint: identify(compiled, table, row),
+        state_digest: state(compiled, table, row),
+        rule: rule.id.clone(),
+        title: rule.title.clone(),
+        severity,
+        severity_reasons,
+        certainty: if certain { "certain" } else { "possible" }.into(),
+        confidence: rule.confidence.clone(),
+        status: Status::Open,
+        principal: at(compiled.identity.subject),
+        principal_kind: text("principal_kind"),
+        privilege: at(compiled.identity.privilege),
+        scope: at(compiled.identity.scope),
+        platform: text("platform"),
+        tier,
+        grant_id: text("grant_id"),
+        task_id: text("task_id"),
+        credential_id: text("credential_id"),
+        message,
+        remediation: rule.remediation.clone(),
+        evidence: rule.evidence.iter().map(|c| (c.clone(), table.get(c, row).json())).collect(),
+        sources: sources.resolve(&table.get("refs", row)),
+        controls: compiled.controls.clone(),
+        first_seen: env.as_of.to_rfc3339(),
+        owner: text("owner"),
+    })
+}
+
+/// Tier that counts for the severity. For a possible exception the tier under undecided conditions
+/// counts when it is stronger than the certain one.
+fn subject(table: &Table, row: usize, certain: bool) -> Subject {
+    let tier = |column: &str| match table.get(column, row) {
+        Value::Text(word) => Tier::from_word(&word),
+        _ => None,
+    };
+    let known = tier("tier");
+    match (known, tier("tier_possible").filter(|_| !certain)) {
+        // Tiers are ordered from the strongest to the weakest.
+        (Some(t), Some(p)) if p < t => Subject::Possible(p),
+        (None, Some(p)) => Subject::Possible(p),
+        (Some(t), _) => Subject::Known(t),
+        (None, None) => Subject::Unknown,
+    }
+}
+
+/// Fingerprint of the finding a row gives under a rule.
+#[must_use]
+pub fn identify(compiled: &Compiled<'_>, table: &Table, row: usize) -> String {
+    let at = |column: Option<&str>| column.and_then(|c| table.text(c, row)).unwrap_or_default();
+    fingerprint(&Identity {
+        rule: &compiled.rule.id,
+        realm: &at(Some("realm")),
+        platform: &at(Some("platform")),
+        principal: &at(compiled.identity.subject),
+        privilege: &at(compiled.identity.privilege),
+        scope: &at(compiled.identity.scope),
+        item: &at(compiled.identity.item),
+    })
+}
+
+/// State digest of a row. Null and empty text differ.
+fn state(compiled: &Compiled<'_>, table: &Table, row: usize) -> String {
+    let fields: Vec<String> = compiled
+        .rule
+        .state
+        .iter()
+        .map(|c| match table.get(c, row) {
+            Value::Null => "null".to_string(),
+            value => format!("={value}"),
+        })
+        .collect();
+    state_digest(&fields.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// Makes one finding of those with one fingerprint, since a fingerprint names one exception across
+/// runs. The worst stands for all; `occurrences` in its evidence says how many rows it stands for.
+#[must_use]
+pub fn merge(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut groups: BTreeMap<String, Vec<Finding>> = BTreeMap::new();
+    for finding in findings {
+        groups.entry(finding.fingerprint.clone()).or_default().push(finding);
+    }
+    let mut out = Vec::with_capacity(groups.len());
+    for mut group in groups.into_values() {
+        // Stable: rows of equal weight keep the order of the table.
+        group.sort_by_key(|f| (std::cmp::Reverse(f.severity), f.certainty != "certain"));
+        let n = group.len();
+        let mut rest = group.into_iter();
+        let Some(mut first) = rest.next() else { continue };
+        if n > 1 {
+            let mut states = vec![first.state_digest.clone()];
+            for other in rest {
+                first.sources.extend(other.sources);
+                states.push(other.state_digest);
+            }
+            first.sources.sort();
+            first.sources.dedup();
+            first.sources.truncate(MAX_SOURCES);
+            states.sort();
+            states.dedup();
+            first.state_digest =
+                state_digest(&states.iter().map(String::as_str).collect::<Vec<_>>());
+            first.evidence.insert("occurrences".into(), n.into());
+        }
+        out.push(first);
+    }
+    out
+}
