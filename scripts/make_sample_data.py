@@ -724,6 +724,7 @@ def plant_evidence(r):
     r.plants("EVD-002", "", "", "the inventory of owners is from 18 September: six weeks of joiners and leavers are not in it")
     r.tickets.append(["CHG-4999", "change", mail("paul.adeyemi"), iso(at("08-12 09:00")), iso(at("08-12 11:00")), "done", "replace dock scanners"])
     r.tickets.append(["CHG-4999", "change", mail("paul.adeyemi"), iso(at("08-12 09:00")), iso(at("08-12 13:00")), "done", "replace dock scanners"])
+    r.plants("EVD-002", "", "", "one ticket record is in quarantine, so the ticket export is not whole")
     r.plants("EVD-003", "", "", "one ticket is in the export twice, with two different ends")
 
 
