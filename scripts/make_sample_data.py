@@ -195,7 +195,7 @@ POLICIES = {
     "agent-boundary": ("/boundary/", {"Version": "2012-10-17", "Statement": [
         {"Sid": "Ceiling", "Effect": "Allow", "Action": "*", "Resource": "*"},
         {"Sid": "NeverIdentity", "Effect": "Deny", "Action": ["iam:*", "organizations:*", "account:*", "sso:*"], "Resource": "*"}]}),
-    "jit-prod-admin": ("/jit/", allow(IAM_WRITE + ["ec2:TerminateInstances", "kms:Decrypt", "rds:ModifyDBInstance", "secretsmanager:GetSecretValue"])),  # T0
+    "jit-prod-admin": ("/jit/", allow(["ec2:TerminateInstances", "kms:Decrypt", "rds:DeleteDBInstance", "rds:ModifyDBInstance", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"])),  # T1
     "jit-terraform-apply": ("/jit/", allow(IAM_WRITE + ["ec2:CreateSecurityGroup", "ec2:CreateSubnet", "rds:CreateDBInstance"])),  # T0
     "jit-payments-refunds": ("/jit/", REFUNDS),                                                         # T1
     "jit-secrets-rotate": ("/jit/", allow(["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"])),  # T1
@@ -252,7 +252,7 @@ def policy_arn(name):
 # The record: ledger, approvals, tasks, usage, truth
 # ---------------------------------------------------------------------------------------------------------
 GRANT_COLUMNS = ("grant_id,broker,system,principal,principal_type,role,scope,task_id,approval_id,requested_at,granted_at,expires_at,revoked_at,"
-                 "justification,requester,on_behalf_of,decision,ticket,break_glass").split(",")
+                 "justification,requester,on_behalf_of,decision,ticket,break_glass,end_kind").split(",")
 APPROVAL_COLUMNS = "approval_id,grant_id,approver,decision,decided_at,method,privilege,scope".split(",")
 TASK_COLUMNS = "task_id,kind,owner,opened_at,closed_at,status,title".split(",")
 USAGE_COLUMNS = "principal,system,role,scope,grant_id,day,count,first_seen,last_seen,errors".split(",")
@@ -353,8 +353,14 @@ class Record:
             decision = "auto_approved" if method == "policy" else "approved"
             self.approvals.append([aid, gid, mail(approver) if approver else "", "approved", iso(decided), method, o.get("approved_privilege", privilege), scope])
         ticket = o.get("ticket", task if kind == "human" else "")
+        if end is None or (not o.get("revoked") and end > AS_OF):
+            ended = "open"
+        elif o.get("revoked"):
+            ended = "revoked_by_admin" if o["revoked"] > end else "revoked_by_user"
+        else:
+            ended = "expired"
         self.grants.append([gid, "meridian-broker", "aws", arn, kind, privilege, scope, task, aid, iso(requested), iso(start), iso(end), iso(o.get("revoked")), why, mail(requester),
-                            mail(obo) if obo else "", decision, ticket, "true" if o.get("break_glass") else "false"])
+                            mail(obo) if obo else "", decision, ticket, "true" if o.get("break_glass") else "false", ended])
         last_end = o.get("revoked") or end or AS_OF
         self.busy.setdefault(arn, []).append((start, last_end))
         use = o.get("use", "?")
@@ -570,7 +576,6 @@ def plant_grants(r):
     g = r.grant(workload, "jit-partner-feed", at("10-20 09:30"), None, task, "partner feed pilot", requester="hana.sato", approver="viktor.hansen", use=(at("10-20 10:00"), at("10-31 20:00")))
     r.attached.setdefault(workload, []).append("jit-partner-feed")
     r.plants("GRT-001", workload, g, "granted for a pilot, without an end")
-    r.plants("EVD-001", workload, g, "so the evidence chain lacks its end")
 
     who = user("jonas.berg")
     task = r.ticket("CHG", "jonas.berg", at("09-07 06:30"), at("09-07 20:00"), "rotate carrier credentials")
@@ -615,7 +620,6 @@ def plant_approvals(r):
     task = r.agent_run("sre-agent", "tomas.keller", at("09-24 03:10"), at("09-24 04:00"), "clear a poisoned queue")
     g = r.grant(agent, "jit-db-write", at("09-24 03:15"), at("09-24 03:55"), task, "clear a poisoned queue", requester="tomas.keller", obo="tomas.keller", requested=at("09-24 03:12"), approver=None)
     r.plants("APR-001", agent, g, "nobody approved it")
-    r.plants("EVD-001", agent, g, "so the evidence chain lacks its approver")
 
     who = user("tomas.keller")
     task = r.ticket("INC", "tomas.keller", at("10-08 19:30"), at("10-08 22:30"), "expired carrier certificate")
@@ -656,6 +660,7 @@ def plant_use(r):
     g = r.grant(who, "jit-db-write", at("10-06 10:00"), at("10-06 14:00"), task, "half-written manifests", revoked=at("10-06 11:00"), use=(at("10-06 10:05"), at("10-06 12:34")))
     r.sessions.append(["ASIAEXAMPLE...PN06", "sts", who, g, iso(at("10-06 10:00")), iso(at("10-06 14:00")), "", iso(at("10-06 12:34"))])
     r.plants("USE-003", who, g, "revoked at 11:00; the session issued under it worked on until 12:34")
+    r.plants("USE-001", who, g, "the same use, seen as use after the end")
     r.plants("CRD-003", who, g, "because the session lived three hours longer than the grant")
 
     who = user("jonas.berg")
@@ -714,11 +719,12 @@ def plant_identities(r):
 def plant_evidence(r):
     who = user("nora.weiss")
     task = r.ticket("PAY", "nora.weiss", at("08-31 08:30"), at("08-31 12:30"), "month-end close")
-    g = r.grant(who, "jit-warehouse-read", at("08-31 09:00"), at("08-31 12:00"), task, "")
-    r.plants("EVD-001", who, g, "no reason was recorded")
-    r.plants("EVD-002", "", "", "the usage export begins on 2 August: the log bucket had already dropped the first day of the period")
+    g = r.grant(who, "jit-warehouse-read", at("08-31 09:00"), at("08-31 12:00"), task, "", ticket="")
+    r.plants("EVD-001", who, g, "no reason was recorded, and no ticket that would tell it")
+    r.plants("EVD-002", "", "", "the inventory of owners is from 18 September: six weeks of joiners and leavers are not in it")
     r.tickets.append(["CHG-4999", "change", mail("paul.adeyemi"), iso(at("08-12 09:00")), iso(at("08-12 11:00")), "done", "replace dock scanners"])
     r.tickets.append(["CHG-4999", "change", mail("paul.adeyemi"), iso(at("08-12 09:00")), iso(at("08-12 13:00")), "done", "replace dock scanners"])
+    r.plants("EVD-002", "", "", "one ticket record is in quarantine, so the ticket export is not whole")
     r.plants("EVD-003", "", "", "one ticket is in the export twice, with two different ends")
 
 
@@ -889,8 +895,10 @@ def settings():
             "# Inline policies that the broker writes and removes: only those of today are in the export.", "[[privilege]]", 'pattern = "jit-ledger-export"', 'tier = "T2"', "",
             "[[privilege]]", 'pattern = "jit-lab-access"', 'tier = "T3"', "",
             "[[environment]]", 'name = "prod"', f'scopes = ["{PROD}", "{PROD}/*"]', "jit_only = true", "", "[[environment]]", 'name = "staging"', f'scopes = ["{STAGE}", "{STAGE}/*"]', ""]
-    for layer, file, start in (("ledger", None, START), ("task", None, START), ("usage", "usage/usage.csv", START + DAY), ("state", None, AS_OF), ("credential", None, START), ("owner", None, START)):
-        out += ["[[coverage]]", f'layer = "{layer}"'] + ([f'file = "{file}"'] if file else []) + [f'start = "{iso(start)}"', f'end = "{iso(AS_OF)}"', "complete = true", ""]
+    inventory = at("09-18 06:00")
+    for layer, file, start, end in (("ledger", None, START, AS_OF), ("task", None, START, AS_OF), ("usage", "usage/usage.csv", START, AS_OF), ("state", None, AS_OF, AS_OF),
+                                    ("credential", None, START, AS_OF), ("owner", None, inventory, inventory)):
+        out += ["[[coverage]]", f'layer = "{layer}"'] + ([f'file = "{file}"'] if file else []) + [f'start = "{iso(start)}"', f'end = "{iso(end)}"', "complete = true", ""]
     for name, (person, _, _) in sorted(PEOPLE.items()):
         out += ["[[identity]]", f'principal = "{user(name)}"', f'same_as = ["{mail(name)}"]', 'kind = "human"'] + ([f'person = "{person}"'] if person else []) + [""]
     return "\n".join(out).rstrip("\n") + "\n"
@@ -950,8 +958,6 @@ def main():
     r.agent_runs.sort(key=lambda t: (t["opened_at"], t["task_id"]))
     r.runs.sort(key=lambda t: (t["run_started_at"], t["id"]))
     r.jobs.sort(key=lambda t: (t["started_at"], t["id"]))
-    # The usage export lacks its first day: that is one of the planted problems.
-    r.usage = [u for u in r.usage if u[5] >= "2026-08-02"]
     r.truth.sort()
     files = {
         "aws/authorization-details.json": json_text(authorization_details(r)),
