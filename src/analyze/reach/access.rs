@@ -208,7 +208,7 @@ fn bind(facts: &Facts, store: &mut Store, plans: &mut [Plan], at: &BTreeMap<Text
                     || e.origin_hint.is_some()
                     || e.not_after.is_some(),
                 customer_managed: role.map_or_else(
-                    || e.role_id.splitn(6, ':').nth(4).is_some_and(|a| a != "aws"),
+                    || e.role_id.split(':').nth(4).is_some_and(|a| a != "aws"),
                     |r| !r.provider_managed,
                 ) && e.role_id.starts_with("arn:"),
                 refs,

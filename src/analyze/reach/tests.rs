@@ -111,11 +111,14 @@ fn held<'a>(r: &'a Reach, name: &str) -> Vec<&'a Holding> {
     r.holdings.iter().filter(|h| h.principal_id == id).collect()
 }
 
+/// Name, documents, (admin, escalates, to admin).
+type Verdict<'a> = (&'a str, &'a [&'a str], (Tri, Tri, Tri));
+
 /// One user per case: (statements of its documents, admin, escalates, to admin).
 #[test]
 fn verdicts() {
     use Tri::{Conditional as C, No as N, Yes as Y};
-    let cases: &[(&str, &[&str], (Tri, Tri, Tri))] = &[
+    let cases: &[Verdict<'_>] = &[
         ("star", &[STAR], (Y, N, N)),
         ("denied", &[STAR, r#"{"Effect":"Deny","Action":"*","Resource":"*"}"#], (N, N, N)),
         (

@@ -50,7 +50,7 @@ pub fn rows(
 
 /// The account of a trusted party is in the inputs or on the allow list.
 fn is_ours(trusted: &str, known: &BTreeSet<&str>, settings: &Settings) -> bool {
-    let account = trusted.splitn(6, ':').nth(4).unwrap_or(trusted);
+    let account = trusted.split(':').nth(4).unwrap_or(trusted);
     let realm = format!("aws:{account}");
     known.contains(realm.as_str())
         || settings

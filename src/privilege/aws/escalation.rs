@@ -165,8 +165,11 @@ pub struct Reached {
     pub proof: Vec<String>,
     /// The paths found.
     pub used: Vec<Used>,
-    ranked: Vec<(std::cmp::Reverse<(Tri, bool)>, usize, String)>,
+    ranked: Vec<Ranked>,
 }
+
+/// A path found, in the order of proof: verdict and gain, number of actions, text.
+type Ranked = (std::cmp::Reverse<(Tri, bool)>, usize, String);
 
 /// Paths that the proof names.
 const PROOFS: usize = 8;

@@ -52,6 +52,9 @@ fn deny(action: &str, resource: &str) -> String {
     allow(action, resource).replace("Allow", "Deny")
 }
 
+/// What, documents, boundary, (certain, possible).
+type Case = (&'static str, Vec<String>, Option<String>, (Option<Scope>, Option<Scope>));
+
 /// 5.5 and the peers' defects 1 to 4 and 7, one line each.
 #[test]
 fn golden_scopes() {
@@ -60,8 +63,7 @@ fn golden_scopes() {
     let star = allow("*", r#""*""#);
     let s3 = |r: &str| allow("s3:GetObject", r);
     let with = |s: &str, c: &str| format!("{}{c}", s.strip_suffix('}').unwrap());
-    let mut cases: Vec<(&str, Vec<String>, Option<String>, (Option<Scope>, Option<Scope>))> =
-        Vec::new();
+    let mut cases: Vec<Case> = Vec::new();
     let mut case =
         |what, docs: Vec<String>, cap: Option<String>, want| cases.push((what, docs, cap, want));
     case("star", vec![star.clone()], None, (Some(All), Some(All)));
@@ -179,7 +181,7 @@ fn golden_scopes() {
     case("odd case", vec![allow("S3:gET?bject", r#""*""#)], None, (Some(All), Some(All)));
     case(
         "wildcard in the product",
-        vec![star.clone(), deny("s3:*", r#""arn:aws:s3:::b*/x""#)],
+        vec![star, deny("s3:*", r#""arn:aws:s3:::b*/x""#)],
         None,
         (Some(AllExcept), Some(AllExcept)),
     );
