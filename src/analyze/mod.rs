@@ -11,6 +11,7 @@ pub mod coverage;
 pub mod grants;
 pub mod index;
 pub mod interval;
+pub mod reach;
 pub mod scope;
 pub mod state;
 pub mod tasks;

@@ -55,10 +55,10 @@ impl Adapter for AuthorizationDetails {
     ) -> Result<(), IngestError> {
         let bytes = reader::read_all(input)?;
         let text = utf8(input, &bytes)?;
-        let mut stream = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
+        let stream = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
         let (mut pages, mut last_truncated, mut any) = (0usize, false, false);
         let mut state = Reader::new(batch);
-        while let Some(item) = stream.next() {
+        for item in stream {
             let raw = item.map_err(|e| {
                 super::malformed(
                     input,

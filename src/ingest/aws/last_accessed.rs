@@ -117,15 +117,20 @@ struct State {
     named: Option<String>,
 }
 
-/// Principal that a file name states: the ARN with `:` and `/` written as `_` (`<type>_<name>` with the
-/// account before it: `111122223333_role_build.json`).
+/// Principal that a file name states: `111122223333_role_build.json` gives the ARN, `role_build.json`
+/// only the name, which identity resolution may find.
 fn principal_of(name: &str) -> Option<String> {
     let stem = name.rsplit('/').next()?.split('.').next()?;
-    let (account, rest) = stem.split_once('_')?;
+    let is_account = |s: &str| s.len() == 12 && s.bytes().all(|b| b.is_ascii_digit());
+    let (account, rest) = match stem.split_once('_') {
+        Some((a, rest)) if is_account(a) => (Some(a), rest),
+        _ => (None, stem),
+    };
     let (kind, name) = rest.split_once('_')?;
-    let digits = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
-    (digits && matches!(kind, "user" | "role" | "group") && !name.is_empty())
-        .then(|| format!("arn:aws:iam::{account}:{kind}/{name}"))
+    if !matches!(kind, "user" | "role" | "group") || name.is_empty() {
+        return None;
+    }
+    Some(account.map_or_else(|| name.to_owned(), |a| format!("arn:aws:iam::{a}:{kind}/{name}")))
 }
 
 impl State {
@@ -187,7 +192,7 @@ impl State {
             source_ref: at.clone(),
             ..Usage::default()
         };
-        row.principal_id = Some(row.principal.clone());
+        row.principal_id = row.principal.starts_with("arn:").then(|| row.principal.clone());
         if let Some(t) = last {
             batch.see(t);
         }
@@ -226,5 +231,60 @@ impl State {
         if !limits.is_empty() {
             batch.limitation = Some(text(limits.join("; ")));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(name: &str, content: &str) -> Batch {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, content).unwrap();
+        let input = Input { path, name: name.into(), size: 0 };
+        let settings = crate::settings::Settings::defaults();
+        let id = text("S1");
+        let ctx = Context { settings: &settings, mapping: None, source_id: &id };
+        let mut batch = Batch::new(&id);
+        LastAccessed.read(&input, &ctx, &mut batch).unwrap();
+        batch
+    }
+
+    const DOC: &str = r#"{"JobStatus":"COMPLETED","JobCompletionDate":"2026-05-01T00:00:00Z","IsTruncated":false,
+        "ServicesLastAccessed":[{"ServiceNamespace":"s3","LastAuthenticated":"2026-04-01T00:00:00+00:00","LastAuthenticatedEntity":"arn:aws:iam::1:user/x"},
+        {"ServiceNamespace":"ec2"},{"ServiceNamespace":7},{"ServiceNamespace":"sqs","LastAuthenticated":"later"}]}"#;
+
+    #[test]
+    fn principal_by_name_wrapper_or_entity() {
+        let named = read("dir/111122223333_role_build.json", DOC);
+        assert!(
+            named
+                .facts
+                .usage
+                .iter()
+                .all(|u| &*u.principal == "arn:aws:iam::111122223333:role/build")
+        );
+        assert_eq!(named.facts.usage.len(), 2);
+        assert_eq!(named.facts.usage[1].count, Some(0));
+        assert_eq!(named.facts.quarantine.len(), 2);
+        assert_eq!(&*named.facts.quarantine[0].source_ref, "/ServicesLastAccessed/2");
+        assert!(named.limitation.is_none());
+        let bare = read("role_build.json", DOC);
+        assert_eq!(
+            (&*bare.facts.usage[0].principal, &bare.facts.usage[0].principal_id),
+            ("build", &None)
+        );
+        let nobody = read("export.json", DOC);
+        assert_eq!(nobody.facts.usage.len(), 1, "never is said of nobody");
+        assert!(nobody.limitation.is_some());
+    }
+
+    #[test]
+    fn lines_with_a_bad_one() {
+        let line = r#"{"Arn":"arn:aws:iam::1:user/a","JobStatus":"IN_PROGRESS","ServicesLastAccessed":[]}"#;
+        let b = read("x.jsonl", &format!("{line}\nnot json\n\n{line}\n"));
+        assert_eq!(&*b.facts.quarantine[0].source_ref, "L2");
+        assert_eq!(b.completeness, Completeness::Truncated);
     }
 }

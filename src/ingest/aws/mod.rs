@@ -58,7 +58,7 @@ fn parse_date(s: &str) -> Option<Time> {
 
 /// Account field of an ARN; `None` when it is empty or `aws`.
 fn account_of(arn: &str) -> Option<&str> {
-    let account = arn.splitn(6, ':').nth(4)?;
+    let account = arn.split(':').nth(4)?;
     (!account.is_empty() && account != "aws").then_some(account)
 }
 

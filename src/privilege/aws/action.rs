@@ -363,6 +363,7 @@ mod tests {
     }
 
     proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
         #[test]
         fn expansion_agrees_with_a_scan(service in "(s3|iam|s\\*|\\*|ec\\?)", action in "[GgPe*?]{0,3}[a-z*?]{0,4}\\*?") {
             let pattern = format!("{service}:{action}");

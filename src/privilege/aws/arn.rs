@@ -83,7 +83,11 @@ fn each(
 /// documents as incorrect: it counts for Allow and is undecided for Deny (5.2.3).
 #[must_use]
 pub fn wild_product(pattern: &str) -> bool {
-    let [.., tail] = six(pattern);
+    let [_, _, service, .., tail] = six(pattern);
+    // Names of buckets stand where other services have the product.
+    if service.eq_ignore_ascii_case("s3") {
+        return false;
+    }
     tail.split_once(['/', ':'])
         .is_some_and(|(product, _)| !is_any(product) && product.contains(['*', '?']))
 }
@@ -396,7 +400,7 @@ mod tests {
     fn product_wildcards() {
         assert!(wild_product("arn:aws:iam::1:us*r/x"));
         assert!(!wild_product("arn:aws:iam::1:user/*"));
-        assert!(!wild_product("arn:aws:s3:::*"));
+        assert!(!wild_product("arn:aws:s3:::logs-*/x"));
     }
 
     proptest::proptest! {

@@ -217,13 +217,11 @@ impl Document {
             },
         };
         for (index, raw) in list.iter().enumerate() {
-            match Statement::parse(index, raw.get()) {
-                Ok(s) => self.statements.push(s),
-                Err((reason, rest)) => {
-                    self.note(format!("statement {index}: {reason}"));
-                    self.statements.push(rest);
-                }
+            let (statement, reason) = Statement::parse(index, raw.get());
+            if let Some(reason) = reason {
+                self.note(format!("statement {index}: {reason}"));
             }
+            self.statements.push(statement);
         }
     }
 
@@ -259,10 +257,10 @@ fn shorten(message: &str) -> String {
 }
 
 impl Statement {
-    fn parse(index: usize, text: &str) -> Result<Self, (String, Self)> {
+    fn parse(index: usize, text: &str) -> (Self, Option<String>) {
         let raw: RawStatement<'_> = match serde_json::from_str(text) {
             Ok(raw) => raw,
-            Err(e) => return Err((shorten(&e.to_string()), Self::salvage(index, text))),
+            Err(e) => return (Self::salvage(index, text), Some(shorten(&e.to_string()))),
         };
         let mut reason = None;
         let effect = match raw.effect.as_deref() {
@@ -311,10 +309,7 @@ impl Statement {
             condition_text,
             doubtful: reason.is_some(),
         };
-        match reason {
-            None => Ok(statement),
-            Some(r) => Err((r, statement)),
-        }
+        (statement, reason)
     }
 
     /// What can still be seen of a statement with a wrong shape: enough to be counted as possible.

@@ -1,6 +1,7 @@
 //! How a principal can reach more than it holds: the known paths, each judged for a principal's whole
 //! set of policies against concrete targets of the same export.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
@@ -41,6 +42,8 @@ struct Path {
 }
 
 const TABLE: &str = include_str!("../../../rules/privilege/aws_escalation_paths.csv");
+/// The path that only assumes a role.
+const ASSUME: &str = "sts-001";
 const ADMINISTRATOR: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
 
 /// Service that assumes the role of an existing resource of a kind.
@@ -160,8 +163,28 @@ pub struct Reached {
     pub to_admin: Tri,
     /// Proof, strongest first.
     pub proof: Vec<String>,
-    /// Actions of the paths found, certain ones first.
-    pub used: Vec<(Tri, Vec<usize>, bool)>,
+    /// The paths found.
+    pub used: Vec<Used>,
+    ranked: Vec<Ranked>,
+}
+
+/// A path found, in the order of proof: verdict and gain, number of actions, text.
+type Ranked = (std::cmp::Reverse<(Tri, bool)>, usize, String);
+
+/// Paths that the proof names.
+const PROOFS: usize = 8;
+
+/// One path that leads somewhere.
+#[derive(Clone, Debug)]
+pub struct Used {
+    /// Verdict.
+    pub verdict: Tri,
+    /// Actions it needs.
+    pub actions: Vec<usize>,
+    /// Leads to administration.
+    pub to_admin: bool,
+    /// The principal raises itself, without another principal's rights.
+    pub own: bool,
 }
 
 impl Default for Reached {
@@ -173,6 +196,7 @@ impl Default for Reached {
             to_admin: Tri::F,
             proof: Vec::new(),
             used: Vec::new(),
+            ranked: Vec::new(),
         }
     }
 }
@@ -184,6 +208,17 @@ impl Reached {
         self.full_admin.or(self.self_admin)
     }
 
+    /// Turns the paths found into proof: certain before conditional, to administration before to less,
+    /// short before long.
+    fn settle(&mut self) {
+        self.ranked.sort_unstable();
+        let more = self.ranked.len().saturating_sub(PROOFS);
+        self.proof.extend(self.ranked.drain(..).take(PROOFS).map(|(_, _, text)| text));
+        if more > 0 {
+            self.proof.push(format!("and {more} further paths"));
+        }
+    }
+
     fn note(&mut self, path: &Path, verdict: Tri, to_admin: bool, target: &str) {
         self.escalates = self.escalates.or(verdict);
         if to_admin {
@@ -192,13 +227,23 @@ impl Reached {
         let names: Vec<&str> = path.actions.iter().map(|a| catalogue().name(*a)).collect();
         let sure = if verdict == Tri::T { "" } else { " (conditional)" };
         let gain = if to_admin { "administrator" } else { "more than it holds" };
-        self.proof.push(format!(
+        let text = format!(
             "{} {}{sure}: {} on `{target}` gives {gain}",
             path.id,
             path.name,
             names.join(" + ")
-        ));
-        self.used.push((verdict, path.actions.clone(), to_admin));
+        );
+        let rank = std::cmp::Reverse((verdict, to_admin));
+        self.ranked.push((rank, path.actions.len(), text));
+        let own = matches!(
+            path.target,
+            Target::OwnUser
+                | Target::OwnRole
+                | Target::OwnGroup
+                | Target::OwnPolicy
+                | Target::NewRole
+        );
+        self.used.push(Used { verdict, actions: path.actions.clone(), to_admin, own });
     }
 }
 
@@ -211,6 +256,8 @@ pub struct Graph<'a> {
     by_service: BTreeMap<String, Vec<usize>>,
     /// Roles that other principals may assume, strongest first.
     assumable: Vec<usize>,
+    /// Roles by the principal that their trust policy names; `*` = anybody.
+    named: BTreeMap<String, Vec<usize>>,
     users: Vec<usize>,
     groups: Vec<usize>,
     roles: Vec<usize>,
@@ -245,6 +292,7 @@ impl<'a> Graph<'a> {
         let roles = of(SubjectKind::Role);
         let mut by_service: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         let mut assumable = Vec::new();
+        let mut named: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for &i in &roles {
             let Some(node) = nodes.get(i) else { continue };
             for rule in node.trust.iter().filter(|t| t.allow && t.assume) {
@@ -253,13 +301,30 @@ impl<'a> Graph<'a> {
                     if list.last() != Some(&i) {
                         list.push(i);
                     }
-                } else if assumable.last() != Some(&i) {
+                    continue;
+                }
+                if assumable.last() != Some(&i) {
                     assumable.push(i);
+                }
+                let who = if rule.kind == "any" { "*" } else { rule.trusted.as_str() };
+                let list = named.entry(who.to_owned()).or_default();
+                if list.last() != Some(&i) {
+                    list.push(i);
                 }
             }
         }
         let (users, groups) = (of(SubjectKind::User), of(SubjectKind::Group));
-        Self { nodes, admin, by_service, assumable, users, groups, roles }
+        Self { nodes, admin, by_service, assumable, named, users, groups, roles }
+    }
+
+    /// What a principal holds, without paths: for groups, which act through their members only.
+    #[must_use]
+    pub fn standing(&self, index: usize) -> Reached {
+        let mut out = Reached::default();
+        if let Some(node) = self.nodes.get(index) {
+            out.full_admin = classes().full_admin(&node.rights.grants);
+        }
+        out
     }
 
     /// What a principal can reach by one hop.
@@ -283,33 +348,43 @@ impl<'a> Graph<'a> {
         own_paths(node, self.nodes, &mut out);
         let held = node.rights.grants.possible(Scope::Some);
         for path in paths() {
-            if path.actions.iter().all(|a| held.contains(*a)) {
+            // A trust policy that names the principal needs no identity policy.
+            if path.id == ASSUME || path.actions.iter().all(|a| held.contains(*a)) {
                 self.follow(index, node, path, &mut out);
             }
         }
+        out.settle();
         out
     }
 
     fn follow(&self, index: usize, node: &Node<'_>, path: &Path, out: &mut Reached) {
-        let candidates: Vec<usize> = match &path.target {
+        let candidates: Cow<'_, [usize]> = match &path.target {
             Target::OwnUser
             | Target::OwnRole
             | Target::OwnGroup
             | Target::OwnPolicy
             | Target::NewRole => return,
             Target::AnyGroup if node.subject.kind != SubjectKind::User => return,
-            Target::AnyGroup => self.groups.clone(),
-            Target::OtherUser => self.users.clone(),
-            Target::OtherRole if path.id == "sts-001" => self.assumable.clone(),
-            Target::OtherRole | Target::PolicyOfOtherRole => self.roles.clone(),
+            Target::AnyGroup => Cow::Borrowed(&self.groups),
+            Target::OtherUser => Cow::Borrowed(&self.users),
+            Target::OtherRole if path.id == ASSUME => {
+                let held = node.rights.grants.possible(Scope::Some);
+                if path.actions.iter().all(|a| held.contains(*a)) {
+                    Cow::Borrowed(&self.assumable)
+                } else {
+                    let of = |k: &str| self.named.get(k).map_or(&[][..], Vec::as_slice);
+                    Cow::Owned([of(&node.subject.arn), of("*")].concat())
+                }
+            }
+            Target::OtherRole | Target::PolicyOfOtherRole => Cow::Borrowed(&self.roles),
             Target::PassRole(services) => self.trusting(services),
             Target::Existing(service) => match service {
                 Some(s) => self.trusting(&[(*s).to_owned()]),
-                None => Vec::new(),
+                None => Cow::Borrowed(&[]),
             },
         };
         let mut best: Option<(Tri, bool, &str)> = None;
-        for i in candidates {
+        for &i in candidates.iter() {
             let Some(target) = self.nodes.get(i) else { continue };
             let admin = self.admin.get(i).copied().unwrap_or(Tri::F) == Tri::T;
             // Candidates come strongest first: once something is found, weaker ones add nothing.
@@ -329,11 +404,12 @@ impl<'a> Graph<'a> {
         }
     }
 
-    fn trusting(&self, services: &[String]) -> Vec<usize> {
+    /// Roles that trust all of these services, strongest first.
+    fn trusting(&self, services: &[String]) -> Cow<'_, [usize]> {
         let mut lists =
             services.iter().map(|s| self.by_service.get(s).map_or(&[][..], Vec::as_slice));
-        let first: Vec<usize> = lists.next().unwrap_or_default().to_vec();
-        lists.fold(first, |acc, l| acc.into_iter().filter(|i| l.contains(i)).collect())
+        let first = Cow::Borrowed(lists.next().unwrap_or_default());
+        lists.fold(first, |acc, l| acc.iter().copied().filter(|i| l.contains(i)).collect())
     }
 
     /// Whether a target has administration or rights that the principal lacks.
@@ -369,7 +445,7 @@ impl<'a> Graph<'a> {
 
 /// Every action on the target (or the policy for actions on policies).
 fn on_target(node: &Node<'_>, path: &Path, target: &Node<'_>, policy: Option<&str>) -> Tri {
-    if target.provider_owned && path.id != "sts-001" {
+    if target.provider_owned && path.id != ASSUME {
         return Tri::F;
     }
     let assume = catalogue().id("sts:AssumeRole");

@@ -307,8 +307,9 @@ impl Grants {
     /// Nothing is allowed.
     #[must_use]
     pub fn none() -> Self {
-        let empty = || std::array::from_fn(|_| catalogue().none());
-        Self { certain: empty(), possible: empty(), beyond_self: catalogue().none() }
+        // Sets grow when something is added, so that a principal without rights costs nothing.
+        let empty = || std::array::from_fn(|_| ActionSet::new());
+        Self { certain: empty(), possible: empty(), beyond_self: ActionSet::new() }
     }
 
     /// Nothing is certain, everything is possible: the content is unknown.
@@ -398,6 +399,13 @@ impl Grants {
 struct Denials {
     whole: [ActionSet; 2],
     part: [ActionSet; 2],
+}
+
+/// Removes an action; a set that never grew that far does not hold it.
+fn drop_one(set: &mut ActionSet, action: usize) {
+    if set.contains(action) {
+        set.remove(action);
+    }
 }
 
 fn minus(a: &ActionSet, b: &ActionSet) -> ActionSet {
@@ -516,11 +524,11 @@ pub struct Rights<'a> {
 }
 
 impl<'a> Rights<'a> {
-    /// Evaluates the union of policies after every Deny and the boundary. `unreadable`: a further
-    /// policy is attached whose document the inputs lack; it may deny or allow anything.
+    /// Evaluates the union of policies after every Deny and the boundary. Policies whose documents the
+    /// inputs lack are not part of it; callers say so.
     #[must_use]
     pub fn new(bindings: Vec<Bound<'a>>, boundary: Boundary<'a>) -> Self {
-        let empty = || [catalogue().none(), catalogue().none()];
+        let empty = || [ActionSet::new(), ActionSet::new()];
         let mut denials = Denials { whole: empty(), part: empty() };
         for b in &bindings {
             b.denied(&mut denials);
@@ -586,12 +594,12 @@ impl<'a> Rights<'a> {
             let left = self.left(action, ceiling, from);
             let [some, except, _] = &mut g.certain;
             if left != Tri::T {
-                some.remove(action);
-                except.remove(action);
+                drop_one(some, action);
+                drop_one(except, action);
             }
             if left == Tri::F {
                 for set in &mut g.possible {
-                    set.remove(action);
+                    drop_one(set, action);
                 }
             }
         }
@@ -627,7 +635,8 @@ impl<'a> Rights<'a> {
         best
     }
 
-    fn denying(&self) -> impl Iterator<Item = (&'a Compiled, Tri)> + '_ {
+    /// Deny statements that may apply, of all policies and the boundary.
+    pub fn denying(&self) -> impl Iterator<Item = (&'a Compiled, Tri)> + '_ {
         let boundary = match &self.boundary {
             Boundary::Known(b) => Some(b),
             _ => None,

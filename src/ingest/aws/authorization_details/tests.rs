@@ -1,1 +1,86 @@
+use super::*;
+use crate::settings::Settings;
 
+fn read(content: &str) -> Result<Batch, IngestError> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("authz.json");
+    std::fs::write(&path, content).unwrap();
+    let input = Input { path, name: "authz.json".into(), size: 0 };
+    let settings = Settings::defaults();
+    let id = text("S1");
+    let ctx = Context { settings: &settings, mapping: None, source_id: &id };
+    let mut batch = Batch::new(&id);
+    AuthorizationDetails.read(&input, &ctx, &mut batch).map(|()| batch)
+}
+
+const USER: &str = r#"{"UserName":"a","UserId":"AIDA1","Arn":"arn:aws:iam::1:user/p/a","CreateDate":"2022-08-07 12:55:42+00:00","GroupList":["g"],"Tags":[{"Key":"Owner","Value":"team-1"},{"Key":"BreakGlass","Value":"true"},{"Key":"env","Value":"prod"},{"Key":"kind","Value":"agent"}]}"#;
+const GROUP: &str = r#"{"GroupName":"g","Arn":"arn:aws:iam::1:group/q/g","AttachedManagedPolicies":[{"PolicyName":"P","PolicyArn":"arn:aws:iam::1:policy/P"}]}"#;
+
+#[test]
+fn pages_in_one_file() {
+    let first = format!(r#"{{"UserDetailList":[{USER}],"IsTruncated":true,"Marker":"m"}}"#);
+    let last = format!(r#"{{"GroupDetailList":[{GROUP}],"IsTruncated":false}}"#);
+    for whole in [format!("{first}\n{last}"), format!("[{first},{last}]")] {
+        let b = read(&whole).unwrap();
+        assert_eq!(b.completeness, Completeness::Complete);
+        assert_eq!(&*b.facts.memberships[0].group_id, "arn:aws:iam::1:group/q/g");
+    }
+    let b = read(&first).unwrap();
+    assert_eq!(b.completeness, Completeness::Truncated);
+    let source = |c, l: Option<&str>, file: &str| Source {
+        format: text("aws-authorization-details"),
+        realm: Some(text("aws:1")),
+        completeness: c,
+        limitation: l.map(text),
+        file: text(file),
+        ..Source::default()
+    };
+    let mut sources = [
+        source(Completeness::Truncated, Some(MORE_PAGES), "x/1.json"),
+        source(Completeness::Complete, None, "x/2.json"),
+        source(Completeness::Truncated, Some(MORE_PAGES), "y/1.json"),
+    ];
+    reconcile_pages(&mut sources);
+    let words: Vec<_> = sources.iter().map(|s| s.completeness).collect();
+    assert_eq!(words, [Completeness::Complete, Completeness::Complete, Completeness::Truncated]);
+}
+
+#[test]
+fn what_tags_declare() {
+    let b = read(&format!(r#"{{"UserDetailList":[{USER}]}}"#)).unwrap();
+    let p = &b.facts.principals[0];
+    assert!(p.break_glass && p.inventoried);
+    assert_eq!((p.kind, p.environment.as_deref()), (PrincipalKind::Agent, Some("prod")));
+    assert_eq!(p.created_at.unwrap().to_rfc3339(), "2022-08-07T12:55:42Z");
+    assert_eq!(b.facts.owners[0].owner.as_deref(), Some("team-1"));
+}
+
+/// One bad record is named by its place; the others are read.
+#[test]
+fn bad_records() {
+    let b = read(&format!(
+        r#"{{"UserDetailList":[{USER},{{"UserName":5}},3],"RoleDetailList":[{{"RoleName":"r","Arn":"arn:aws:iam::1:role/r","CreateDate":"soon","AssumeRolePolicyDocument":"%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Principal%22%3A%22%2A%22%2C%22Action%22%3A%22sts%3AAssumeRole%22%7D%5D%7D","RoleLastUsed":{{}}}}],"Policies":null}}"#
+    ))
+    .unwrap();
+    let places: Vec<&str> = b.facts.quarantine.iter().map(|q| &*q.source_ref).collect();
+    assert_eq!(places, ["/UserDetailList/1", "/UserDetailList/2", "/RoleDetailList/0/CreateDate"]);
+    assert_eq!(b.facts.principals.len(), 2);
+    assert_eq!(&*b.facts.trusts[0].trusted_kind, "any");
+    assert_eq!(b.facts.usage[0].count, Some(0), "looked and never used");
+    assert!(read("").is_err() && read("3").is_err() && read("{").is_err());
+}
+
+/// The version marked as default counts, and a disagreement is shown (5.1.3).
+#[test]
+fn default_version() {
+    let b = read(
+        r#"{"UserDetailList":[],"Policies":[{"PolicyName":"P","Arn":"arn:aws:iam::1:policy/P","DefaultVersionId":"v1","PolicyVersionList":[{"VersionId":"v1","IsDefaultVersion":false,"Document":{"Statement":[]}},{"VersionId":"v2","IsDefaultVersion":true,"Document":{ "Statement": [ ] , "Version":"2012-10-17"}}]}]}"#,
+    )
+    .unwrap();
+    let r = &b.facts.roles[0];
+    assert_eq!(
+        (r.version.as_deref(), r.document.as_deref()),
+        (Some("v2"), Some(r#"{"Statement":[],"Version":"2012-10-17"}"#))
+    );
+    assert_eq!(b.facts.quarantine.len(), 1);
+}

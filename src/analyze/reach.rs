@@ -1,0 +1,163 @@
+//! Who holds what: IAM content evaluated per principal (AWS), with activity, ownership and trust.
+//!
+//! A holding is what one binding contributes after the principal's every Deny and its boundary;
+//! `combined` holds what only the union of several bindings reaches. Columns about ledger, tasks and
+//! baseline stay null here; reconciliation fills them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::index::Tiers;
+use crate::facts::store::evidence_ref;
+use crate::facts::{
+    CredentialFact, Facts, Holding, IdentityFact, Text, Tier, Time, Tri, TrustFact,
+};
+use crate::privilege::aws::action::catalogue;
+use crate::privilege::aws::classes::classes;
+use crate::settings::Settings;
+
+mod access;
+mod activity;
+mod credentials;
+mod holdings;
+mod identities;
+mod judge;
+mod people;
+mod trusts;
+
+/// What the inputs say about held privilege.
+#[derive(Clone, Debug, Default)]
+pub struct Reach {
+    /// One row per principal, privilege and scope.
+    pub holdings: Vec<Holding>,
+    /// One row per principal.
+    pub identity_facts: Vec<IdentityFact>,
+    /// One row per credential.
+    pub credential_facts: Vec<CredentialFact>,
+    /// One row per trust statement and party.
+    pub trust_facts: Vec<TrustFact>,
+    /// Tiers of actions and privileges, from content.
+    pub tiers: PrivilegeTiers,
+}
+
+/// Tiers from content.
+#[derive(Clone, Debug, Default)]
+pub struct PrivilegeTiers {
+    /// Policies and roles by identifier, and by name where all of that name agree.
+    named: BTreeMap<Text, Option<Tier>>,
+}
+
+impl PrivilegeTiers {
+    fn put(&mut self, name: &Text, tier: Option<Tier>) {
+        self.named
+            .entry(name.clone())
+            .and_modify(|have| {
+                // One name for several contents of different weight: not known which is meant.
+                if *have != tier {
+                    *have = None;
+                }
+            })
+            .or_insert(tier);
+    }
+
+    /// Tier of an action, or the strongest tier of the actions a pattern stands for, on a whole account.
+    #[must_use]
+    pub fn tier_of_action(&self, action: &str) -> Option<Tier> {
+        let c = catalogue();
+        match c.id(action) {
+            Some(id) => Some(classes().of_action(id).tier(true)),
+            None => c.expand(action).ones().map(|id| classes().of_action(id).tier(true)).min(),
+        }
+    }
+
+    /// Tier of a policy or role by ARN or name, from its content.
+    #[must_use]
+    pub fn tier_of_privilege(&self, platform: Option<&str>, name: &str) -> Option<Tier> {
+        if platform.is_some_and(|p| p != "aws") {
+            return None;
+        }
+        self.named.get(name).copied().flatten()
+    }
+}
+
+impl Tiers for PrivilegeTiers {
+    fn of_action(&self, platform: Option<&str>, action: &str) -> Option<Tier> {
+        if platform.is_some_and(|p| p != "aws") {
+            return None;
+        }
+        self.tier_of_action(action)
+    }
+
+    fn of_privilege(&self, platform: Option<&str>, privilege: &str) -> Option<Tier> {
+        self.tier_of_privilege(platform, privilege)
+    }
+}
+
+/// Evaluates what every principal holds, reaches and uses. Identities must be resolved.
+#[must_use]
+pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
+    let people = people::collect(facts, settings);
+    let activity = activity::Activity::new(facts, settings, as_of);
+    let mut store = access::Store::default();
+    let plans = access::plan(facts, &people, &mut store, as_of);
+    let mut tiers = PrivilegeTiers::default();
+    access::policy_tiers(facts, &mut store, as_of, &mut tiers);
+    let evaluated = access::evaluate(&plans, &store);
+    let nodes = access::nodes(facts, &plans, &evaluated);
+    let judged = access::judge(&plans, &evaluated, &nodes);
+    let mut holdings = Vec::new();
+    for (plan, outcome) in plans.iter().zip(&judged) {
+        holdings.extend(holdings::rows(plan, outcome, &people, &activity, as_of));
+    }
+    holdings.sort_by(|a, b| {
+        (&a.principal_id, &a.scope, &a.privilege, &a.role_id, &a.via).cmp(&(
+            &b.principal_id,
+            &b.scope,
+            &b.privilege,
+            &b.role_id,
+            &b.via,
+        ))
+    });
+    let verdicts: BTreeMap<Text, &access::Outcome> =
+        plans.iter().zip(&judged).map(|(p, o)| (p.principal.clone(), o)).collect();
+    let identity_facts = identities::rows(facts, &people, &verdicts, &holdings, &activity, as_of);
+    for fact in &identity_facts {
+        if fact.platform.as_deref() == Some("aws") {
+            tiers.put(&fact.principal_id, fact.tier);
+            if let Some(name) = &fact.name
+                && fact.principal_id.contains(":role/")
+            {
+                tiers.put(name, fact.tier);
+            }
+        }
+    }
+    let strongest: BTreeMap<&str, Option<Tier>> =
+        identity_facts.iter().map(|f| (&*f.principal_id, f.tier)).collect();
+    let credential_facts = credentials::rows(facts, &people, &strongest, as_of);
+    let trust_facts = trusts::rows(facts, settings, &people, &strongest);
+    Reach { holdings, identity_facts, credential_facts, trust_facts, tiers }
+}
+
+/// Word of a privilege that only several bindings together give.
+const COMBINED: &str = "combined";
+
+/// Sorted references without repetition.
+fn refs<'a>(items: impl IntoIterator<Item = (&'a Text, &'a Text)>) -> Vec<Text> {
+    let set: BTreeSet<Text> = items.into_iter().map(|(s, r)| evidence_ref(s, r)).collect();
+    set.into_iter().collect()
+}
+
+fn is_privileged(tier: Option<Tier>) -> Option<bool> {
+    tier.map(|t| t <= Tier::T1)
+}
+
+fn stronger(a: Tri, b: Tri) -> Tri {
+    let rank = |t: Tri| match t {
+        Tri::Yes => 2,
+        Tri::Conditional => 1,
+        Tri::No => 0,
+    };
+    if rank(a) >= rank(b) { a } else { b }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,438 @@
+//! From entitlement rows to evaluated rights: documents compiled once, principals with the same set of
+//! policies evaluated once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::PrivilegeTiers;
+use super::people::People;
+use crate::facts::{BindingKind, Facts, PrincipalKind, Role, Text, Time, Trust, text};
+use crate::privilege::aws::arn::Home;
+use crate::privilege::aws::classes::classes;
+use crate::privilege::aws::condition::Condition;
+use crate::privilege::aws::document::Document;
+use crate::privilege::aws::escalation::{Node, TrustRule};
+use crate::privilege::aws::evaluate::{
+    Bound, Boundary, Compiler, Policy, Rights, Subject, SubjectKind,
+};
+use crate::privilege::glob;
+
+pub use super::judge::{Outcome, judge};
+
+/// Compiled policies, by text and account.
+#[derive(Debug, Default)]
+pub struct Store {
+    compiler: Compiler,
+    documents: BTreeMap<Text, Document>,
+    index: BTreeMap<(Text, Home), usize>,
+    /// Policies.
+    pub policies: Vec<Policy>,
+}
+
+impl Store {
+    fn policy(&mut self, document: &Text, home: &Home) -> usize {
+        if let Some(known) = self.index.get(&(document.clone(), home.clone())) {
+            return *known;
+        }
+        let parsed =
+            self.documents.entry(document.clone()).or_insert_with(|| Document::parse(document));
+        let id = self.policies.len();
+        self.policies.push(self.compiler.compile(parsed, home));
+        self.index.insert((document.clone(), home.clone()), id);
+        id
+    }
+}
+
+/// One policy that reaches a principal, by one or more ways.
+#[derive(Clone, Debug)]
+pub struct Binding {
+    /// Key into `roles`.
+    pub role_id: Text,
+    /// Name.
+    pub privilege: Text,
+    /// Scope.
+    pub scope: Text,
+    /// Ways, sorted.
+    pub via: BTreeSet<Text>,
+    /// Compiled policy; `None` when the inputs lack the document.
+    pub policy: Option<usize>,
+    /// Why the content is unknown.
+    pub unknown: Option<&'static str>,
+    /// Start of validity.
+    pub not_before: Option<Time>,
+    /// End of validity.
+    pub not_after: Option<Time>,
+    /// The source shows signs of a temporary purpose.
+    pub temporary: bool,
+    /// Customer-managed policy.
+    pub customer_managed: bool,
+    /// Evidence.
+    pub refs: Vec<(Text, Text)>,
+}
+
+/// A principal with what is bound to it.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Canonical id.
+    pub principal: Text,
+    /// As conditions see it.
+    pub subject: Subject,
+    /// Policies, own and through groups, sorted by role id.
+    pub bindings: Vec<Binding>,
+    /// Boundary: `Some(None)` when its document is missing.
+    pub boundary: Option<Option<usize>>,
+    /// Rows of `entitlements` that reach the principal.
+    pub n_entitlements: i64,
+    /// Groups by place in the list of plans.
+    pub groups: Vec<usize>,
+    /// The group has members.
+    pub has_members: bool,
+}
+
+/// Plans of all AWS principals that are inventoried or hold a binding, by id.
+pub fn plan(facts: &Facts, people: &People, store: &mut Store, as_of: Time) -> Vec<Plan> {
+    let unique: BTreeMap<&str, &str> = facts
+        .aliases
+        .iter()
+        .filter(|a| &*a.alias_type == "unique_id")
+        .map(|a| (&*a.principal_id, &*a.alias))
+        .collect();
+    let mut plans: Vec<Plan> = people
+        .iter()
+        .filter(|(id, p)| {
+            p.platform.as_deref() == Some("aws") && p.inventoried && !id.ends_with(":root")
+        })
+        .map(|(id, p)| Plan {
+            principal: id.clone(),
+            subject: subject(id, p.kind, &p.tags, unique.get(&**id).copied(), as_of),
+            bindings: Vec::new(),
+            boundary: None,
+            n_entitlements: 0,
+            groups: Vec::new(),
+            has_members: false,
+        })
+        .collect();
+    let at: BTreeMap<Text, usize> =
+        plans.iter().enumerate().map(|(i, p)| (p.principal.clone(), i)).collect();
+    bind(facts, store, &mut plans, &at);
+    join_groups(facts, &mut plans, &at);
+    for p in &mut plans {
+        p.bindings.sort_by(|a, b| (&a.role_id, &a.scope).cmp(&(&b.role_id, &b.scope)));
+    }
+    plans
+}
+
+fn subject(
+    id: &Text,
+    kind: PrincipalKind,
+    tags: &[Text],
+    unique: Option<&str>,
+    as_of: Time,
+) -> Subject {
+    let resource = id.splitn(6, ':').nth(5).unwrap_or_default();
+    // The ARN says what the principal is for conditions; `kind` may say what it is for people.
+    let kind = match resource.split('/').next() {
+        Some("user") => SubjectKind::User,
+        Some("group") => SubjectKind::Group,
+        _ if kind == PrincipalKind::Group => SubjectKind::Group,
+        _ => SubjectKind::Role,
+    };
+    Subject {
+        arn: id.to_string(),
+        kind,
+        home: Home::of(id),
+        name: resource.rsplit('/').next().unwrap_or_default().to_owned(),
+        unique_id: unique.map(str::to_owned),
+        tags: tags
+            .iter()
+            .filter_map(|t| t.split_once('='))
+            .map(|(k, v)| (k.to_ascii_lowercase(), v.to_owned()))
+            .collect(),
+        as_of,
+    }
+}
+
+/// The content of each role record: the one of the latest source that has a document.
+fn contents(facts: &Facts) -> BTreeMap<&str, &Role> {
+    let mut out: BTreeMap<&str, &Role> = BTreeMap::new();
+    for r in facts.roles.iter().filter(|r| &*r.platform == "aws") {
+        let better =
+            out.get(&*r.role_id).is_none_or(|have| r.document.is_some() || have.document.is_none());
+        if better {
+            out.insert(&r.role_id, r);
+        }
+    }
+    out
+}
+
+fn bind(facts: &Facts, store: &mut Store, plans: &mut [Plan], at: &BTreeMap<Text, usize>) {
+    let roles = contents(facts);
+    for e in facts.entitlements.iter().filter(|e| &*e.platform == "aws") {
+        let Some(plan) = at.get(&e.principal_id).and_then(|i| plans.get_mut(*i)) else { continue };
+        let role = roles.get(&*e.role_id);
+        let document = role.and_then(|r| r.document.as_ref());
+        let policy = document.map(|d| store.policy(d, &plan.subject.home));
+        match e.binding_kind {
+            BindingKind::Ceiling => {
+                plan.boundary = Some(policy);
+                continue;
+            }
+            BindingKind::Active => {}
+            BindingKind::Eligible | BindingKind::Assumable => continue,
+        }
+        // A binding that was gone at the last snapshot is history, not access.
+        if e.unbound_at_hi.is_some() {
+            continue;
+        }
+        plan.n_entitlements += 1;
+        let malformed =
+            policy.and_then(|p| store.policies.get(p)).is_some_and(|p| p.malformed.is_some());
+        let unknown = match (policy, malformed) {
+            (None, _) => Some("role_unexpanded"),
+            (_, true) => Some("malformed"),
+            _ => None,
+        };
+        let mut refs = vec![(e.source_id.clone(), e.source_ref.clone())];
+        refs.extend(role.map(|r| (r.source_id.clone(), r.source_ref.clone())));
+        add(
+            plan,
+            Binding {
+                role_id: e.role_id.clone(),
+                privilege: e.privilege.clone(),
+                scope: e.scope.clone(),
+                via: e.via.iter().cloned().collect(),
+                policy,
+                unknown,
+                not_before: e.not_before,
+                not_after: e.not_after,
+                temporary: e.says_temporary == Some(true)
+                    || e.origin_hint.is_some()
+                    || e.not_after.is_some(),
+                customer_managed: role.map_or_else(
+                    || e.role_id.split(':').nth(4).is_some_and(|a| a != "aws"),
+                    |r| !r.provider_managed,
+                ) && e.role_id.starts_with("arn:"),
+                refs,
+            },
+        );
+    }
+}
+
+/// Adds a binding; the same policy by another way widens the ways.
+fn add(plan: &mut Plan, binding: Binding) {
+    let same =
+        plan.bindings.iter_mut().find(|b| b.role_id == binding.role_id && b.scope == binding.scope);
+    match same {
+        Some(b) => {
+            b.via.extend(binding.via);
+            b.refs.extend(binding.refs);
+            b.temporary |= binding.temporary;
+        }
+        None => plan.bindings.push(binding),
+    }
+}
+
+fn join_groups(facts: &Facts, plans: &mut [Plan], at: &BTreeMap<Text, usize>) {
+    // A group's name is unique in its account, whatever its path.
+    let by_name: BTreeMap<(Home, String), usize> = plans
+        .iter()
+        .enumerate()
+        .filter(|(_, p)| p.subject.kind == SubjectKind::Group)
+        .map(|(i, p)| ((p.subject.home.clone(), p.subject.name.clone()), i))
+        .collect();
+    for m in &facts.memberships {
+        let Some(&member) = at.get(&m.principal_id) else { continue };
+        let name = m.group_id.rsplit('/').next().unwrap_or_default().to_owned();
+        let group = at
+            .get(&m.group_id)
+            .or_else(|| by_name.get(&(Home::of(&m.group_id), name.clone())))
+            .copied();
+        let here = (m.source_id.clone(), m.source_ref.clone());
+        let via = text(format!("group:{name}"));
+        let mut bindings = match group.and_then(|g| plans.get_mut(g)) {
+            Some(g) => {
+                g.has_members = true;
+                g.bindings.clone()
+            }
+            // The group is not in the inputs: what it gives is unknown, not nothing.
+            None => vec![Binding {
+                role_id: m.group_id.clone(),
+                privilege: via.clone(),
+                scope: text(format!("aws:{}", Home::of(&m.group_id).account)),
+                via: BTreeSet::new(),
+                policy: None,
+                unknown: Some("role_unexpanded"),
+                not_before: None,
+                not_after: None,
+                temporary: false,
+                customer_managed: false,
+                refs: Vec::new(),
+            }],
+        };
+        let Some(plan) = plans.get_mut(member) else { continue };
+        if group.is_some_and(|g| plan.groups.contains(&g)) {
+            continue;
+        }
+        plan.groups.extend(group);
+        for b in &mut bindings {
+            b.via = BTreeSet::from([via.clone()]);
+            b.refs.push(here.clone());
+            plan.n_entitlements += 1;
+        }
+        for b in bindings {
+            add(plan, b);
+        }
+    }
+}
+
+/// Rights of all plans; equal sets of policies share one evaluation.
+#[derive(Debug)]
+pub struct Evaluated<'s> {
+    rights: Vec<Rights<'s>>,
+    of_plan: Vec<usize>,
+}
+
+impl<'s> Evaluated<'s> {
+    /// Rights of a plan.
+    pub fn of(&self, plan: usize) -> Option<&Rights<'s>> {
+        self.of_plan.get(plan).and_then(|i| self.rights.get(*i))
+    }
+}
+
+/// Evaluates every plan.
+pub fn evaluate<'s>(plans: &[Plan], store: &'s Store) -> Evaluated<'s> {
+    let mut rights: Vec<Rights<'s>> = Vec::new();
+    let mut known = BTreeMap::new();
+    let mut of_plan = Vec::with_capacity(plans.len());
+    for p in plans {
+        let policies: Vec<usize> = p.bindings.iter().filter_map(|b| b.policy).collect();
+        let personal = policies
+            .iter()
+            .chain(p.boundary.iter().flatten())
+            .any(|i| store.policies.get(*i).is_some_and(|x| x.personal));
+        let key = (
+            p.subject.kind,
+            p.subject.home.clone(),
+            policies.clone(),
+            p.boundary,
+            personal.then(|| p.principal.clone()),
+        );
+        let id = *known.entry(key).or_insert_with(|| {
+            let bound = |i: &usize| store.policies.get(*i).map(|x| Bound::new(x, &p.subject));
+            let boundary = match &p.boundary {
+                None => Boundary::Absent,
+                Some(None) => Boundary::Missing,
+                Some(Some(i)) => bound(i).map_or(Boundary::Missing, Boundary::Known),
+            };
+            rights.push(Rights::new(policies.iter().filter_map(bound).collect(), boundary));
+            rights.len() - 1
+        });
+        of_plan.push(id);
+    }
+    Evaluated { rights, of_plan }
+}
+
+/// Nodes of the escalation graph, in the order of the plans.
+pub fn nodes<'n>(facts: &Facts, plans: &'n [Plan], evaluated: &'n Evaluated<'_>) -> Vec<Node<'n>> {
+    let mut trust: BTreeMap<&str, Vec<TrustRule>> = BTreeMap::new();
+    for t in &facts.trusts {
+        trust.entry(&t.principal_id).or_default().push(rule(t));
+    }
+    let mut profiles: BTreeSet<&str> = BTreeSet::new();
+    for a in facts.aliases.iter().filter(|a| &*a.alias_type == "instance_profile") {
+        profiles.insert(&a.principal_id);
+    }
+    let mut keys: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut passwords: BTreeMap<&str, bool> = BTreeMap::new();
+    let mut reported: BTreeSet<&str> = BTreeSet::new();
+    for p in &facts.principals {
+        let source = facts.sources.iter().find(|s| s.source_id == p.source_id);
+        if source.is_some_and(|s| &*s.format == "aws-credential-report") {
+            reported.insert(&p.principal_id);
+        }
+    }
+    for c in &facts.credentials {
+        let id = c.principal_id.as_deref().unwrap_or(&c.principal);
+        match c.kind {
+            crate::facts::CredentialKind::Key => *keys.entry(id).or_default() += 1,
+            crate::facts::CredentialKind::Password => {
+                passwords.insert(id, c.active == Some(true));
+            }
+            _ => {}
+        }
+    }
+    plans
+        .iter()
+        .enumerate()
+        .filter_map(|(i, p)| {
+            let rights = evaluated.of(i)?;
+            let id = &*p.principal;
+            let customer = |direct: bool| {
+                p.bindings
+                    .iter()
+                    .filter(|b| b.customer_managed)
+                    .filter(|b| !direct || b.via.iter().any(|v| &**v == "attached"))
+                    .map(|b| b.role_id.to_string())
+                    .collect()
+            };
+            let known = reported.contains(id);
+            Some(Node {
+                subject: &p.subject,
+                rights,
+                groups: p.groups.clone(),
+                own_policies: customer(false),
+                attached_policies: customer(true),
+                trust: trust.remove(id).unwrap_or_default(),
+                // The export lists every instance profile of a role.
+                instance_profile: (p.subject.kind == SubjectKind::Role)
+                    .then(|| profiles.contains(id)),
+                access_keys: known.then(|| keys.get(id).copied().unwrap_or(0)),
+                login_profile: known.then(|| passwords.get(id).copied().unwrap_or(false)),
+                provider_owned: super::people::provider_owned(id),
+            })
+        })
+        .collect()
+}
+
+fn rule(t: &Trust) -> TrustRule {
+    let condition = t.condition.as_deref().map(Condition::parse);
+    let assume = |a: &Text| match a.strip_prefix("not:") {
+        Some(not) => !glob::matches_ignore_case(not, "sts:AssumeRole"),
+        None => glob::matches_ignore_case(a, "sts:AssumeRole"),
+    };
+    let negated = t.actions.iter().any(|a| a.starts_with("not:"));
+    TrustRule {
+        trusted: t.trusted.to_string(),
+        kind: t.trusted_kind.to_string(),
+        allow: t.allow,
+        assume: if negated { t.actions.iter().all(assume) } else { t.actions.iter().any(assume) },
+        doubtful: matches!(condition, Some(Err(_))),
+        condition: condition.and_then(Result::ok).unwrap_or_default(),
+    }
+}
+
+/// Tier of every policy on its own.
+pub fn policy_tiers(facts: &Facts, store: &mut Store, as_of: Time, tiers: &mut PrivilegeTiers) {
+    for r in contents(facts).values() {
+        let account = r.realm.as_deref().and_then(|x| x.strip_prefix("aws:")).unwrap_or_default();
+        let partition = r.role_id.split(':').nth(1).filter(|p| p.starts_with("aws"));
+        let home =
+            Home { partition: partition.unwrap_or("aws").to_owned(), account: account.to_owned() };
+        let subject = Subject {
+            arn: String::new(),
+            kind: SubjectKind::Policy,
+            home: home.clone(),
+            name: String::new(),
+            unique_id: None,
+            tags: Vec::new(),
+            as_of,
+        };
+        let tier = r.document.as_ref().and_then(|d| {
+            let id = store.policy(d, &home);
+            let policy = store.policies.get(id).filter(|p| p.malformed.is_none())?;
+            let rights = Rights::new(vec![Bound::new(policy, &subject)], Boundary::Absent);
+            Some(classes().judge(&rights.grants, false).tier())
+        });
+        tiers.put(&r.role_id, tier);
+        tiers.put(&r.name, tier);
+    }
+}

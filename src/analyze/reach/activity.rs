@@ -1,0 +1,103 @@
+//! What usage sources say of a principal: identity, credential and service granularity.
+
+use std::collections::BTreeMap;
+
+use crate::facts::{Facts, Outcome, Text, Time, UsageGrain};
+use crate::settings::Settings;
+
+/// Use by one principal.
+#[derive(Clone, Debug, Default)]
+pub struct Used {
+    /// Last activity of any kind and where it was seen.
+    pub last: Option<(Time, Text)>,
+    /// Some input tracks activity of this principal.
+    pub tracked: bool,
+    /// The identity record itself: looked at, and the last use it shows.
+    pub identity: Option<Option<Time>>,
+    /// Service -> last use; `None` = looked and never.
+    pub services: BTreeMap<String, Option<Time>>,
+    /// The services are a full account (a service-level source), not only what a log happened to show.
+    pub by_service: bool,
+    /// Start of the window in which the service source looked.
+    pub since: Option<Time>,
+}
+
+/// Use by all principals.
+#[derive(Debug)]
+pub struct Activity {
+    used: BTreeMap<Text, Used>,
+    nobody: Used,
+    /// Window after which something counts as idle, days.
+    pub idle_days: i64,
+    /// As-of time.
+    pub as_of: Time,
+}
+
+impl Activity {
+    /// Gathers usage and credential rows.
+    pub fn new(facts: &Facts, settings: &Settings, as_of: Time) -> Self {
+        let sources: BTreeMap<&str, _> = facts.sources.iter().map(|s| (&*s.source_id, s)).collect();
+        let format = |id: &Text, grain: UsageGrain| {
+            sources
+                .get(&**id)
+                .map_or_else(|| crate::facts::text(grain.as_str()), |s| s.format.clone())
+        };
+        let mut used: BTreeMap<Text, Used> = BTreeMap::new();
+        for u in &facts.usage {
+            let Some(id) = &u.principal_id else { continue };
+            if u.outcome != Outcome::Allowed {
+                continue;
+            }
+            let entry = used.entry(id.clone()).or_default();
+            let last = u.last_at.or(u.first_at).filter(|t| *t <= as_of);
+            if let Some(t) = last {
+                see(entry, t, format(&u.source_id, u.grain));
+            }
+            match u.grain {
+                UsageGrain::Identity => {
+                    entry.tracked = true;
+                    let have = entry.identity.flatten();
+                    entry.identity = Some(have.max(last));
+                }
+                UsageGrain::Credential => entry.tracked = true,
+                UsageGrain::Service => {
+                    entry.tracked = true;
+                    entry.by_service = true;
+                    let start = sources.get(&*u.source_id).and_then(|s| s.window_start);
+                    entry.since = entry.since.max(start);
+                }
+                UsageGrain::Event | UsageGrain::Action => {}
+            }
+            let service = u.action.as_deref().and_then(|a| a.split_once(':'));
+            if let Some((service, _)) = service {
+                let slot = entry.services.entry(service.to_ascii_lowercase()).or_default();
+                *slot = (*slot).max(last);
+            }
+        }
+        for c in &facts.credentials {
+            let Some(id) = &c.principal_id else { continue };
+            let entry = used.entry(id.clone()).or_default();
+            entry.tracked |= c.use_tracked && c.active.is_some();
+            if let Some(t) = c.last_used_at.filter(|t| *t <= as_of) {
+                see(entry, t, format(&c.source_id, UsageGrain::Credential));
+            }
+        }
+        Self { used, nobody: Used::default(), idle_days: settings.limits.whole("idle_days"), as_of }
+    }
+
+    /// Use by one principal.
+    pub fn of(&self, id: &str) -> &Used {
+        self.used.get(id).unwrap_or(&self.nobody)
+    }
+
+    /// Whether an instant lies in the observation window.
+    pub fn recent(&self, t: Time) -> bool {
+        self.as_of.days_since(t) <= self.idle_days
+    }
+}
+
+fn see(entry: &mut Used, t: Time, source: Text) {
+    if entry.last.as_ref().is_none_or(|(have, s)| (t, &source) > (*have, s)) {
+        entry.last = Some((t, source));
+    }
+}

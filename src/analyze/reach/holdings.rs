@@ -1,0 +1,166 @@
+//! Rows of `holdings`.
+
+use super::access::{Binding, Outcome, Plan};
+use super::activity::Activity;
+use super::judge::Part;
+use super::people::{People, Person};
+use super::{COMBINED, is_privileged, refs};
+use crate::facts::{Holding, Standing, Text, Time, text};
+use crate::findings::fingerprint::digest;
+use crate::privilege::aws::classes::Class;
+use crate::privilege::aws::evaluate::SubjectKind;
+
+/// Tag keys that say that something is meant to end.
+const TEMPORARY_TAGS: [&str; 6] = ["expires", "expiry", "expiration", "ttl", "temporary", "jit"];
+
+/// Holdings of one principal. Members hold what a group gives; a group without members holds it itself.
+pub fn rows(
+    plan: &Plan,
+    outcome: &Outcome,
+    people: &People,
+    activity: &Activity,
+    as_of: Time,
+) -> Vec<Holding> {
+    if plan.subject.kind == SubjectKind::Group && plan.has_members {
+        return Vec::new();
+    }
+    let nobody = Person::default();
+    let person = people.get(&plan.principal).unwrap_or(&nobody);
+    let row = |b: &Binding, part: &Part| {
+        let mut h = base(plan, person, part, as_of);
+        h.privilege = b.privilege.clone();
+        h.role_id = b.role_id.clone();
+        h.scope = b.scope.clone();
+        h.via = b.via.iter().cloned().collect();
+        h.not_before = b.not_before;
+        h.not_after = b.not_after;
+        h.standing = standing(b.not_after, as_of);
+        h.looks_temporary |= b.temporary;
+        h.content_unknown = b.unknown.map(text);
+        h.refs = refs(b.refs.iter().map(|(s, r)| (s, r)));
+        use_columns(&mut h, plan, part, person, activity);
+        finish(h, part)
+    };
+    let mut out: Vec<Holding> =
+        plan.bindings.iter().zip(&outcome.parts).map(|(b, part)| row(b, part)).collect();
+    if let Some(part) = &outcome.combined {
+        let mut h = base(plan, person, part, as_of);
+        h.privilege = text(COMBINED);
+        h.role_id = text(plan.bindings.iter().map(|b| &*b.role_id).collect::<Vec<_>>().join("+"));
+        h.scope = plan.bindings.first().map(|b| b.scope.clone()).unwrap_or_default();
+        let mut via: Vec<Text> = plan.bindings.iter().flat_map(|b| b.via.iter().cloned()).collect();
+        via.sort_unstable();
+        via.dedup();
+        h.via = via;
+        // The union ends when the first of its parts does; open when none has an end.
+        h.not_after = plan.bindings.iter().filter_map(|b| b.not_after).min();
+        h.standing = standing(h.not_after, as_of);
+        h.refs = refs(plan.bindings.iter().flat_map(|b| b.refs.iter().map(|(s, r)| (s, r))));
+        use_columns(&mut h, plan, part, person, activity);
+        out.push(finish(h, part));
+    }
+    out
+}
+
+fn standing(not_after: Option<Time>, as_of: Time) -> Standing {
+    match not_after {
+        None => Standing::Standing,
+        Some(t) if t <= as_of => Standing::Residue,
+        Some(_) => Standing::TimeBound,
+    }
+}
+
+fn base(plan: &Plan, person: &Person, part: &Part, _as_of: Time) -> Holding {
+    let tier = part.judgement.as_ref().map(|j| j.tier());
+    let words =
+        |classes: &mut dyn Iterator<Item = Class>| classes.map(|c| text(c.word())).collect();
+    let tagged = person.tags.iter().any(|t| {
+        let key = t.split_once('=').map_or(&**t, |(k, _)| k);
+        TEMPORARY_TAGS.iter().any(|want| key.eq_ignore_ascii_case(want))
+    });
+    Holding {
+        principal_id: plan.principal.clone(),
+        principal_kind: person.kind,
+        platform: text("aws"),
+        realm: person.realm.clone(),
+        environment: person.environment.clone(),
+        classes: part.judgement.as_ref().map(|j| words(&mut j.held())).unwrap_or_default(),
+        classes_possible: part
+            .judgement
+            .as_ref()
+            .map(|j| words(&mut j.only_possible()))
+            .unwrap_or_default(),
+        tier,
+        tier_possible: part.judgement.as_ref().map(|j| j.tier_possible()),
+        privileged: is_privileged(tier),
+        admin: part.admin,
+        reads_secrets: part.judgement.as_ref().map(|j| j.holds(Class::Secrets)),
+        provider_owned: person.provider_owned,
+        break_glass: person.break_glass,
+        conditions: part.conditions.clone(),
+        wildcards: part.wildcards.clone(),
+        n_actions: part.n_actions,
+        strongest_actions: part.strongest.clone(),
+        looks_temporary: tagged,
+        owner: person.owner.clone(),
+        ..Holding::default()
+    }
+}
+
+fn finish(mut h: Holding, part: &Part) -> Holding {
+    let end = h.not_after.map(Time::to_rfc3339).unwrap_or_default();
+    let tier = h.tier.map(|t| t.as_str()).unwrap_or_default();
+    h.state = text(digest(&[&part.digest, &end, tier]));
+    h
+}
+
+/// Use of what the binding grants, at service granularity; an identity without any use used nothing.
+fn use_columns(h: &mut Holding, plan: &Plan, part: &Part, person: &Person, activity: &Activity) {
+    let used = activity.of(&plan.principal);
+    let as_of = activity.as_of;
+    let days = |t: Time| as_of.days_since(t).max(0);
+    let seen = |s: &String| used.services.get(s).copied();
+    let last = part.services.iter().filter_map(|s| seen(s).flatten()).max();
+    h.last_used_at = last;
+    if used.by_service {
+        h.services_granted = i64::try_from(part.services.len()).ok();
+        let recent =
+            part.services.iter().filter(|s| seen(s).flatten().is_some_and(|t| activity.recent(t)));
+        h.services_used = i64::try_from(recent.count()).ok();
+    }
+    if h.content_unknown.is_some() {
+        h.services_granted = None;
+        h.services_used = None;
+        h.use_unknown = h.content_unknown.clone();
+        return;
+    }
+    if let Some(t) = last
+        && activity.recent(t)
+    {
+        h.used = Some(true);
+        h.idle_days = Some(days(t));
+        return;
+    }
+    let begin = used.since.max(person.created_at);
+    // Every granted service is in the source's list, and none was used in the window.
+    let complete = used.by_service && part.services.iter().all(|s| seen(s).is_some());
+    let never = matches!(used.identity, Some(None)) && used.last.is_none();
+    let stale = used
+        .identity
+        .flatten()
+        .filter(|_| used.last.as_ref().is_some_and(|(t, _)| !activity.recent(*t)));
+    if complete {
+        h.used = Some(false);
+        h.idle_days = last.or(begin).map(days);
+    } else if never {
+        h.used = Some(false);
+        h.idle_days = person.created_at.map(days);
+    } else if let Some(t) = stale {
+        // The identity itself has not been used since.
+        h.used = Some(false);
+        h.idle_days = Some(days(last.unwrap_or(t)));
+    } else {
+        let reason = if used.by_service { "incomplete_snapshot" } else { "no_source" };
+        h.use_unknown = Some(text(reason));
+    }
+}

@@ -1,0 +1,135 @@
+//! Rows of `identity_facts`.
+
+use std::collections::BTreeMap;
+
+use super::access::Outcome;
+use super::activity::Activity;
+use super::people::{People, Person};
+use super::{refs, stronger};
+use crate::facts::{Facts, Holding, IdentityFact, Text, Tier, Time, Tri, text};
+
+/// Counts per principal that several tables give.
+#[derive(Default)]
+struct Counts<'a> {
+    entitlements: BTreeMap<&'a str, i64>,
+    grants: BTreeMap<&'a str, i64>,
+    credentials: BTreeMap<&'a str, i64>,
+    holdings: BTreeMap<&'a str, Vec<&'a Holding>>,
+}
+
+fn counts<'a>(facts: &'a Facts, holdings: &'a [Holding]) -> Counts<'a> {
+    let mut c = Counts::default();
+    let mut groups: BTreeMap<&str, i64> = BTreeMap::new();
+    for e in facts.entitlements.iter().filter(|e| {
+        e.binding_kind == crate::facts::BindingKind::Active && e.unbound_at_hi.is_none()
+    }) {
+        *c.entitlements.entry(&e.principal_id).or_default() += 1;
+        *groups.entry(&e.principal_id).or_default() += 1;
+    }
+    for m in &facts.memberships {
+        if let Some(n) = groups.get(&*m.group_id) {
+            *c.entitlements.entry(&m.principal_id).or_default() += n;
+        }
+    }
+    for g in &facts.grants {
+        if let Some(id) = &g.beneficiary_id {
+            *c.grants.entry(id).or_default() += 1;
+        }
+    }
+    for k in facts.credentials.iter().filter(|k| k.active == Some(true)) {
+        *c.credentials.entry(k.principal_id.as_ref().unwrap_or(&k.principal)).or_default() += 1;
+    }
+    for h in holdings {
+        c.holdings.entry(&h.principal_id).or_default().push(h);
+    }
+    c
+}
+
+/// One row per principal, by id.
+pub fn rows(
+    facts: &Facts,
+    people: &People,
+    verdicts: &BTreeMap<Text, &Outcome>,
+    holdings: &[Holding],
+    activity: &Activity,
+    as_of: Time,
+) -> Vec<IdentityFact> {
+    let c = counts(facts, holdings);
+    people
+        .iter()
+        .map(|(id, p)| {
+            let held = c.holdings.get(&**id).map_or(&[][..], Vec::as_slice);
+            let mut row = IdentityFact {
+                principal_id: id.clone(),
+                principal_kind: p.kind,
+                is_nhi: p.is_nhi,
+                platform: p.platform.clone(),
+                realm: p.realm.clone(),
+                environment: p.environment.clone(),
+                name: p.name.clone(),
+                inventoried: p.inventoried,
+                provider_owned: p.provider_owned,
+                break_glass: p.break_glass,
+                created_at: p.created_at,
+                age_days: p.created_at.map(|t| as_of.days_since(t)),
+                disabled: p.disabled,
+                n_entitlements: c.entitlements.get(&**id).copied().unwrap_or(0),
+                n_privileged: count(held),
+                tier: held.iter().filter_map(|h| h.tier).min(),
+                owner: p.owner.clone(),
+                owner_state: p.owner_state.map(text),
+                n_active_credentials: c.credentials.get(&**id).copied().unwrap_or(0),
+                n_grants: c.grants.get(&**id).copied().unwrap_or(0),
+                refs: refs(p.refs.iter().map(|(s, r)| (s, r))),
+                ..IdentityFact::default()
+            };
+            if let Some(o) = verdicts.get(id) {
+                verdict(&mut row, o, held);
+            }
+            if id.ends_with(":root") && p.platform.as_deref() == Some("aws") {
+                row.tier = Some(Tier::T0);
+                row.admin = Tri::Yes;
+                row.proof = vec![text("root user of the account: no identity policy limits it")];
+            }
+            activity_columns(&mut row, p, activity, as_of);
+            row
+        })
+        .collect()
+}
+
+fn count(held: &[&Holding]) -> i64 {
+    i64::try_from(held.iter().filter(|h| h.privileged == Some(true)).count()).unwrap_or(i64::MAX)
+}
+
+fn verdict(row: &mut IdentityFact, o: &Outcome, held: &[&Holding]) {
+    let by_paths = o.reached.admin().word();
+    row.admin = held
+        .iter()
+        .filter(|h| h.content_unknown.is_none())
+        .map(|h| h.admin)
+        .fold(by_paths, stronger);
+    row.escalates = o.reached.escalates.word();
+    row.escalates_to_admin = o.reached.to_admin.word();
+    row.proof = o.reached.proof.iter().map(text).collect();
+    for name in &o.unknown {
+        // What the inputs lack may hold anything.
+        row.admin = stronger(row.admin, Tri::Conditional);
+        row.escalates = stronger(row.escalates, Tri::Conditional);
+        row.proof.push(text(format!("the content of `{name}` is not known from the inputs")));
+    }
+}
+
+fn activity_columns(row: &mut IdentityFact, p: &Person, activity: &Activity, as_of: Time) {
+    let used = activity.of(&row.principal_id);
+    if let Some((t, source)) = &used.last {
+        row.last_activity_at = Some(*t);
+        row.activity_source = Some(source.clone());
+        row.idle_days = Some(as_of.days_since(*t).max(0));
+        row.never_active = Some(false);
+    } else if used.tracked {
+        row.never_active = Some(true);
+        row.idle_days = p.created_at.map(|t| as_of.days_since(t).max(0));
+    } else {
+        row.activity_unknown = Some(text("no_source"));
+    }
+}

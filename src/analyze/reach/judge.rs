@@ -1,0 +1,252 @@
+//! What each binding of a principal contributes, and what only their union gives.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::access::{Evaluated, Plan};
+use crate::facts::{Text, Tri, text};
+use crate::findings::fingerprint::digest;
+use crate::privilege::aws::action::{ActionSet, catalogue};
+use crate::privilege::aws::classes::{Class, Judgement, classes};
+use crate::privilege::aws::document::Effect;
+use crate::privilege::aws::escalation::{Graph, Node, Reached};
+use crate::privilege::aws::evaluate::{Bound, Grants, Rights, Scope, SubjectKind};
+use crate::privilege::aws::tri;
+
+/// What one binding, or the union of all, gives.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Classes and tiers; `None` when the content is unknown.
+    pub judgement: Option<Judgement>,
+    /// Administration.
+    pub admin: Tri,
+    /// Undecided conditions.
+    pub conditions: Vec<Text>,
+    /// Wildcard patterns that still have effect.
+    pub wildcards: Vec<Text>,
+    /// Actions certainly allowed.
+    pub n_actions: Option<i64>,
+    /// Strongest of them.
+    pub strongest: Vec<Text>,
+    /// Services with an action that may be allowed.
+    pub services: BTreeSet<String>,
+    /// Digest of the permissions.
+    pub digest: String,
+}
+
+/// Everything about one principal.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Paths and administration.
+    pub reached: Reached,
+    /// One per binding, in its order.
+    pub parts: Vec<Part>,
+    /// What only the union gives.
+    pub combined: Option<Part>,
+    /// Some binding's content is unknown.
+    pub unknown: Vec<Text>,
+}
+
+const STRONGEST: usize = 12;
+
+/// Judges every principal. Contributions of a policy under the same Deny and boundary are the same;
+/// the graph is walked once per principal.
+pub fn judge(plans: &[Plan], evaluated: &Evaluated<'_>, nodes: &[Node<'_>]) -> Vec<Outcome> {
+    let graph = Graph::new(nodes);
+    plans
+        .iter()
+        .enumerate()
+        .map(|(i, plan)| {
+            let reached = if plan.subject.kind == SubjectKind::Group {
+                graph.standing(i)
+            } else {
+                graph.reach(i)
+            };
+            match evaluated.of(i) {
+                Some(rights) => outcome(plan, rights, reached),
+                None => Outcome { reached, parts: Vec::new(), combined: None, unknown: Vec::new() },
+            }
+        })
+        .collect()
+}
+
+fn outcome(plan: &Plan, rights: &Rights<'_>, reached: Reached) -> Outcome {
+    let critical = classes().critical();
+    let guarded = rights.boundary_leaves(critical) != tri::Tri::T
+        && reached.admin() != tri::Tri::T
+        && plan.boundary.is_some();
+    let mut bound = rights.bindings.iter();
+    let mut parts = Vec::new();
+    let mut unknown = Vec::new();
+    for b in &plan.bindings {
+        if b.unknown.is_some() {
+            unknown.push(b.privilege.clone());
+        }
+        let part = match b.policy.and_then(|_| bound.next()) {
+            None => empty(),
+            Some(binding) => {
+                let grants = rights.contribution(binding);
+                let mut part = judge_part(&grants, &[binding], rights, &reached, guarded);
+                if b.unknown.is_some() {
+                    part.judgement = None;
+                    part.n_actions = None;
+                    if part.admin == Tri::No {
+                        part.admin = Tri::Conditional;
+                    }
+                }
+                part
+            }
+        };
+        parts.push(part);
+    }
+    let all: Vec<&Bound<'_>> = rights.bindings.iter().collect();
+    let union = judge_part(&rights.grants, &all, rights, &reached, guarded);
+    let known: Vec<Judgement> = parts.iter().filter_map(|p| p.judgement.clone()).collect();
+    let stronger_admin = parts.iter().all(|p| rank(p.admin) < rank(union.admin));
+    let more = plan.bindings.len() > 1
+        && (stronger_admin || union.judgement.as_ref().is_some_and(|j| j.beyond(&known)));
+    Outcome { reached, parts, combined: more.then_some(union), unknown }
+}
+
+fn rank(t: Tri) -> u8 {
+    match t {
+        Tri::No => 0,
+        Tri::Conditional => 1,
+        Tri::Yes => 2,
+    }
+}
+
+/// A binding whose content the inputs lack: nothing is known, not even that it is harmless.
+fn empty() -> Part {
+    Part {
+        judgement: None,
+        admin: Tri::Conditional,
+        conditions: Vec::new(),
+        wildcards: Vec::new(),
+        n_actions: None,
+        strongest: Vec::new(),
+        services: BTreeSet::new(),
+        digest: String::new(),
+    }
+}
+
+fn judge_part(
+    grants: &Grants,
+    from: &[&Bound<'_>],
+    rights: &Rights<'_>,
+    reached: &Reached,
+    guarded: bool,
+) -> Part {
+    let mut judgement = classes().judge(grants, guarded);
+    let mut admin = classes().admin(grants);
+    let (certain, possible) = (grants.certain(Scope::Some), grants.possible(Scope::Some));
+    for path in &reached.used {
+        let has = |set: &ActionSet| path.actions.iter().all(|a| set.contains(*a));
+        let sure = path.verdict == tri::Tri::T && has(certain);
+        if !sure && !has(possible) {
+            continue;
+        }
+        if sure {
+            judgement.certain(Class::Escalation, path.to_admin);
+        } else {
+            judgement.possible(Class::Escalation, path.to_admin);
+        }
+        if path.own && path.to_admin {
+            admin = admin.or(if sure { tri::Tri::T } else { tri::Tri::U });
+        }
+    }
+    if judgement.holds(Class::Admin) && admin != tri::Tri::T {
+        admin = tri::Tri::T;
+    }
+    let conditions = conditions(from, rights, possible);
+    let n = i64::try_from(certain.count_ones(..)).ok();
+    let strongest = classes().strongest(certain, STRONGEST).into_iter().map(text).collect();
+    Part {
+        judgement: Some(judgement),
+        admin: admin.word(),
+        wildcards: wildcards(from, possible),
+        n_actions: n,
+        strongest,
+        services: services(possible),
+        digest: permissions_digest(grants, &conditions),
+        conditions,
+    }
+}
+
+/// Texts of the conditions that decide: undecided ones of Allow and Deny statements that matter here.
+fn conditions(from: &[&Bound<'_>], rights: &Rights<'_>, possible: &ActionSet) -> Vec<Text> {
+    let mut out = BTreeSet::new();
+    for b in from {
+        for (s, m) in b.live(Effect::Allow) {
+            if m == tri::Tri::U && !s.condition_text.is_empty() && !s.actions.is_disjoint(possible)
+            {
+                out.insert(text(&s.condition_text));
+            }
+        }
+    }
+    for (s, m) in rights.denying() {
+        if m == tri::Tri::U && !s.condition_text.is_empty() && !s.actions.is_disjoint(possible) {
+            out.insert(text(format!("unless {}", s.condition_text)));
+        }
+    }
+    out.into_iter().collect()
+}
+
+/// `*`, whole services, and open-ended `NotAction` in Allow statements that still have effect.
+fn wildcards(from: &[&Bound<'_>], possible: &ActionSet) -> Vec<Text> {
+    let mut out = BTreeSet::new();
+    for b in from {
+        for (s, _) in b.live(Effect::Allow) {
+            if s.actions.is_disjoint(possible) {
+                continue;
+            }
+            if s.patterns.negate {
+                out.insert(text(format!("NotAction: {}", s.patterns.list.join(", "))));
+                continue;
+            }
+            for p in &s.patterns.list {
+                let tail = p.split_once(':').map_or(p.as_str(), |(_, t)| t);
+                if !tail.is_empty() && tail.bytes().all(|c| c == b'*') {
+                    out.insert(text(p));
+                }
+            }
+        }
+    }
+    out.into_iter().collect()
+}
+
+fn services(possible: &ActionSet) -> BTreeSet<String> {
+    catalogue()
+        .services()
+        .filter(|(_, range)| {
+            // A set may not have grown as far as the catalogue.
+            let end = range.end.min(possible.len());
+            range.start < end && possible.contains_any_in_range(range.start..end)
+        })
+        .map(|(name, _)| name.to_owned())
+        .collect()
+}
+
+fn permissions_digest(grants: &Grants, conditions: &[Text]) -> String {
+    let mut fields: Vec<String> = Vec::new();
+    for scope in [Scope::Some, Scope::AllExcept, Scope::All] {
+        for set in [grants.certain(scope), grants.possible(scope)] {
+            // Names, not places in the catalogue: a newer catalogue must not change old digests.
+            let mut per_service: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+            for id in set.ones() {
+                let (service, action) = catalogue().name(id).split_once(':').unwrap_or_default();
+                per_service.entry(service).or_default().push(action);
+            }
+            let whole: Vec<String> = per_service
+                .iter()
+                .map(|(s, a)| {
+                    let all = catalogue().service(s).is_some_and(|r| r.len() == a.len());
+                    if all { format!("{s}:*") } else { format!("{s}:{}", a.join(",")) }
+                })
+                .collect();
+            fields.push(whole.join(" "));
+        }
+    }
+    fields.extend(conditions.iter().map(ToString::to_string));
+    let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+    digest(&fields)
+}

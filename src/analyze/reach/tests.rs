@@ -1,0 +1,560 @@
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::facts::{PrincipalKind, Source, Standing, text};
+use crate::ingest::aws::ADAPTERS;
+use crate::ingest::source::{Batch, Context, Input};
+
+fn shared(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(path)
+}
+
+fn as_of(s: &str) -> Time {
+    crate::facts::time::parse_rfc3339(s).unwrap()
+}
+
+fn read(facts: &mut Facts, format: &str, path: &Path) -> Batch {
+    let settings = Settings::defaults();
+    let id = text(format!("S{:04}", facts.sources.len() + 1));
+    let adapter = ADAPTERS.iter().find(|a| a.format() == format).unwrap();
+    let mut batch = Batch::new(&id);
+    let input = Input {
+        path: path.to_path_buf(),
+        name: path.file_name().unwrap().to_string_lossy().into_owned(),
+        size: 0,
+    };
+    let ctx = Context { settings: &settings, mapping: None, source_id: &id };
+    adapter.read(&input, &ctx, &mut batch).unwrap();
+    facts.sources.push(Source {
+        source_id: id,
+        format: text(format),
+        window_start: batch.window.and_then(|w| w.0),
+        ..Source::default()
+    });
+    let mut b = batch.clone();
+    macro_rules! take { ($($t:ident),*) => { $( facts.$t.append(&mut b.facts.$t); )* } }
+    take!(
+        quarantine,
+        principals,
+        aliases,
+        memberships,
+        entitlements,
+        roles,
+        usage,
+        credentials,
+        trusts,
+        owners
+    );
+    batch
+}
+
+/// An export out of users and roles given as JSON.
+fn export(users: &str, groups: &str, roles: &str, policies: &str) -> Facts {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("authz.json");
+    let text = format!(
+        r#"{{"UserDetailList":[{users}],"GroupDetailList":[{groups}],"RoleDetailList":[{roles}],"Policies":[{policies}],"IsTruncated":false}}"#
+    );
+    std::fs::write(&path, text).unwrap();
+    let mut facts = Facts::default();
+    let batch = read(&mut facts, "aws-authorization-details", &path);
+    assert!(batch.facts.quarantine.is_empty(), "{:?}", batch.facts.quarantine);
+    facts
+}
+
+fn doc(statements: &str) -> String {
+    format!(r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#)
+}
+
+fn user(name: &str, docs: &[&str], extra: &str) -> String {
+    let inline: Vec<String> = docs
+        .iter()
+        .enumerate()
+        .map(|(i, d)| format!(r#"{{"PolicyName":"p{i}","PolicyDocument":{}}}"#, doc(d)))
+        .collect();
+    format!(
+        r#"{{"Path":"/","UserName":"{name}","UserId":"AIDA{name}","Arn":"arn:aws:iam::111122223333:user/{name}","CreateDate":"2025-01-01T00:00:00Z","UserPolicyList":[{}]{extra}}}"#,
+        inline.join(",")
+    )
+}
+
+fn role(name: &str, docs: &[&str], trust: &str, extra: &str) -> String {
+    let inline: Vec<String> = docs
+        .iter()
+        .enumerate()
+        .map(|(i, d)| format!(r#"{{"PolicyName":"p{i}","PolicyDocument":{}}}"#, doc(d)))
+        .collect();
+    format!(
+        r#"{{"Path":"/","RoleName":"{name}","RoleId":"AROA{name}","Arn":"arn:aws:iam::111122223333:role/{name}","CreateDate":"2025-01-01T00:00:00Z","AssumeRolePolicyDocument":{},"InstanceProfileList":[],"RolePolicyList":[{}]{extra}}}"#,
+        doc(trust),
+        inline.join(",")
+    )
+}
+
+fn trusts(principal: &str) -> String {
+    format!(r#"{{"Effect":"Allow","Principal":{principal},"Action":"sts:AssumeRole"}}"#)
+}
+
+const STAR: &str = r#"{"Effect":"Allow","Action":"*","Resource":"*"}"#;
+const NOW: &str = "2026-06-01T00:00:00Z";
+
+fn run(facts: &Facts) -> Reach {
+    reach(facts, &Settings::defaults(), as_of(NOW))
+}
+
+fn identity<'a>(r: &'a Reach, name: &str) -> &'a IdentityFact {
+    r.identity_facts.iter().find(|i| i.name.as_deref() == Some(name)).unwrap()
+}
+
+fn held<'a>(r: &'a Reach, name: &str) -> Vec<&'a Holding> {
+    let id = identity(r, name).principal_id.clone();
+    r.holdings.iter().filter(|h| h.principal_id == id).collect()
+}
+
+/// Name, documents, (admin, escalates, to admin).
+type Verdict<'a> = (&'a str, &'a [&'a str], (Tri, Tri, Tri));
+
+/// One user per case: (statements of its documents, admin, escalates, to admin).
+#[test]
+fn verdicts() {
+    use Tri::{Conditional as C, No as N, Yes as Y};
+    let cases: &[Verdict<'_>] = &[
+        ("star", &[STAR], (Y, N, N)),
+        ("denied", &[STAR, r#"{"Effect":"Deny","Action":"*","Resource":"*"}"#], (N, N, N)),
+        (
+            "noiam",
+            &[STAR, r#"{"Effect":"Deny","Action":["iam:*","sts:*"],"Resource":"*"}"#],
+            (N, C, C),
+        ),
+        (
+            "denyother",
+            &[
+                STAR,
+                r#"{"Effect":"Deny","Action":"iam:*","Resource":"arn:aws:iam::111122223333:role/x"}"#,
+            ],
+            (Y, N, N),
+        ),
+        (
+            "mfa",
+            &[
+                STAR,
+                r#"{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"BoolIfExists":{"aws:MultiFactorAuthPresent":"false"}}}"#,
+            ],
+            (C, C, C),
+        ),
+        ("iamstar", &[r#"{"Effect":"Allow","Action":"iam:*","Resource":"*"}"#], (Y, Y, Y)),
+        (
+            "attach",
+            &[
+                r#"{"Effect":"Allow","Action":"IAM:?ttachUserPolicy","Resource":"arn:aws:iam::*:user/*"}"#,
+            ],
+            (Y, Y, Y),
+        ),
+        (
+            "attachother",
+            &[
+                r#"{"Effect":"Allow","Action":"iam:AttachUserPolicy","Resource":"arn:aws:iam::111122223333:user/zz"}"#,
+            ],
+            (N, N, N),
+        ),
+        (
+            "attachorg",
+            &[
+                r#"{"Effect":"Allow","Action":"iam:AttachUserPolicy","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}}"#,
+            ],
+            (C, C, C),
+        ),
+        (
+            "attachguard",
+            &[
+                r#"{"Effect":"Allow","Action":"iam:AttachUserPolicy","Resource":"*","Condition":{"ArnEquals":{"iam:PolicyARN":"arn:aws:iam::aws:policy/ReadOnlyAccess"}}}"#,
+            ],
+            (N, N, N),
+        ),
+        (
+            "newrole",
+            &[
+                r#"{"Effect":"Allow","Action":["iam:CreateRole","iam:PutRolePolicy"],"Resource":"arn:aws:iam::*:role/app-*"}"#,
+            ],
+            (Y, Y, Y),
+        ),
+        (
+            "newroleapart",
+            &[
+                r#"{"Effect":"Allow","Action":"iam:CreateRole","Resource":"arn:aws:iam::*:role/app-*"}"#,
+                r#"{"Effect":"Allow","Action":"iam:PutRolePolicy","Resource":"arn:aws:iam::*:role/web-*"}"#,
+            ],
+            (N, N, N),
+        ),
+        (
+            "dead",
+            &[
+                r#"{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"DateLessThan":{"aws:CurrentTime":"2026-01-01T00:00:00Z"}}}"#,
+            ],
+            (N, N, N),
+        ),
+        ("notaction", &[r#"{"Effect":"Allow","NotAction":"s3:*","Resource":"*"}"#], (Y, Y, Y)),
+        (
+            "notresource",
+            &[
+                r#"{"Effect":"Allow","Action":"iam:*","NotResource":"arn:aws:iam::111122223333:user/breakglass"}"#,
+            ],
+            (Y, Y, Y),
+        ),
+        (
+            "apart",
+            &[
+                r#"{"Effect":"Allow","Action":"iam:PassRole","Resource":"*"}"#,
+                r#"{"Effect":"Allow","Action":"ec2:RunInstances","Resource":"*"}"#,
+            ],
+            (N, Y, Y),
+        ),
+        (
+            "wrongservice",
+            &[
+                r#"{"Effect":"Allow","Action":"iam:PassRole","Resource":"*","Condition":{"StringEquals":{"iam:PassedToService":"glue.amazonaws.com"}}}"#,
+                r#"{"Effect":"Allow","Action":"ec2:RunInstances","Resource":"*"}"#,
+            ],
+            (N, N, N),
+        ),
+        (
+            "assume",
+            &[
+                r#"{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"arn:aws:iam::111122223333:role/open"}"#,
+            ],
+            (N, Y, Y),
+        ),
+        ("named", &[], (N, Y, Y)),
+        (
+            "tagged",
+            &[
+                r#"{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalTag/team":"x"}}}"#,
+            ],
+            (N, N, N),
+        ),
+        (
+            "readonly",
+            &[r#"{"Effect":"Allow","Action":["s3:Get*","s3:List*"],"Resource":"*"}"#],
+            (N, N, N),
+        ),
+    ];
+    let users: Vec<String> = cases.iter().map(|(n, d, _)| user(n, d, r#","Tags":[]"#)).collect();
+    let ec2 = role("ec2admin", &[STAR], &trusts(r#"{"Service":"ec2.amazonaws.com"}"#), "").replace(
+        r#""InstanceProfileList":[]"#,
+        r#""InstanceProfileList":[{"Arn":"arn:aws:iam::111122223333:instance-profile/e"}]"#,
+    );
+    let roles = [
+        ec2,
+        role("open", &[STAR], &trusts(r#"{"AWS":"arn:aws:iam::111122223333:root"}"#), ""),
+        role("pointed", &[STAR], &trusts(r#"{"AWS":"arn:aws:iam::111122223333:user/named"}"#), ""),
+    ]
+    .join(",");
+    let facts = export(&users.join(","), "", &roles, "");
+    let r = run(&facts);
+    for (name, _, want) in cases {
+        let i = identity(&r, name);
+        assert_eq!((i.admin, i.escalates, i.escalates_to_admin), *want, "{name}: {:?}", i.proof);
+        assert!(*want == (N, N, N) || !i.proof.is_empty(), "{name} has a proof");
+    }
+}
+
+/// 5.4.6, 5.6: the boundary caps everything; taking it away or having it wide gives all back.
+#[test]
+fn boundaries() {
+    let policy = |name: &str, statement: &str| {
+        format!(
+            r#"{{"PolicyName":"{name}","Arn":"arn:aws:iam::111122223333:policy/{name}","DefaultVersionId":"v1","PolicyVersionList":[{{"VersionId":"v1","IsDefaultVersion":true,"Document":{}}}]}}"#,
+            doc(statement)
+        )
+    };
+    let bounded = |b: &str| {
+        format!(
+            r#","PermissionsBoundary":{{"PermissionsBoundaryType":"Policy","PermissionsBoundaryArn":"arn:aws:iam::111122223333:policy/{b}"}}"#
+        )
+    };
+    let users = [
+        user("capped", &[STAR], &bounded("narrow")),
+        user("wide", &[STAR], &bounded("all")),
+        user("lost", &[STAR], &bounded("missing")),
+        user(
+            "self",
+            &[r#"{"Effect":"Allow","Action":"iam:PutUserPolicy","Resource":"*"}"#],
+            &bounded("iam"),
+        ),
+        user("remover", &[STAR], &bounded("iam")),
+    ]
+    .join(",");
+    let policies = [
+        policy("narrow", r#"{"Effect":"Allow","Action":["s3:*","ec2:*"],"Resource":"*"}"#),
+        policy("all", STAR),
+        policy("iam", r#"{"Effect":"Allow","Action":["iam:PutUserPolicy","iam:DeleteUserPermissionsBoundary"],"Resource":"*"}"#),
+    ]
+    .join(",");
+    let r = run(&export(&users, "", "", &policies));
+    let admin = |n: &str| identity(&r, n).admin;
+    assert_eq!(admin("capped"), Tri::No);
+    // User data of instances counts as secrets; nothing of identity management is left.
+    assert_eq!(held(&r, "capped")[0].tier, Some(Tier::T1));
+    assert_eq!(admin("wide"), Tri::Yes);
+    assert_eq!(admin("lost"), Tri::Conditional);
+    assert_eq!(admin("self"), Tri::No, "the boundary holds after the grant");
+    let limited = held(&r, "self")[0];
+    assert_eq!(
+        limited.classes.iter().map(|c| &**c).collect::<Vec<_>>()[0],
+        "permissions-management (limited)"
+    );
+    assert_eq!(admin("remover"), Tri::Yes, "{:?}", identity(&r, "remover").proof);
+}
+
+/// Defect 5 of the peers: rights that only several policies, or a group, give.
+#[test]
+fn union_and_groups() {
+    let group = format!(
+        r#"{{"Path":"/x/","GroupName":"ops","GroupId":"AGPA1","Arn":"arn:aws:iam::111122223333:group/x/ops","GroupPolicyList":[{{"PolicyName":"g","PolicyDocument":{}}}]}}"#,
+        doc(r#"{"Effect":"Allow","Action":"ec2:RunInstances","Resource":"*"}"#)
+    );
+    let empty = group.replace("ops", "nobody");
+    let ec2 = role("ec2admin", &[STAR], &trusts(r#"{"Service":"ec2.amazonaws.com"}"#), "")
+        .replace(r#""InstanceProfileList":[]"#, r#""InstanceProfileList":[{"Arn":"arn:x"}]"#);
+    let users = [
+        user(
+            "member",
+            &[r#"{"Effect":"Allow","Action":"iam:PassRole","Resource":"*"}"#],
+            r#","GroupList":["ops"]"#,
+        ),
+        user("stray", &[], r#","GroupList":["elsewhere"]"#),
+    ]
+    .join(",");
+    let r = run(&export(&users, &format!("{group},{empty}"), &ec2, ""));
+    let member = held(&r, "member");
+    let names: Vec<&str> = member.iter().map(|h| &*h.privilege).collect();
+    assert_eq!(names, ["combined", "g", "p0"]);
+    assert!(member[0].classes.iter().any(|c| &**c == "escalation"));
+    assert_eq!(member[0].tier, Some(Tier::T0));
+    assert_eq!(&*member[1].via[0], "group:ops");
+    assert!(r.holdings.iter().all(|h| !h.principal_id.ends_with("/ops")), "members hold it");
+    assert!(r.holdings.iter().any(|h| h.principal_id.ends_with("/nobody")), "nobody else would");
+    assert_eq!(identity(&r, "member").n_entitlements, 2);
+    let stray = held(&r, "stray");
+    assert_eq!(stray[0].content_unknown.as_deref(), Some("role_unexpanded"));
+    assert_eq!(stray[0].tier, None);
+    assert_eq!(identity(&r, "stray").admin, Tri::Conditional);
+}
+
+/// A missing or malformed document is unknown (5.1.1, defect 9 of the peers).
+#[test]
+fn unknown_content() {
+    let attached = r#","AttachedManagedPolicies":[{"PolicyName":"Gone","PolicyArn":"arn:aws:iam::aws:policy/Gone"}]"#;
+    let users = [
+        user("gone", &[], attached),
+        user("broken", &[r#"{"Effect":"allow","Action":"*","Resource":"*"}"#], ""),
+    ]
+    .join(",");
+    let r = run(&export(&users, "", "", ""));
+    for name in ["gone", "broken"] {
+        let h = held(&r, name)[0];
+        assert_eq!((h.tier, h.privileged, h.n_actions), (None, None, None), "{name}");
+        assert!(h.content_unknown.is_some());
+        assert_eq!(h.admin, Tri::Conditional);
+        assert_eq!(identity(&r, name).admin, Tri::Conditional, "{name}");
+        assert_eq!(identity(&r, name).tier, None);
+    }
+}
+
+#[test]
+fn time_bounds_and_standing() {
+    let until = |t: &str| {
+        format!(
+            r#"{{"Effect":"Allow","Action":"ec2:*","Resource":"*","Condition":{{"DateLessThan":{{"aws:CurrentTime":"{t}"}}}}}}"#
+        )
+    };
+    let users = [
+        user("soon", &[&until("2026-07-01T00:00:00Z")], ""),
+        user("past", &[&until("2026-05-01T00:00:00Z")], ""),
+        user("always", &[STAR], ""),
+    ]
+    .join(",");
+    let r = run(&export(&users, "", "", ""));
+    let one = |n: &str| held(&r, n)[0].clone();
+    assert_eq!(one("soon").standing, Standing::TimeBound);
+    assert_eq!(one("soon").not_after.unwrap().to_date(), "2026-07-01");
+    assert!(one("soon").looks_temporary && one("soon").n_actions.unwrap() > 100);
+    assert_eq!(one("past").standing, Standing::Residue);
+    assert_eq!(one("past").n_actions, Some(0));
+    assert_eq!(one("always").standing, Standing::Standing);
+    assert_eq!(one("always").wildcards.iter().map(|w| &**w).collect::<Vec<_>>(), ["*"]);
+}
+
+/// Self-service of credentials is not power over others.
+#[test]
+fn own_credentials_are_harmless() {
+    let own = r#"{"Effect":"Allow","Action":["iam:CreateAccessKey","iam:*LoginProfile"],"Resource":"arn:aws:iam::*:user/${aws:username}"}"#;
+    let all = own.replace("${aws:username}", "*");
+    let r =
+        run(&export(&[user("own", &[own], ""), user("all", &[&all], "")].join(","), "", "", ""));
+    assert!(held(&r, "own")[0].tier.unwrap() >= Tier::T3, "{:?}", held(&r, "own")[0].classes);
+    assert_eq!(held(&r, "all")[0].tier, Some(Tier::T0));
+}
+
+#[test]
+fn trust_rows() {
+    let oidc = r#"{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringLike":{"token.actions.githubusercontent.com:sub":"repo:*"}}}"#;
+    let good = r#"{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"token.actions.githubusercontent.com:aud":"sts.amazonaws.com","token.actions.githubusercontent.com:sub":"repo:acme/app:ref:refs/heads/main"}}}"#;
+    let roles = [
+        role("oidc", &[], oidc, ""),
+        role("good", &[], good, ""),
+        role("third", &[], &trusts(r#"{"AWS":"arn:aws-us-gov:iam::999988887777:root"}"#), ""),
+        role("world", &[], &trusts(r#"{"AWS":"*"}"#), ""),
+        role("gone", &[], &trusts(r#"{"AWS":"AIDAJQABLZS4A3QDU576Q"}"#), ""),
+    ]
+    .join(",");
+    let r = run(&export("", "", &roles, ""));
+    let row = |name: &str| {
+        let t =
+            r.trust_facts.iter().find(|t| t.principal_id.ends_with(&format!("/{name}"))).unwrap();
+        let guards: Vec<&str> = t.missing_guards.iter().map(|g| &**g).collect();
+        (t.trusted_kind.to_string(), t.external, t.openness.to_string(), guards.join(","))
+    };
+    assert_eq!(row("oidc"), ("oidc".into(), Some(false), "open".into(), "aud,sub".into()));
+    assert_eq!(row("good"), ("oidc".into(), Some(false), "conditional".into(), String::new()));
+    assert_eq!(row("third"), ("account".into(), Some(true), "open".into(), "external_id".into()));
+    assert_eq!(row("world"), ("any".into(), Some(true), "open".into(), "external_id".into()));
+    assert_eq!(row("gone").0, "deleted");
+}
+
+#[test]
+fn tiers_by_content_and_name() {
+    let t = PrivilegeTiers::default();
+    assert_eq!(t.tier_of_action("iam:CreateUser"), Some(Tier::T0));
+    assert_eq!(t.tier_of_action("s3:*"), Some(Tier::T1));
+    assert_eq!(t.tier_of_action("s3:ListBucket"), Some(Tier::T4));
+    assert_eq!(t.tier_of_action("nosuch:Thing"), None);
+    let r = run(&export(
+        &user("a", &[STAR], ""),
+        "",
+        &role("r", &[STAR], &trusts(r#"{"Service":"x"}"#), ""),
+        "",
+    ));
+    assert_eq!(r.tiers.tier_of_privilege(Some("aws"), "r"), Some(Tier::T0));
+    assert_eq!(r.tiers.tier_of_privilege(Some("k8s"), "r"), None);
+    assert_eq!(r.tiers.tier_of_privilege(None, "other"), None);
+}
+
+/// The real export: nothing is lost, and its labelled cases come out as labelled.
+#[test]
+fn real_export() {
+    let mut facts = Facts::default();
+    let path = shared("data/aws/authorization_details/cloudsplaining_example.json");
+    let batch = read(&mut facts, "aws-authorization-details", &path);
+    assert_eq!(batch.facts.quarantine.len(), 0, "{:?}", batch.facts.quarantine);
+    assert_eq!(batch.records, 44 + 5 + 78 + 84);
+    assert_eq!(batch.realm, None, "it mixes two accounts");
+    let now = as_of("2023-06-01T00:00:00Z");
+    let r = reach(&facts, &Settings::defaults(), now);
+    assert_eq!(r.identity_facts.len(), 127);
+    let find = |name: &str| identity(&r, name);
+    assert_eq!(find("privesc8-AttachGroupPolicy-user").admin, Tri::Yes, "through its own group");
+    for name in [
+        "privesc1-CreateNewPolicyVersion-user",
+        "privesc7-AttachUserPolicy-user",
+        "privesc10-PutUserPolicy-user",
+    ] {
+        let i = find(name);
+        assert_eq!((i.admin, i.escalates_to_admin), (Tri::Yes, Tri::Yes), "{name} {:?}", i.proof);
+    }
+    let again = reach(&facts, &Settings::defaults(), now);
+    assert_eq!(format!("{r:?}"), format!("{again:?}"));
+    assert!(r.identity_facts.iter().any(|i| i.provider_owned));
+}
+
+#[test]
+fn real_credential_reports() {
+    for (name, users) in [
+        ("c7n_test_account_credential_report.csv", 21),
+        ("c7n_test_iam_user_console_old.csv", 21),
+        ("c7n_test_iam_user_unused_keys.csv", 8),
+        ("c7n_test_iam_user_credential_multi_delete.csv", 1),
+        ("c7n_test_iam_user_delete_options.csv", 1),
+    ] {
+        let mut facts = Facts::default();
+        let path = shared("data/aws/credential_report").join(name);
+        let batch = read(&mut facts, "aws-credential-report", &path);
+        assert_eq!((batch.records, batch.facts.quarantine.len()), (users, 0), "{name}");
+        let r = reach(&facts, &Settings::defaults(), as_of("2019-01-01T00:00:00Z"));
+        let root = r.identity_facts.iter().find(|i| i.principal_id.ends_with(":root"));
+        assert!(root.is_none_or(|i| i.tier == Some(Tier::T0) && i.admin == Tri::Yes), "{name}");
+        assert!(r.credential_facts.iter().all(|c| c.tier.is_some() == c.root), "{name}");
+    }
+}
+
+#[test]
+fn real_last_accessed() {
+    let mut facts = Facts::default();
+    let path = shared("data/aws/service_last_accessed/c7n_test_iam_user_usage.json");
+    let batch = read(&mut facts, "aws-service-last-accessed", &path);
+    assert_eq!((batch.records, batch.facts.quarantine.len()), (168, 0));
+    assert!(batch.limitation.unwrap().contains("names no principal"));
+    assert!(
+        batch
+            .facts
+            .usage
+            .iter()
+            .all(|u| u.last_at.is_some() && u.principal.ends_with("user/kapil"))
+    );
+}
+
+/// Planted verdicts of the generator. Needs python3; without it nothing is compared.
+#[test]
+fn planted_truth() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |n: &str| dir.path().join(n);
+    let made = std::process::Command::new("python3")
+        .arg(shared("tools/gen_aws_authz.py"))
+        .arg(shared("data/aws/managed_policies.jsonl"))
+        .args(["-n", "100", "-o"])
+        .arg(at("authz.json"))
+        .arg("--truth")
+        .arg(at("truth.json"))
+        .arg("--credential-report")
+        .arg(at("cr.csv"))
+        .arg("--last-accessed")
+        .arg(at("sla.jsonl"))
+        .output();
+    let Ok(made) = made else { return };
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let mut facts = Facts::default();
+    for (format, file) in [
+        ("aws-authorization-details", "authz.json"),
+        ("aws-credential-report", "cr.csv"),
+        ("aws-service-last-accessed", "sla.jsonl"),
+    ] {
+        let batch = read(&mut facts, format, &at(file));
+        assert_eq!(batch.facts.quarantine.len(), 0, "{format}: {:?}", batch.facts.quarantine);
+    }
+    let r = run(&facts);
+    let truth: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(at("truth.json")).unwrap()).unwrap();
+    let word = |t: Tri| t.as_str();
+    let mut wrong = Vec::new();
+    for case in truth.as_array().unwrap() {
+        let arn = case["arn"].as_str().unwrap();
+        let i = r.identity_facts.iter().find(|i| &*i.principal_id == arn).unwrap();
+        if let Some(want) = case["admin"].as_str()
+            && want != word(i.admin)
+        {
+            wrong.push(format!("{arn} admin: want {want}, got {:?} {:?}", i.admin, i.proof));
+        }
+        if let Some(want) = case["escalation"].as_str()
+            && want != word(i.escalates)
+        {
+            wrong.push(format!(
+                "{arn} escalation: want {want}, got {:?} {:?}",
+                i.escalates, i.proof
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(r.holdings.iter().any(|h| h.used == Some(true)));
+    assert!(r.holdings.iter().any(|h| h.used == Some(false)));
+    assert!(r.identity_facts.iter().any(|i| i.principal_kind == PrincipalKind::Human));
+}
