@@ -64,10 +64,10 @@ fn plain(s: &str) -> String {
     out
 }
 
-/// Input text as a code span that holds whatever back-ticks it has; safe inside a table cell.
+/// Input text as a code span that holds whatever back-ticks it has.
 fn code(s: &str) -> String {
     let text = clip(s, MAX_CELL);
-    let text = visible(&text).replace('|', "\\|");
+    let text = visible(&text);
     if text.trim().is_empty() {
         return "–".into();
     }
@@ -86,6 +86,11 @@ fn code_or_dash(s: Option<&String>) -> String {
     s.map_or_else(|| "–".into(), |s| code(s))
 }
 
+/// A code span inside a table cell, where a bar would end the cell.
+fn cell(s: Option<&String>) -> String {
+    code_or_dash(s).replace('|', "\\|")
+}
+
 fn page(view: &View) -> Result<String, std::fmt::Error> {
     let mut out = String::new();
     head(&mut out, view)?;
@@ -100,11 +105,11 @@ fn page(view: &View) -> Result<String, std::fmt::Error> {
 fn head(out: &mut String, view: &View) -> std::fmt::Result {
     let entity = view.entity.as_deref().map_or(String::new(), |e| format!(": {}", plain(e)));
     writeln!(out, "# Privileges that overstay their task{entity}\n")?;
-    writeln!(out, "{}\n", super::html::headline(&view.summary))?;
     for line in super::html::honest_lines(view) {
-        writeln!(out, "> {}", plain(&line))?;
+        writeln!(out, "> - {}", plain(&line))?;
     }
-    writeln!(out, "\n| severity | open |\n| --- | ---: |")?;
+    writeln!(out, "\n**{}**\n", super::html::headline(&view.summary))?;
+    writeln!(out, "| severity | open |\n| --- | ---: |")?;
     for severity in Severity::ALL.iter().rev() {
         let n = view.summary.open.get(severity.as_str()).copied().unwrap_or(0);
         writeln!(out, "| {severity} | {} |", count(n))?;
@@ -112,7 +117,7 @@ fn head(out: &mut String, view: &View) -> std::fmt::Result {
     let s = &view.summary;
     writeln!(
         out,
-        "\n{} of the open findings are possible, not certain. {} accepted by the baseline, {} waived.\n",
+        "\nPossible, not certain: {}. Accepted by the baseline: {}. Waived: {}.\n",
         count(s.possible),
         count(s.baselined),
         count(s.waived)
@@ -210,11 +215,11 @@ fn open_findings(out: &mut String, view: &View) -> std::fmt::Result {
             out,
             "| {}{possible} | {} | {} | {} | {} | {} |",
             f.severity,
-            code(&f.rule),
-            code_or_dash(f.principal.as_ref()),
-            code_or_dash(f.privilege.as_ref()),
+            cell(Some(&f.rule)),
+            cell(f.principal.as_ref()),
+            cell(f.privilege.as_ref()),
             plain(&f.message),
-            code_or_dash(f.owner.as_ref()),
+            cell(f.owner.as_ref()),
         )?;
     }
     rest(out, open.len(), "finding", "findings")?;
@@ -312,7 +317,7 @@ mod tests {
     fn code_spans_hold_back_ticks() {
         assert_eq!(code("a``b"), "```a``b```");
         assert_eq!(code("`x"), "`` `x ``");
-        assert_eq!(code("a|b\n"), "`a\\|b\\n`");
+        assert_eq!(cell(Some(&"a|b\n".into())), "`a\\|b\\n`");
     }
 
     #[test]

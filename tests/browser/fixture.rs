@@ -22,7 +22,7 @@ pub fn plausible() -> View {
         findings: findings(),
         fix_first: findings()
             .iter()
-            .take(5)
+            .filter(|f| f.status == Status::Open)
             .map(|f| FixFirst {
                 fingerprint: f.fingerprint.clone(),
                 why: format!("{}, {}; {}", f.severity, f.certainty, "used after the task ended"),
@@ -84,10 +84,10 @@ pub const PAYLOADS: [&str; 12] = [
 
 /// The plausible run with every free text replaced by a payload and some of them 10 kB long.
 pub fn hostile() -> View {
-    let mut n = 0;
+    let mut n = 0_usize;
     let mut next = || {
         n += 1;
-        if n % 17 == 0 {
+        if n.is_multiple_of(17) {
             return "N".repeat(10_240);
         }
         PAYLOADS[n % PAYLOADS.len()].to_string()
@@ -478,7 +478,7 @@ fn grants() -> Vec<GrantRow> {
     (1..=8)
         .map(|n: u32| GrantRow {
             grant_id: format!("JIT-{:04}", 415 + n),
-            principal: if n % 2 == 0 { "oncall-db" } else { "payments/reconcile" }.into(),
+            principal: if n.is_multiple_of(2) { "oncall-db" } else { "payments/reconcile" }.into(),
             on_behalf_of: (n == 6).then(|| "mira.lang@northwind.example".into()),
             privilege: "db-admin".into(),
             scope: Some("prod-ledger".into()),

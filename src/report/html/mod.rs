@@ -196,21 +196,23 @@ fn rules_line(s: &Summary) -> String {
 }
 
 fn layers_line(view: &View) -> String {
-    let list = |outcome: &str| -> Vec<String> {
-        view.coverage
+    // A word this program does not know is no claim that anything was assessed.
+    let class = |outcome: &str| match outcome {
+        "assessed" => 2,
+        "partial" => 1,
+        _ => 0,
+    };
+    let mut parts = Vec::new();
+    for (rank, lead) in ["Not assessed", "In part", "Assessed"].iter().enumerate() {
+        let layers: Vec<String> = view
+            .coverage
             .iter()
-            .filter(|c| c.outcome == outcome)
-            .map(|c| match &c.reason {
+            .filter(|c| class(&c.outcome) == rank)
+            .map(|c| match c.reason.as_ref().filter(|_| rank < 2) {
                 Some(reason) => format!("{} ({})", c.layer, words(reason)),
                 None => c.layer.clone(),
             })
-            .collect()
-    };
-    let mut parts = Vec::new();
-    for (outcome, lead) in
-        [("not_assessed", "Not assessed"), ("partial", "In part"), ("assessed", "Assessed")]
-    {
-        let layers = list(outcome);
+            .collect();
         if !layers.is_empty() {
             parts.push(format!("{lead}: {}.", layers.join(", ")));
         }
