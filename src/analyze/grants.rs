@@ -184,7 +184,8 @@ fn timeline(ix: &Index<'_>, g: &Grant) -> GrantFact {
             | EndKind::RevokedByAdmin
             | EndKind::RevokedBySystem
             | EndKind::FailedToRevoke
-    ) || g.revoke_requested_at.is_some();
+    ) || g.revoke_requested_at.is_some()
+        || ended_early(g, recorded_end);
     let settings = ix.settings;
     let break_glass = g.break_glass.unwrap_or(false)
         || ix.principal(&principal_id).is_some_and(|p| p.break_glass)
@@ -234,6 +235,12 @@ fn timeline(ix: &Index<'_>, g: &Grant) -> GrantFact {
         refs: vec![evidence_ref(&g.source_id, &g.source_ref)],
         ..GrantFact::default()
     }
+}
+
+/// A ledger that records an end before the due time, and not how it came, records a revocation.
+fn ended_early(g: &Grant, recorded_end: Option<Time>) -> bool {
+    g.end_kind == EndKind::Unknown
+        && recorded_end.is_some_and(|end| g.not_after.is_none_or(|due| end < due))
 }
 
 /// Extensions: the end moved later; silent unless an approval lies between the extension and the one

@@ -21,7 +21,7 @@ pub mod uses;
 use crate::facts::identity::{DeclaredIdentity, Resolution, resolve};
 use crate::facts::{Derived, Facts, Holding, Layer, Time, text};
 use crate::settings::Settings;
-use index::{Index, NoTiers};
+use index::Index;
 
 /// What the analysis needs besides facts and settings.
 pub struct Options<'a> {
@@ -62,10 +62,17 @@ pub fn derive(
     resolution: &Resolution,
     options: &Options<'_>,
 ) -> Derived {
-    let mut derived = Derived::default();
+    let reached = reach::reach(facts, settings, options.as_of);
+    let mut derived = Derived {
+        holdings: reached.holdings,
+        identity_facts: reached.identity_facts,
+        credential_facts: reached.credential_facts,
+        trust_facts: reached.trust_facts,
+        ..Derived::default()
+    };
     let links;
     {
-        let ix = Index::new(facts, settings, resolution, options.as_of, &NoTiers);
+        let ix = Index::new(facts, settings, resolution, options.as_of, &reached.tiers);
         let profile = grants::Profile::new(&ix);
         let mut grant_facts = grants::grant_facts(&ix, &profile);
         state::reconcile_grants(&ix, &mut grant_facts, &derived.holdings);

@@ -136,7 +136,7 @@ fn looks_like_ticket(w: &str) -> bool {
 
 /// Overstay at the three ends, lower and upper bounds. State is added later, when it is known.
 pub fn overstay(ix: &Index<'_>, f: &mut GrantFact) {
-    if !f.effective || f.interval_inverted && f.ended_at.is_none() {
+    if !f.effective || f.interval_inverted {
         return;
     }
     if f.task_running == Some(true) {

@@ -15,7 +15,7 @@ pub struct Args {
     #[arg(required = true, value_name = "PATH")]
     pub inputs: Vec<PathBuf>,
     /// Directory to write the evidence bundle to; an earlier bundle there is replaced as a whole.
-    #[arg(long, short, value_name = "DIR")]
+    #[arg(long = "output", short = 'o', visible_alias = "out", value_name = "DIR")]
     pub out: PathBuf,
     /// What to read and how to judge it.
     #[command(flatten)]
