@@ -3,110 +3,15 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
 
 use super::action::{ActionSet, catalogue};
 use super::arn;
 use super::classes::classes;
 use super::condition::Condition;
 use super::evaluate::{Grants, Rights, Scope, Setting, Subject, SubjectKind};
+use super::paths::{ADMINISTRATOR, ASSUME, Path, Target, paths};
+pub use super::reached::{Reached, Used};
 use super::tri::Tri;
-
-/// What a path acts on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Target {
-    OwnUser,
-    OwnRole,
-    OwnGroup,
-    OwnPolicy,
-    AnyGroup,
-    OtherUser,
-    OtherRole,
-    PolicyOfOtherRole,
-    NewRole,
-    /// Services that are handed a role.
-    PassRole(Vec<String>),
-    /// Service whose existing resource already runs with a role.
-    Existing(Option<&'static str>),
-}
-
-/// One known path.
-#[derive(Debug)]
-struct Path {
-    id: String,
-    name: String,
-    actions: Vec<usize>,
-    target: Target,
-    /// Further facts about the target.
-    needs: BTreeSet<String>,
-}
-
-const TABLE: &str = include_str!("../../../rules/privilege/aws_escalation_paths.csv");
-/// The path that only assumes a role.
-const ASSUME: &str = "sts-001";
-const ADMINISTRATOR: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
-
-/// Service that assumes the role of an existing resource of a kind.
-const EXISTING: &[(&str, &str)] = &[
-    ("apprunner_service", "tasks.apprunner.amazonaws.com"),
-    ("autoscaling", "ec2.amazonaws.com"),
-    ("bedrock", "bedrock-agentcore.amazonaws.com"),
-    ("cloudformation", "cloudformation.amazonaws.com"),
-    ("codebuild", "codebuild.amazonaws.com"),
-    ("ec2", "ec2.amazonaws.com"),
-    ("ecs", "ecs-tasks.amazonaws.com"),
-    ("glue", "glue.amazonaws.com"),
-    ("lambda", "lambda.amazonaws.com"),
-    ("sagemaker", "sagemaker.amazonaws.com"),
-];
-
-fn paths() -> &'static [Path] {
-    static PATHS: OnceLock<Vec<Path>> = OnceLock::new();
-    PATHS.get_or_init(|| {
-        csv::Reader::from_reader(TABLE.as_bytes())
-            .records()
-            .flatten()
-            .filter_map(|row| Path::parse(row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-            .collect()
-    })
-}
-
-impl Path {
-    /// `None` for a path whose service is retired, or with an action that the catalogue lacks.
-    fn parse(id: &str, name: &str, actions: &str, condition: &str) -> Option<Self> {
-        let mut target = None;
-        let mut needs = BTreeSet::new();
-        for term in condition.split(';') {
-            let found = match term {
-                "retired_service" => return None,
-                "self:user" => Target::OwnUser,
-                "self:role" => Target::OwnRole,
-                "self_group" => Target::OwnGroup,
-                "self_policy" => Target::OwnPolicy,
-                "any_group" => Target::AnyGroup,
-                "other_user" => Target::OtherUser,
-                "other_role" => Target::OtherRole,
-                "policy_of_other_role" => Target::PolicyOfOtherRole,
-                "new_role" => Target::NewRole,
-                _ => match term.split_once(':') {
-                    Some(("pass_role", services)) => {
-                        Target::PassRole(services.split(',').map(str::to_owned).collect())
-                    }
-                    Some(("existing", kind)) if target.is_none() => Target::Existing(
-                        EXISTING.iter().find(|(k, _)| kind.starts_with(k)).map(|(_, s)| *s),
-                    ),
-                    _ => {
-                        needs.insert(term.to_owned());
-                        continue;
-                    }
-                },
-            };
-            target.get_or_insert(found);
-        }
-        let actions = actions.split('|').map(|a| catalogue().id(a)).collect::<Option<Vec<_>>>()?;
-        Some(Self { id: id.into(), name: name.into(), actions, target: target?, needs })
-    }
-}
 
 /// One statement of a trust policy.
 #[derive(Clone, Debug)]
@@ -148,103 +53,6 @@ pub struct Node<'a> {
     pub provider_owned: bool,
     /// Policies attached to the role itself, customer-managed.
     pub attached_policies: Vec<String>,
-}
-
-/// What a principal can reach.
-#[derive(Clone, Debug)]
-pub struct Reached {
-    /// Everything (5.6).
-    pub full_admin: Tri,
-    /// Can grant itself everything.
-    pub self_admin: Tri,
-    /// Reaches anything stronger than it holds.
-    pub escalates: Tri,
-    /// Reaches full or equivalent administration by a path.
-    pub to_admin: Tri,
-    /// Proof, strongest first.
-    pub proof: Vec<String>,
-    /// The paths found.
-    pub used: Vec<Used>,
-    ranked: Vec<Ranked>,
-}
-
-/// A path found, in the order of proof: verdict and gain, number of actions, text.
-type Ranked = (std::cmp::Reverse<(Tri, bool)>, usize, String);
-
-/// Paths that the proof names.
-const PROOFS: usize = 8;
-
-/// One path that leads somewhere.
-#[derive(Clone, Debug)]
-pub struct Used {
-    /// Verdict.
-    pub verdict: Tri,
-    /// Actions it needs.
-    pub actions: Vec<usize>,
-    /// Leads to administration.
-    pub to_admin: bool,
-    /// The principal raises itself, without another principal's rights.
-    pub own: bool,
-}
-
-impl Default for Reached {
-    fn default() -> Self {
-        Self {
-            full_admin: Tri::F,
-            self_admin: Tri::F,
-            escalates: Tri::F,
-            to_admin: Tri::F,
-            proof: Vec::new(),
-            used: Vec::new(),
-            ranked: Vec::new(),
-        }
-    }
-}
-
-impl Reached {
-    /// Full or equivalent administrator.
-    #[must_use]
-    pub fn admin(&self) -> Tri {
-        self.full_admin.or(self.self_admin)
-    }
-
-    /// Turns the paths found into proof: certain before conditional, to administration before to less,
-    /// short before long.
-    fn settle(&mut self) {
-        self.ranked.sort_unstable();
-        let more = self.ranked.len().saturating_sub(PROOFS);
-        self.proof.extend(self.ranked.drain(..).take(PROOFS).map(|(_, _, text)| text));
-        if more > 0 {
-            self.proof.push(format!("and {more} further paths"));
-        }
-    }
-
-    fn note(&mut self, path: &Path, verdict: Tri, to_admin: bool, target: &str) {
-        self.escalates = self.escalates.or(verdict);
-        if to_admin {
-            self.to_admin = self.to_admin.or(verdict);
-        }
-        let names: Vec<&str> = path.actions.iter().map(|a| catalogue().name(*a)).collect();
-        let sure = if verdict == Tri::T { "" } else { " (conditional)" };
-        let gain = if to_admin { "administrator" } else { "more than it holds" };
-        let text = format!(
-            "{} {}{sure}: {} on `{target}` gives {gain}",
-            path.id,
-            path.name,
-            names.join(" + ")
-        );
-        let rank = std::cmp::Reverse((verdict, to_admin));
-        self.ranked.push((rank, path.actions.len(), text));
-        let own = matches!(
-            path.target,
-            Target::OwnUser
-                | Target::OwnRole
-                | Target::OwnGroup
-                | Target::OwnPolicy
-                | Target::NewRole
-        );
-        self.used.push(Used { verdict, actions: path.actions.clone(), to_admin, own });
-    }
 }
 
 /// All principals of the export, ready for questions about paths.

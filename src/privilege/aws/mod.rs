@@ -8,4 +8,8 @@ pub mod condition;
 pub mod document;
 pub mod escalation;
 pub mod evaluate;
+pub mod grants;
+mod paths;
+pub mod reached;
+pub mod subject;
 pub mod tri;

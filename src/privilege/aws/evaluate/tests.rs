@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::facts::Time;
+use crate::privilege::aws::grants::SCOPES;
 
 fn home() -> Home {
     Home { partition: "aws".into(), account: "111122223333".into() }

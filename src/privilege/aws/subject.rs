@@ -1,0 +1,88 @@
+//! Principals as conditions see them: the context keys that an export lets us derive (5.3.7).
+
+use super::arn::Home;
+use super::condition::{Context, Known};
+use crate::facts::Time;
+
+/// What the principal is; some context keys depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SubjectKind {
+    /// IAM user.
+    User,
+    /// IAM role.
+    Role,
+    /// IAM group: only the part of context that all members share is known.
+    Group,
+    /// A policy on its own.
+    Policy,
+}
+
+/// A principal as conditions see it (5.3.7).
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// Full ARN.
+    pub arn: String,
+    /// Kind.
+    pub kind: SubjectKind,
+    /// Partition and account.
+    pub home: Home,
+    /// Name, without path.
+    pub name: String,
+    /// Unique id, when the export gives it.
+    pub unique_id: Option<String>,
+    /// Tags, keys lower case.
+    pub tags: Vec<(String, String)>,
+    /// As-of time.
+    pub as_of: Time,
+}
+
+impl Context for Subject {
+    fn get(&self, key: &str) -> Known {
+        let one = |s: &str| Known::Values(vec![s.to_owned()]);
+        let user = self.kind == SubjectKind::User;
+        match key {
+            "aws:currenttime" => one(&self.as_of.to_rfc3339()),
+            "aws:epochtime" => one(&self.as_of.secs().to_string()),
+            _ if matches!(self.kind, SubjectKind::Group | SubjectKind::Policy) => match key {
+                "aws:principalaccount" if !self.home.account.is_empty() => one(&self.home.account),
+                "aws:principalisawsservice" => one("false"),
+                _ => Known::Unknown,
+            },
+            "aws:principalarn" => one(&self.arn),
+            "aws:principalaccount" => one(&self.home.account),
+            "aws:principaltype" => one(if user { "User" } else { "AssumedRole" }),
+            "aws:username" if user => one(&self.name),
+            "aws:username" => Known::Absent,
+            "aws:userid" if user => self.unique_id.as_deref().map_or(Known::Unknown, one),
+            "aws:principalisawsservice" => one("false"),
+            "aws:tokenissuetime" if !user => one(&self.as_of.to_rfc3339()),
+            _ => match key.strip_prefix("aws:principaltag/") {
+                Some(tag) => match self.tags.iter().find(|(k, _)| k == tag) {
+                    // A session tag may override or add a tag of a role.
+                    Some((_, v)) if user => one(v),
+                    None if user => Known::Absent,
+                    _ => Known::Unknown,
+                },
+                None => Known::Unknown,
+            },
+        }
+    }
+}
+
+/// A subject with further keys that the path under test sets.
+#[derive(Debug)]
+pub struct Setting<'a> {
+    /// The principal.
+    pub subject: &'a Subject,
+    /// Lower-case keys and their values.
+    pub extra: &'a [(&'a str, &'a str)],
+}
+
+impl Context for Setting<'_> {
+    fn get(&self, key: &str) -> Known {
+        self.extra
+            .iter()
+            .find(|(k, _)| *k == key)
+            .map_or_else(|| self.subject.get(key), |(_, v)| Known::Values(vec![(*v).to_owned()]))
+    }
+}
