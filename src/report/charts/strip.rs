@@ -178,12 +178,17 @@ fn paint(
     for s in spans {
         bar(c, axis, s, y_of(&s.bar.lane));
     }
+    // The stroke stands at the instant; its number moves aside where another one is in the way.
+    let mut free: Vec<(&str, f64)> = Vec::new();
     for (i, (at, lane, text)) in marks.iter().enumerate() {
         let (x, y) = (axis.x(at.secs()), y_of(lane) - 2.0);
+        let taken = free.iter().filter(|(l, _)| l == lane).map(|(_, x)| *x);
+        let number_x = taken.fold(x, f64::max);
+        free.push((lane, number_x + 15.0));
         let number = (i + 1).to_string();
         c.path(&[(x, y), (x, y + THICK + 4.0)], 2, Ink::Ink);
-        c.dot(x, y, 7, Ink::Ink);
-        c.bold(x, y, &number, Align::Middle, Ink::Paper);
+        c.dot(number_x, y, 7, Ink::Ink);
+        c.bold(number_x, y, &number, Align::Middle, Ink::Paper);
         let column = if i.is_multiple_of(2) { LEFT } else { f64::midpoint(LEFT, RIGHT) };
         let line = bottom + 40.0 + 18.0 * (i / 2) as f64;
         let note = format!("{number}  {}  {text}", when(&at.to_rfc3339()));
