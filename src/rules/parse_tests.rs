@@ -346,7 +346,7 @@ fn rows() -> impl Strategy<Value = Vec<crate::facts::GrantFact>> {
                 drift: drift.map(|l| l.into_iter().map(text).collect()),
                 tier,
                 approved,
-                open_ended,
+                open_ended: Some(open_ended),
                 n_tasks: 2,
                 ..GrantFact::default()
             }

@@ -238,7 +238,7 @@ proptest! {
             proptest::option::of(-5000i64..5000), proptest::option::of(-5000i64..5000)), 0..40)
     ) {
         let grants: Vec<_> = rows.iter().enumerate().map(|(i, (effective, open, a, b))| GrantFact {
-            effective: *effective, open_ended: *open, overstay_hi_s: *b, ..grant(&format!("g{i}"), *a)
+            effective: *effective, open_ended: Some(*open), overstay_hi_s: *b, ..grant(&format!("g{i}"), *a)
         }).collect();
         let out = World::new(&grants, &[]).run();
         for r in &out.results {
