@@ -131,15 +131,21 @@ fn snapshot_of(
 /// The binding that the grant would have made: same privilege by name or id, on the grant's scope or
 /// one that contains it, and in effect.
 fn matching<'a>(f: &GrantFact, held: &[&'a Holding]) -> Option<&'a Holding> {
-    let place = f.scope.as_deref().map(|s| scope::canonical(f.platform.as_deref(), s));
     held.iter()
         .copied()
         .filter(|h| !matches!(h.standing, Standing::Residue | Standing::Eligible))
-        .filter(|h| *h.privilege == *f.privilege || *h.role_id == *f.privilege)
-        .find(|h| {
-            let own = scope::canonical(Some(&h.platform), &h.scope);
-            place.as_ref().is_none_or(|p| scope::contains(&own, p) || scope::contains(p, &own))
-        })
+        .find(|h| concerns(f, h))
+}
+
+/// Same privilege by name or id, on equal or nested scope, whether in effect or not.
+fn concerns(f: &GrantFact, h: &Holding) -> bool {
+    if *h.privilege != *f.privilege && *h.role_id != *f.privilege {
+        return false;
+    }
+    let Some(asked) = f.scope.as_deref() else { return true };
+    let asked = scope::canonical(f.platform.as_deref(), asked);
+    let own = scope::canonical(Some(&h.platform), &h.scope);
+    scope::contains(&own, &asked) || scope::contains(&asked, &own)
 }
 
 fn judge_active(ix: &Index<'_>, f: &mut GrantFact, snap: Snapshot, binding: Option<&Holding>) {
@@ -222,7 +228,7 @@ pub fn reconcile_holdings(
         h.looks_temporary |= brokered.contains(&*h.privilege) || brokered.contains(&*h.role_id);
         let own: Vec<&GrantFact> =
             by_principal.get(&*h.principal_id).map_or_else(Vec::new, |list| {
-                list.iter().copied().filter(|f| matching(f, &[&*h]).is_some()).collect()
+                list.iter().copied().filter(|f| concerns(f, h)).collect()
             });
         h.known_to_ledger = Some(!own.is_empty());
         let valid = own.iter().find(|f| f.active_now);

@@ -68,11 +68,14 @@ fn row(row: &Row<'_>, batch: &mut Batch) -> Result<(), String> {
     let action = row.shared(F::Action);
     let credential_id = row.get(F::CredentialId).map(|s| row.share(&shorten(s)));
     let grant_id = row.text(F::GrantId);
+    let privilege = row.shared(F::Privilege);
     let grain = match (&action, count) {
         (_, None) if at.is_some() => UsageGrain::Event,
         (Some(a), _) if a.ends_with(":*") => UsageGrain::Service,
         (Some(_), _) => UsageGrain::Action,
-        (None, _) if credential_id.is_some() || grant_id.is_some() => UsageGrain::Credential,
+        // A row by role or grant lists the uses of a privilege, without naming single actions.
+        (None, _) if grant_id.is_some() || privilege.is_some() => UsageGrain::Action,
+        (None, _) if credential_id.is_some() => UsageGrain::Credential,
         (None, _) => UsageGrain::Identity,
     };
     let outcome = match row.word(F::OutcomeOf).as_deref() {
@@ -91,7 +94,7 @@ fn row(row: &Row<'_>, batch: &mut Batch) -> Result<(), String> {
         grant_id,
         task_id: row.text(F::TaskId),
         platform: row.get(F::Platform).map(|p| row.share(&p.to_lowercase())),
-        privilege: row.shared(F::Privilege),
+        privilege,
         scope: row.shared(F::Scope),
         action,
         resource: row.shared(F::Resource),
