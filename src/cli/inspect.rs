@@ -1,14 +1,13 @@
 //! `overstay inspect`: what the input files are, and how much of them can be read.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use serde_json::{Value, json};
 
-use super::text::{aligned, safe};
-use super::{Cli, Failure, Outcome, exit};
+use super::text::{aligned, safe, safe_json};
+use super::{Cli, Failure, Outcome, exit, input};
 use crate::facts::{Quarantined, Source};
 use crate::ingest::{Ingested, ingest, registry};
 use crate::settings::Settings;
@@ -43,15 +42,12 @@ pub fn run(_cli: &Cli, args: &Args) -> Outcome {
     let text = if args.json {
         let value = as_json(&found);
         serde_json::to_string_pretty(&value)
-            .map(|s| s + "\n")
+            .map(|s| safe_json(&s).into_owned() + "\n")
             .map_err(|e| Failure::new(exit::INTERNAL, e))?
     } else {
         as_text(&found)
     };
-    anstream::stdout()
-        .write_all(text.as_bytes())
-        .context("cannot write to standard output")
-        .map_err(|e| Failure::new(exit::INTERNAL, e))?;
+    input::print(&text)?;
     if found.facts.sources.is_empty() {
         return Err(Failure::new(exit::NO_INPUT, anyhow!("no file could be read as evidence")));
     }
