@@ -104,9 +104,9 @@ pub struct Summary {
     pub overstay_median_s: Option<i64>,
     /// 95th percentile of their excess, seconds.
     pub overstay_p95_s: Option<i64>,
-    /// Grants with a complete evidence chain.
+    /// Of these, grants with a complete evidence chain.
     pub complete_grants: u64,
-    /// All grants.
+    /// Grants that gave access; denied and pending requests are not among them.
     pub grants: u64,
     /// Principals, entitlements, tasks, usage records.
     pub principals: u64,
