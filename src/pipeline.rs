@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::analyze;
 use crate::evidence::{bundle, files, manifest::Manifest};
-use crate::facts::{Derived, Facts, Holding, Layer, Time, store::Frames};
+use crate::facts::{Derived, Facts, Holding, Layer, Row, Time, WaiverFact, store::Frames};
 use crate::findings::fingerprint::digest;
 use crate::findings::{Finding, RuleResult};
 use crate::frameworks;
@@ -20,6 +20,7 @@ use crate::gate::{
 };
 use crate::ingest::{self, Ingested};
 use crate::report::assemble::{Assemble, assemble};
+use crate::report::view::Changes;
 use crate::report::{View, registry};
 use crate::rules::{self, Pack, RunInput, RunOutput};
 use crate::settings::Settings;
@@ -60,6 +61,8 @@ pub struct Scan {
     pub findings: Vec<Finding>,
     /// The report's view.
     pub view: View,
+    /// Frames of the derived tables, as the rules read them.
+    pub frames: Frames,
     /// Texts that go into the bundle so that it alone can be rerun.
     pub texts: Texts,
     /// Files that no adapter recognises, with what they seem to be.
@@ -321,14 +324,17 @@ impl Run {
     }
 
     fn judge(&mut self) -> Result<Judged, PipelineError> {
-        let mut out = self.run_rules(&self.derived.frames().map_err(internal)?, false)?;
+        let mut frames = self.derived.frames().map_err(internal)?;
+        let mut out = self.run_rules(&frames, false)?;
         if let Some(w) = &self.waivers {
             // A trial run: what the waivers match is itself evidence that a rule judges.
             let mut trial = out.findings.clone();
             self.derived.waiver_facts =
                 w.apply(&mut trial, self.as_of, &self.settings.limits).facts;
+            let frame = WaiverFact::frame(&self.derived.waiver_facts).map_err(internal)?;
+            frames.insert(WaiverFact::TABLE.name, frame);
         }
-        let last = self.run_rules(&self.derived.frames().map_err(internal)?, true)?;
+        let last = self.run_rules(&frames, true)?;
         out.results.extend(last.results);
         out.findings.extend(last.findings);
         out.results.sort_by(|a, b| a.rule.cmp(&b.rule));
@@ -346,7 +352,7 @@ impl Run {
             &self.settings.limits,
         );
         let findings = view.findings.clone();
-        Ok(Judged { results: out.results, findings, applied, changes: view.changes })
+        Ok(Judged { results: out.results, findings, applied, changes: view.changes, frames })
     }
 
     fn finish(self, judged: Judged, texts: Texts) -> Scan {
@@ -360,6 +366,7 @@ impl Run {
             results: judged.results,
             findings: judged.findings,
             view,
+            frames: judged.frames,
             texts,
             unknown_files: pairs.0,
             failed_files: pairs.1,
@@ -430,7 +437,8 @@ struct Judged {
     results: Vec<RuleResult>,
     findings: Vec<Finding>,
     applied: Option<Applied>,
-    changes: Option<crate::report::view::Changes>,
+    changes: Option<Changes>,
+    frames: Frames,
 }
 
 /// Writes the evidence bundle of a run.
@@ -446,9 +454,8 @@ pub fn write_bundle(scan: &Scan, dir: &Path, formats: &[String]) -> Result<(), P
     out.extend(scan.texts.baseline.as_deref().map(files::baseline_file));
     out.extend(scan.texts.waivers.as_deref().map(files::waivers_file));
     out.push(files::reproduce_file(&scan.view, formats));
-    let mut frames = scan.facts.frames().map_err(internal)?;
-    frames.append(&mut scan.derived.frames().map_err(internal)?);
-    out.extend(files::facts_files(&frames).map_err(internal)?);
+    out.extend(files::facts_files(&scan.facts.frames().map_err(internal)?).map_err(internal)?);
+    out.extend(files::facts_files(&scan.frames).map_err(internal)?);
     let epoch = std::env::var("SOURCE_DATE_EPOCH").ok();
     let manifest = Manifest::new(&scan.view, formats, epoch.as_deref());
     bundle::write(dir, out, manifest).map_err(|e| match e {

@@ -3,6 +3,7 @@
 use super::grants::Profile;
 use super::index::{Index, source_window};
 use super::interval::{total_s, union};
+use super::tasks;
 use crate::facts::store::evidence_ref;
 use crate::facts::{Completeness, Coverage, Layer, Source, Time, text};
 
@@ -54,6 +55,7 @@ fn layer_row(ix: &Index<'_>, profile: &Profile, layer: Layer, needed: bool) -> C
         quarantined_share: share(quarantined, records),
         conflicting_duplicates: sources.iter().map(|s| s.conflicting_duplicates).sum(),
         ambiguous_times: sources.iter().map(|s| s.ambiguous_times).sum(),
+        inverted_intervals: inverted(ix, |id| sources.iter().any(|s| &*s.source_id == id)),
         limitation: limitation(profile, layer, &sources),
         refs: sources.iter().map(|s| evidence_ref(&s.source_id, "")).collect(),
         ..Coverage::default()
@@ -83,12 +85,18 @@ fn source_row(ix: &Index<'_>, s: &Source, needed: bool) -> Coverage {
         quarantined_share: share(s.quarantined, s.records),
         conflicting_duplicates: s.conflicting_duplicates,
         ambiguous_times: s.ambiguous_times,
+        inverted_intervals: inverted(ix, |id| &*s.source_id == id),
         limitation: s.limitation.clone(),
         refs: vec![evidence_ref(&s.source_id, "")],
         ..Coverage::default()
     };
     judge(ix, &mut row);
     row
+}
+
+/// Tasks of the chosen sources that ended before they began.
+fn inverted(ix: &Index<'_>, mine: impl Fn(&str) -> bool) -> i64 {
+    ix.facts.tasks.iter().filter(|t| tasks::is_inverted(t) && mine(&t.source_id)).count() as i64
 }
 
 #[expect(clippy::cast_precision_loss, reason = "record counts fit a double exactly")]

@@ -293,7 +293,6 @@ fn contradictions(g: &Grant, f: &GrantFact) -> Vec<Text> {
     before(f.started_at, f.requested_at, "started before it was requested");
     before(g.decided_at, f.requested_at, "decided before it was requested");
     before(f.approved_at, f.requested_at, "approved before it was requested");
-    before(f.task_ended_at, f.task_started_at, "task ended before it began");
     if f.interval_inverted {
         out.push(text("ended before it started"));
     }

@@ -33,19 +33,30 @@ pub fn link(ix: &Index<'_>, profile: &Profile, g: &Grant, f: &mut GrantFact) {
     f.task_started_at =
         links.iter().filter_map(|(t, ..)| t.started_at_lo.or(t.started_at_hi)).min();
     let running = links.iter().any(|(t, ..)| is_running(t, ix.as_of));
-    let ends: Vec<Option<Time>> =
-        links.iter().map(|(t, ..)| t.ended_at_hi.or(t.ended_at_lo)).collect();
+    let ends: Vec<Option<Time>> = links.iter().map(|(t, ..)| usable_end(t)).collect();
     f.task_running = Some(running);
     f.task_state = Some(first.state);
     if !running && ends.iter().all(Option::is_some) {
         f.task_ended_at = ends.into_iter().flatten().max();
     } else if !running {
-        f.task_unknown = Some(text("end_unknown"));
+        let inverted = links.iter().any(|(t, ..)| is_inverted(t));
+        f.task_unknown = Some(text(if inverted { "interval_inverted" } else { "end_unknown" }));
     }
     f.lead_s = f.task_started_at.zip(f.started_at).map(|(t, s)| t.secs_since(s));
     for (t, ..) in &links {
         f.refs.push(evidence_ref(&t.source_id, &t.source_ref));
     }
+}
+
+/// The record says that the task ended before it began (section 4.1): a fault of the task source,
+/// which the coverage counts; nothing is derived from such an end.
+#[must_use]
+pub fn is_inverted(t: &Task) -> bool {
+    t.ended_at_hi.or(t.ended_at_lo).zip(t.started_at_lo).is_some_and(|(end, start)| end < start)
+}
+
+fn usable_end(t: &Task) -> Option<Time> {
+    t.ended_at_hi.or(t.ended_at_lo).filter(|_| !is_inverted(t))
 }
 
 fn unresolved(ix: &Index<'_>, profile: &Profile, g: &Grant, f: &mut GrantFact) {

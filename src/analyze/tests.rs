@@ -115,6 +115,30 @@ fn running_task_means_no_excess() {
 }
 
 #[test]
+fn a_task_that_ends_before_it_begins_proves_nothing() {
+    let mut f = facts();
+    f.tasks = vec![task("T1", 950, Some(900))];
+    f.tasks[0].source_id = text("S2");
+    let d = run(f);
+    let g = &d.grant_facts[0];
+    assert_eq!((g.overstay_s, g.task_unknown.as_deref()), (None, Some("interval_inverted")));
+    assert!(g.contradictions.is_empty(), "the fault is the task source's, not the grant's");
+    let source = d.coverage.iter().find(|c| &*c.coverage_id == "S2").unwrap();
+    assert_eq!(source.inverted_intervals, 1);
+}
+
+#[test]
+fn a_failed_call_is_use_and_a_denied_one_is_not() {
+    let mut f = facts();
+    f.sources.push(source("S3", Layer::Usage, (0, 100 * DAY)));
+    f.usage = vec![usage(Some("g1"), 1500, 1600)];
+    f.usage[0].outcome = Outcome::Error;
+    assert_eq!(first(f.clone()).use_count, Some(3));
+    f.usage[0].outcome = Outcome::Denied;
+    assert_eq!(first(f).use_count, Some(0));
+}
+
+#[test]
 fn missing_task_is_an_exception_only_inside_the_window_of_the_source() {
     let mut f = facts();
     f.tasks.clear();

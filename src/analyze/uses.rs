@@ -46,10 +46,11 @@ impl<'a> Unlinked<'a> {
     }
 }
 
-/// A row that shows use: an allowed event or action, not a last-used time.
+/// A row that shows use: an event or action that was not denied, not a last-used time. A call that
+/// failed for another reason exercised the privilege.
 fn is_use(u: &Usage) -> bool {
     matches!(u.grain, UsageGrain::Event | UsageGrain::Action)
-        && u.outcome == Outcome::Allowed
+        && u.outcome != Outcome::Denied
         && u.count != Some(0)
 }
 

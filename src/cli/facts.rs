@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::text::{safe, safe_json};
 use super::{Cli, Failure, Outcome, exit, input};
-use crate::facts::TableDef;
 use crate::facts::store::{all_tables, table};
+use crate::facts::{TableDef, docs};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -20,6 +20,9 @@ pub struct Args {
     /// Print as JSON; rows as newline-delimited JSON.
     #[arg(long)]
     json: bool,
+    /// Print the reference of all tables and columns as Markdown.
+    #[arg(long, conflicts_with_all = ["what", "json"])]
+    markdown: bool,
 }
 
 /// Runs the verb.
@@ -28,6 +31,7 @@ pub struct Args {
 /// A failure with its exit code.
 pub fn run(_cli: &Cli, args: &Args) -> Outcome {
     match args.what.as_slice() {
+        [] if args.markdown => input::print(&docs::markdown())?,
         [] if args.json => {
             let all: Vec<Value> = all_tables().iter().map(table_json).collect();
             input::print_json(&all)?;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 use serde_json::json;
 
+use super::text::safe;
 use super::{Cli, Failure, Outcome, exit};
 use crate::rules::error::{Problem, RuleError};
 use crate::rules::test::TestResult;
@@ -64,10 +65,10 @@ pub fn run(cli: &Cli, args: &Args) -> Outcome {
         }
         Verb::Show { id } => {
             let pack = pack(&args.dirs, &[])?;
-            let entry = pack
-                .entries()
-                .find(|e| e.rule.id.eq_ignore_ascii_case(id))
-                .ok_or_else(|| Failure::new(exit::USAGE, RuleError::Unknown { id: visible(id) }))?;
+            let entry =
+                pack.entries().find(|e| e.rule.id.eq_ignore_ascii_case(id)).ok_or_else(|| {
+                    Failure::new(exit::USAGE, RuleError::Unknown { id: safe(id).into_owned() })
+                })?;
             write(&mut out, &docs::show(entry), exit::OK)
         }
         Verb::Check { paths } => {
@@ -121,7 +122,7 @@ fn pack(dirs: &[PathBuf], paths: &[PathBuf]) -> Result<Pack, Failure> {
 /// Prints text line by line, with control characters made visible. A closed pipe is no failure.
 fn write(out: &mut impl Write, text: &str, code: u8) -> Outcome {
     for line in text.lines() {
-        match writeln!(out, "{}", visible(line)) {
+        match writeln!(out, "{}", safe(line)) {
             Ok(()) => {}
             Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => return Ok(code),
             Err(e) => return Err(Failure::new(exit::INTERNAL, e)),
@@ -131,18 +132,9 @@ fn write(out: &mut impl Write, text: &str, code: u8) -> Outcome {
 }
 
 /// Rule files of others may hold escape sequences and text that reverses its direction: shown, not sent
-/// to the terminal.
+/// to the terminal. Lines stay lines.
 fn visible(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        let reverses = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if (c.is_control() && c != '\n' && c != '\t') || reverses {
-            out.extend(c.escape_unicode());
-        } else {
-            out.push(c);
-        }
-    }
-    out
+    text.split('\n').map(safe).collect::<Vec<_>>().join("\n")
 }
 
 fn list(pack: &Pack) -> String {
@@ -173,7 +165,7 @@ fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
     let mut widths = head.map(|h| h.chars().count());
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(visible(cell).chars().count());
+            *width = (*width).max(safe(cell).chars().count());
         }
     }
     let mut out = String::new();
@@ -181,7 +173,7 @@ fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
     for row in std::iter::once(&head).chain(rows) {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(widths) {
-            let cell = visible(cell).replace('\n', " ");
+            let cell = safe(cell);
             line.push_str(&format!("{cell:<width$}  "));
         }
         out.push_str(line.trim_end());
@@ -311,7 +303,9 @@ mod tests {
         let rows = [["a".to_string(), "\u{1b}[31mred".to_string()], ["long".into(), "x".into()]];
         let text = table(["N", "TEXT"], &rows);
         assert_eq!(text, "N     TEXT\na     \\u{1b}[31mred\nlong  x\n");
-        assert_eq!(visible("a\u{202e}b"), "a\\u{202e}b");
+        let rows = [["a\nb".to_string(), "zero\u{200b}width".to_string()]];
+        assert_eq!(table(["N", "TEXT"], &rows), "N     TEXT\na\\nb  zero\\u{200b}width\n");
+        assert_eq!(visible("a\u{202e}b\nc\u{feff}"), "a\\u{202e}b\nc\\u{feff}");
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::facts::cell::Word;
+use crate::facts::vocab::Layer;
 use crate::gate::Baseline;
 use crate::gate::baseline::HoldingLine;
 use crate::gate::testing;
@@ -101,9 +103,15 @@ fn settings_keys() {
         known("[[approval.approvers]]", ""),
         properties(&at("approval")["properties"]["approvers"]["items"])
     );
-    for list in ["privilege", "environment", "identity", "coverage", "mapping"] {
+    let lists = ["privilege", "environment", "identity", "coverage", "mapping", "not_applicable"];
+    for list in lists {
         assert_eq!(known(&format!("[[{list}]]"), ""), properties(&at(list)["items"]), "{list}");
     }
+    let words = |v: &Value| -> BTreeSet<String> {
+        v.as_array().unwrap().iter().map(|w| w.as_str().unwrap().to_owned()).collect()
+    };
+    let layers: BTreeSet<String> = Layer::ALL.iter().map(|l| (*l).to_owned()).collect();
+    assert_eq!(layers, words(&at("coverage")["items"]["properties"]["layer"]["enum"]));
     let limits: BTreeSet<String> = LIMITS.iter().map(|l| l.name.to_owned()).collect();
     assert_eq!(limits, properties(&at("limits")));
     for l in LIMITS {
@@ -153,6 +161,10 @@ file = "*.csv"
 columns = { grant_id = "ID" }
 values = { state = { A = "active" } }
 missing_end_means = "open"
+[[not_applicable]]
+framework = "nist-800-53-r5"
+control = "AC-20"
+reason = "no external systems are in scope"
 [disabled_rules]
 STD-007 = "advice is handled elsewhere"
 "#;
@@ -181,6 +193,8 @@ fn settings_schema_and_program_agree() {
         "[[privilege]]\npattern = 'x'\ntier = 't0'",
         "[[identity]]\nprincipal = 'x'\nkind = 'alien'",
         "[[coverage]]\nfile = 'x'",
+        "[[coverage]]\nlayer = 'usages'",
+        "[[not_applicable]]\nframework = 'nist-800-53-r5'\ncontrol = 'AC-20'",
         "[[mapping]]\nformat = 'x'",
         "as_of = 'yesterday'",
         "period = '2026-01-01'",

@@ -646,6 +646,8 @@ table! {
         pub conflicting_duplicates: i64,
         /// Times without a zone.
         pub ambiguous_times: i64,
+        /// Tasks that ended before they began; nothing is derived from their ends.
+        pub inverted_intervals: i64,
         /// What limits the source.
         pub limitation: Option<Text>,
         /// Outcome: `assessed`, `partial`, `not_assessed`.

@@ -8,6 +8,7 @@
 pub mod base;
 pub mod cell;
 pub mod derived;
+pub mod docs;
 pub mod identity;
 pub mod schema;
 pub mod store;

@@ -407,7 +407,8 @@ mod tests {
             env!("CARGO_MANIFEST_DIR"),
             "/../shared/data/schemas/sarif/sarif-schema-2.1.0.json"
         );
-        let text = std::fs::read_to_string(path).unwrap();
+        let text = std::fs::read_to_string(path)
+            .unwrap_or_else(|e| panic!("this test needs the shared schema `{path}`: {e}"));
         jsonschema::validator_for(&serde_json::from_str(&text).unwrap()).unwrap()
     }
 

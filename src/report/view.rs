@@ -104,9 +104,9 @@ pub struct Summary {
     pub overstay_median_s: Option<i64>,
     /// 95th percentile of their excess, seconds.
     pub overstay_p95_s: Option<i64>,
-    /// Grants with a complete evidence chain.
+    /// Of these, grants with a complete evidence chain.
     pub complete_grants: u64,
-    /// All grants.
+    /// Grants that gave access; denied and pending requests are not among them.
     pub grants: u64,
     /// Principals, entitlements, tasks, usage records.
     pub principals: u64,
@@ -312,7 +312,7 @@ pub struct Changes {
 /// Something not assessed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct NotAssessed {
-    /// `rule`, `layer`, `framework`, `input`, `blind_spot`.
+    /// `rule`, `layer`, `framework`, `input`, `ignored` (left out by the settings), `blind_spot`.
     pub kind: String,
     /// What.
     pub what: String,

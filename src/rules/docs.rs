@@ -232,10 +232,12 @@ mod tests {
     #[test]
     fn the_committed_reference_is_fresh() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules.md");
-        let Ok(committed) = std::fs::read_to_string(path) else { return };
+        let remedy = "run `overstay rules docs > docs/rules.md`";
+        let committed = std::fs::read_to_string(&path)
+            .unwrap_or_else(|e| panic!("{}: {e}; {remedy}", path.display()));
         assert!(
             committed == markdown(&Pack::builtin().unwrap()),
-            "docs/rules.md is stale; run `overstay rules docs > docs/rules.md`"
+            "docs/rules.md is stale; {remedy}"
         );
     }
 

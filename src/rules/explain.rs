@@ -265,7 +265,7 @@ mod tests {
         let shown = render(&e);
         for part in [
             "verdict  exception",
-            "population: effective AND (NOT open_ended) AND (NOT interval_inverted)",
+            "population: effective AND (NOT COALESCE(open_ended, FALSE)) AND (NOT interval_inverted)",
             "overstay_s > limits.task_grace_s   7200 > 900 = true",
             "severity: high",
             "not applied: one step up: the access was used after the task ended (uses_after_task > 0 = null)",

@@ -29,7 +29,7 @@ fn err(text: &str) -> String {
 fn accepts_the_language() {
     for text in [
         "overstay_s > limits.task_grace_s",
-        "tier <= 'T3' AND NOT open_ended",
+        "tier <= 'T3' AND NOT COALESCE(open_ended, FALSE)",
         "tier IS NULL OR tier IN ('T0', 'T1')",
         "task_state NOT IN ('failed', 'canceled')",
         "use_count BETWEEN 1 AND 10",
@@ -186,7 +186,7 @@ fn a_case_subject_cannot_explode() {
 #[test]
 fn display_reads_back_as_the_same_expression() {
     for text in [
-        "overstay_s > limits.task_grace_s AND (NOT open_ended OR tier IN ('T0', NULL))",
+        "overstay_s > limits.task_grace_s AND (NOT COALESCE(open_ended, FALSE) OR tier IN ('T0', NULL))",
         "CASE WHEN approved THEN 1 ELSE 2 END BETWEEN -1 AND 3",
         "started_at - as_of NOT BETWEEN 1 AND 2",
         "'it''s' = ANY(drift) AND privilege NOT LIKE '%''_'",

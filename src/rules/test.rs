@@ -301,7 +301,7 @@ mod tests {
             ("task_grace_s: 3600", "task_graze_s: 3600", "unknown limit"),
             ("overstay_s: 3000", "overstay: 3000", "no column `overstay`"),
             ("overstay_s: 3000", "overstay_s: soon", "is not integer"),
-            ("overstay_s: 3000", "open_ended: null", "never null"),
+            ("overstay_s: 3000", "interval_inverted: null", "never null"),
             ("tier: T2", "tier: T9", "none of its words"),
             ("tier: T2", "started_at: later", "is not time"),
             ("tier: T2", "drift: end", "is not list"),

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::limits::{LIMITS, Limits, parse_duration_s};
+use crate::facts::cell::Word;
 use crate::facts::time::{Time, parse_rfc3339};
-use crate::facts::vocab::{PrincipalKind, Tier};
+use crate::facts::vocab::{Layer, PrincipalKind, Tier};
 
 /// Why the settings could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -379,6 +380,10 @@ impl Settings {
             });
         }
         for c in raw.coverage {
+            if Layer::from_word(&c.layer).is_none() {
+                let known = Layer::ALL.join(", ");
+                return Err(format!("coverage: unknown layer `{}`; use one of {known}", c.layer));
+            }
             out.coverage.push(CoverageClaim {
                 start: c.start.as_deref().map(|s| time("coverage.start", s)).transpose()?,
                 end: c.end.as_deref().map(|s| time("coverage.end", s)).transpose()?,

@@ -116,26 +116,75 @@ fn text_of(s: &str) -> Text {
     text(s)
 }
 
-/// Reconciles pages kept in several files. A page that says `IsTruncated` is whole in the company of
-/// a last page of the same account in the same folder; without one the account stays truncated.
-/// To be called once with all sources of a run.
-pub fn reconcile_pages(sources: &mut [Source]) {
+/// Joins pages kept in several files. A page that says `IsTruncated` is whole in the company of a last
+/// page of the same account in the same folder; without one the account stays truncated. What one page
+/// says of a group or policy on another is looked up there. Called once with all facts of a run.
+pub fn reconcile_pages(facts: &mut Facts) {
+    join_pages(&mut facts.sources);
+    find_groups(facts);
+    find_bounds(facts);
+}
+
+fn join_pages(sources: &mut [Source]) {
     let folder = |s: &Source| s.file.rsplit_once('/').map_or(String::new(), |(d, _)| d.to_owned());
-    let key = |s: &Source| (s.realm.clone(), folder(s));
     let mine = |s: &Source| &*s.format == AuthorizationDetails.format();
-    let mut whole: BTreeMap<(Option<Text>, String), bool> = BTreeMap::new();
-    for s in sources.iter().filter(|s| mine(s)) {
-        *whole.entry(key(s)).or_default() |= s.completeness == Completeness::Complete;
+    let mut whole: BTreeSet<(Option<Text>, String)> = BTreeSet::new();
+    for s in sources.iter().filter(|s| mine(s) && s.completeness == Completeness::Complete) {
+        whole.insert((s.realm.clone(), folder(s)));
     }
     for s in sources.iter_mut() {
+        // A last page that lists nothing but policies of the provider names no account.
+        let last =
+            whole.contains(&(s.realm.clone(), folder(s))) || whole.contains(&(None, folder(s)));
         if mine(s)
             && s.completeness == Completeness::Truncated
             && s.limitation.as_deref() == Some(MORE_PAGES)
-            && whole.get(&key(s)) == Some(&true)
+            && last
         {
             s.completeness = Completeness::Complete;
             s.limitation =
                 Some(text_of("one of several pages; a missing middle page cannot be seen"));
+        }
+    }
+}
+
+/// Members name their groups without path: a group on another page is found by account and name,
+/// which are unique together.
+fn find_groups(facts: &mut Facts) {
+    let groups: BTreeMap<(&str, &str), &Text> = facts
+        .principals
+        .iter()
+        .filter(|p| p.kind == PrincipalKind::Group && p.platform.as_deref() == Some("aws"))
+        .filter_map(|p| {
+            let account = account_of(&p.principal_id)?;
+            Some(((account, name_of(&p.principal_id)), &p.principal_id))
+        })
+        .collect();
+    for m in &mut facts.memberships {
+        let key = account_of(&m.group_id).map(|a| (a, name_of(&m.group_id)));
+        let found = key.and_then(|k| groups.get(&k)).map(|id| (*id).clone());
+        if let Some(id) = found {
+            m.group_id = id;
+        }
+    }
+}
+
+/// Time bounds of attached policies whose documents are on another page.
+fn find_bounds(facts: &mut Facts) {
+    let documents: BTreeMap<&Text, (&Text, &Text)> = facts
+        .roles
+        .iter()
+        .filter(|r| r.kind == RoleKind::ManagedPolicy && &*r.platform == "aws")
+        .filter_map(|r| Some((&r.role_id, (r.document.as_ref()?, &r.source_id))))
+        .collect();
+    let mut known: BTreeMap<Text, (Option<Time>, Option<Time>)> = BTreeMap::new();
+    for e in facts.entitlements.iter_mut().filter(|e| &*e.platform == "aws") {
+        let elsewhere = documents.get(&e.role_id).filter(|(_, source)| **source != e.source_id);
+        let Some((document, _)) = elsewhere else { continue };
+        if (e.not_before, e.not_after) == (None, None) && e.binding_kind == BindingKind::Active {
+            (e.not_before, e.not_after) = *known
+                .entry(e.role_id.clone())
+                .or_insert_with(|| Document::parse(document).time_bounds());
         }
     }
 }

@@ -32,10 +32,11 @@ fn settings(toml: &str) -> Settings {
     Settings::parse(toml).unwrap()
 }
 
-/// Shared data beside the repository; tests on it are skipped where it is not there.
-fn shared(path: &str) -> Option<PathBuf> {
+/// Shared data beside the repository.
+fn shared(path: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(path);
-    path.exists().then_some(path)
+    assert!(path.exists(), "this test needs the shared data at `{}`", path.display());
+    path
 }
 
 /// Place and reason of everything in quarantine.

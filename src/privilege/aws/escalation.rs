@@ -199,7 +199,10 @@ impl<'a> Graph<'a> {
             if best.is_some_and(|(v, a, _)| v == Tri::T || (a && !admin)) {
                 break;
             }
-            if i == index || !self.stronger(index, i) {
+            // Identity, services and their roles belong to one account; only a role may be assumed
+            // from another one.
+            let reachable = path.id == ASSUME || target.subject.home == node.subject.home;
+            if i == index || !reachable || !self.stronger(index, i) {
                 continue;
             }
             let verdict = self.hop(node, target, path);

@@ -113,6 +113,7 @@ fn reconciliation(derived: &Derived) -> Vec<(String, u64)> {
 }
 
 fn completeness(grants: &[GrantFact]) -> Vec<(String, u64, u64)> {
+    let grants: Vec<&GrantFact> = grants.iter().filter(|g| g.effective).collect();
     if grants.is_empty() {
         return Vec::new();
     }

@@ -48,9 +48,9 @@ pub(super) fn summary(input: &Assemble<'_>) -> Summary {
     out.overstayed = number(excess.len());
     out.overstay_median_s = percentile(&excess, 50);
     out.overstay_p95_s = percentile(&excess, 95);
-    out.grants = number(derived.grant_facts.len());
-    out.complete_grants =
-        number(derived.grant_facts.iter().filter(|g| g.evidence_missing.is_empty()).count());
+    // A denied or pending request gave nothing whose evidence could be whole or not.
+    out.grants = number(assessed().count());
+    out.complete_grants = number(assessed().filter(|g| g.evidence_missing.is_empty()).count());
     out.principals = number(facts.principals.len());
     out.entitlements = number(facts.entitlements.len());
     out.tasks = number(facts.tasks.len());

@@ -35,14 +35,44 @@ fn pages_in_one_file() {
         file: text(file),
         ..Source::default()
     };
-    let mut sources = [
-        source(Completeness::Truncated, Some(MORE_PAGES), "x/1.json"),
-        source(Completeness::Complete, None, "x/2.json"),
-        source(Completeness::Truncated, Some(MORE_PAGES), "y/1.json"),
-    ];
-    reconcile_pages(&mut sources);
-    let words: Vec<_> = sources.iter().map(|s| s.completeness).collect();
+    let mut facts = Facts {
+        sources: vec![
+            source(Completeness::Truncated, Some(MORE_PAGES), "x/1.json"),
+            source(Completeness::Complete, None, "x/2.json"),
+            source(Completeness::Truncated, Some(MORE_PAGES), "y/1.json"),
+        ],
+        ..Facts::default()
+    };
+    reconcile_pages(&mut facts);
+    let words: Vec<_> = facts.sources.iter().map(|s| s.completeness).collect();
     assert_eq!(words, [Completeness::Complete, Completeness::Complete, Completeness::Truncated]);
+}
+
+/// Two pages in two files are one export: it is whole, the member has its group, and the policy on the
+/// second page bounds the binding on the first.
+#[test]
+fn pages_in_two_files() {
+    let first = format!(
+        r#"{{"UserDetailList":[{USER},{{"UserName":"b","Arn":"arn:aws:iam::1:user/b","AttachedManagedPolicies":[{{"PolicyName":"T","PolicyArn":"arn:aws:iam::1:policy/T"}}]}}],"IsTruncated":true,"Marker":"m"}}"#
+    );
+    let until = r#"{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"DateLessThan":{"aws:CurrentTime":"2026-03-01T00:00:00Z"}}}]}"#;
+    let second = format!(
+        r#"{{"GroupDetailList":[{GROUP}],"Policies":[{{"PolicyName":"T","Arn":"arn:aws:iam::1:policy/T","DefaultVersionId":"v1","PolicyVersionList":[{{"VersionId":"v1","IsDefaultVersion":true,"Document":{until}}}]}}],"IsTruncated":false}}"#
+    );
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("page1.json"), &first).unwrap();
+    std::fs::write(dir.path().join("page2.json"), second).unwrap();
+    let read = |path: std::path::PathBuf| {
+        crate::ingest::ingest(&[path], &Settings::defaults()).unwrap().facts
+    };
+    let both = read(dir.path().to_path_buf());
+    let words: Vec<_> = both.sources.iter().map(|s| s.completeness).collect();
+    assert_eq!(words, [Completeness::Complete, Completeness::Complete]);
+    assert_eq!(&*both.memberships[0].group_id, "arn:aws:iam::1:group/q/g");
+    let bound = both.entitlements.iter().find(|e| &*e.privilege == "T").unwrap();
+    assert_eq!(bound.not_after.unwrap().to_date(), "2026-03-01");
+    let alone = read(dir.path().join("page1.json"));
+    assert_eq!(alone.sources[0].completeness, Completeness::Truncated);
 }
 
 #[test]
