@@ -72,7 +72,7 @@ pub fn resolve(facts: &mut Facts, declared: &[DeclaredIdentity]) -> Resolution {
     facts.principals.sort_by(|a, b| a.principal_id.cmp(&b.principal_id));
     let persons = declared
         .iter()
-        .filter_map(|d| d.person.clone().map(|p| (d.principal.clone(), normalise(&p))))
+        .filter_map(|d| d.person.as_ref().map(|p| (normalise(&d.principal), book.lookup(p))))
         .collect();
     Resolution { contradictions: book.contradictions, persons }
 }
