@@ -206,7 +206,7 @@ fn times(f: &mut GrantFact) {
 /// Whether the grant goes beyond what its approval names. `None` when the approval names nothing.
 fn wider(ix: &Index<'_>, g: &Grant, approves: &[&Approval]) -> Option<bool> {
     let named = |a: &&Approval| a.privilege.is_some() || a.scope.is_some();
-    let record = approves.iter().copied().find(|a| named(&a));
+    let record = approves.iter().copied().find(named);
     let privilege = record.and_then(|a| a.privilege.as_deref()).or(g.approved_privilege.as_deref());
     let approved_scope = record.and_then(|a| a.scope.as_deref());
     if privilege.is_none() && approved_scope.is_none() {

@@ -34,6 +34,12 @@ impl Tiers for NoTiers {
 /// Window of a layer: start and end, each null when unknown.
 pub type Window = (Option<Time>, Option<Time>);
 
+/// Platform and name of a privilege.
+type Named<'a> = (Option<&'a str>, &'a str);
+
+/// Tier and longest authorised duration (seconds) of a privilege.
+type Weight = (Option<Tier>, Option<i64>);
+
 /// Shared look-ups.
 pub struct Index<'a> {
     /// Facts.
@@ -59,7 +65,7 @@ pub struct Index<'a> {
     windows: BTreeMap<Layer, Vec<Window>>,
     ledger_windows: Vec<Window>,
     usage_platforms: Vec<(Window, Option<BTreeSet<&'a str>>)>,
-    privilege_cache: HashMap<(Option<&'a str>, &'a str), (Option<Tier>, Option<i64>)>,
+    privilege_cache: HashMap<Named<'a>, Weight>,
     scope_environments: HashMap<&'a str, Option<usize>>,
     principal_environments: HashMap<&'a str, Option<usize>>,
 }

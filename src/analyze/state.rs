@@ -219,7 +219,7 @@ pub fn reconcile_holdings(
     ix: &Index<'_>,
     facts: &[GrantFact],
     holdings: &mut [Holding],
-    baseline: Option<&dyn Fn(&Holding) -> Option<&'static str>>,
+    baseline: Option<&super::Change<'_>>,
 ) {
     let mut by_principal: HashMap<&str, Vec<&GrantFact>> = HashMap::new();
     let mut brokered: BTreeSet<&str> = BTreeSet::new();

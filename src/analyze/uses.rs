@@ -27,22 +27,20 @@ impl<'a> Unlinked<'a> {
     /// Collects them.
     #[must_use]
     pub fn new(ix: &Index<'a>) -> Self {
-        let mut map: HashMap<&str, Vec<Row<'a>>> = HashMap::new();
+        let mut sorted: Vec<(&str, Row<'a>)> = Vec::new();
         for u in &ix.facts.usage {
             if let (None, Some(p), Some(t)) = (&u.grant_id, &u.principal_id, u.first_at)
                 && is_use(u)
             {
-                let row = Row { from: t, reach: u.last_at.unwrap_or(t), usage: u };
-                map.entry(p).or_default().push(row);
+                sorted.push((p, Row { from: t, reach: u.last_at.unwrap_or(t), usage: u }));
             }
         }
-        for rows in map.values_mut() {
-            rows.sort_by_key(|r| (r.from, &r.usage.source_id, &r.usage.source_ref));
-            let mut reach = None;
-            for r in rows {
-                r.reach = reach.map_or(r.reach, |t| r.reach.max(t));
-                reach = Some(r.reach);
-            }
+        sorted.sort_by_key(|(p, r)| (*p, r.from, &r.usage.source_id, &r.usage.source_ref));
+        let mut map: HashMap<&str, Vec<Row<'a>>> = HashMap::new();
+        for (p, mut row) in sorted {
+            let rows = map.entry(p).or_default();
+            row.reach = rows.last().map_or(row.reach, |before| before.reach.max(row.reach));
+            rows.push(row);
         }
         Self(map)
     }
@@ -164,12 +162,12 @@ pub fn usage_facts(ix: &Index<'_>, grants: &[GrantFact]) -> Vec<UsageFact> {
     let mut by_id: HashMap<&str, Vec<&GrantFact>> = HashMap::new();
     for g in grants {
         by_id.entry(&g.grant_id).or_default().push(g);
-        if g.effective && !g.interval_inverted {
-            by_principal.entry(&g.principal_id).or_default().push(g);
-        }
     }
-    for list in by_principal.values_mut() {
-        list.sort_by_key(|g| (g.started_at, g.grant_id.clone()));
+    let mut sorted: Vec<&GrantFact> =
+        grants.iter().filter(|g| g.effective && !g.interval_inverted).collect();
+    sorted.sort_by_key(|g| (g.started_at, &g.grant_id));
+    for g in sorted {
+        by_principal.entry(&g.principal_id).or_default().push(g);
     }
     let table = Ledger { by_principal, by_id, any: !grants.is_empty() };
     ix.facts
