@@ -1,16 +1,17 @@
 //! `overstay inspect`: what the input files are, and how much of them can be read.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use serde_json::{Value, json};
 
-use super::text::{aligned, safe};
-use super::{Cli, Failure, Outcome, exit};
+use super::text::{aligned, safe, safe_json};
+use super::{Cli, Failure, Outcome, console, exit, input};
 use crate::facts::{Quarantined, Source};
 use crate::ingest::{Ingested, ingest, registry};
+use crate::report::text::{count, counted};
 use crate::settings::Settings;
 
 /// Reasons shown per file.
@@ -43,15 +44,14 @@ pub fn run(_cli: &Cli, args: &Args) -> Outcome {
     let text = if args.json {
         let value = as_json(&found);
         serde_json::to_string_pretty(&value)
-            .map(|s| s + "\n")
+            .map(|s| safe_json(&s).into_owned() + "\n")
             .map_err(|e| Failure::new(exit::INTERNAL, e))?
     } else {
-        as_text(&found)
+        // A program or a file gets the table, whatever its width.
+        let terminal = std::io::stdout().is_terminal();
+        as_text(&found, if terminal { console::width() } else { usize::MAX })
     };
-    anstream::stdout()
-        .write_all(text.as_bytes())
-        .context("cannot write to standard output")
-        .map_err(|e| Failure::new(exit::INTERNAL, e))?;
+    input::print(&text)?;
     if found.facts.sources.is_empty() {
         return Err(Failure::new(exit::NO_INPUT, anyhow!("no file could be read as evidence")));
     }
@@ -72,6 +72,14 @@ fn title(format: &str) -> String {
     registry::by_format(format).map_or_else(|| format.to_owned(), |a| a.title().to_owned())
 }
 
+fn unsigned(n: i64) -> u64 {
+    u64::try_from(n).unwrap_or(0)
+}
+
+fn number(n: i64) -> String {
+    count(unsigned(n))
+}
+
 fn quarantine(found: &Ingested) -> BTreeMap<&str, Vec<&Quarantined>> {
     let mut by_source: BTreeMap<&str, Vec<&Quarantined>> = BTreeMap::new();
     for q in &found.facts.quarantine {
@@ -80,9 +88,16 @@ fn quarantine(found: &Ingested) -> BTreeMap<&str, Vec<&Quarantined>> {
     by_source
 }
 
-fn as_text(found: &Ingested) -> String {
+/// The format's name without what stands in brackets behind it; `--json` has it whole.
+fn short_title(format: &str) -> String {
+    let whole = title(format);
+    whole.split(" (").next().unwrap_or(&whole).to_owned()
+}
+
+/// A table, or where the terminal is too narrow for one two lines per file.
+fn as_text(found: &Ingested, width: usize) -> String {
     let day = |t: Option<crate::facts::Time>| {
-        t.map_or_else(|| "?".to_owned(), crate::facts::Time::to_rfc3339)
+        t.map_or_else(|| "?".to_owned(), |t| t.to_rfc3339().chars().take(10).collect())
     };
     let rows: Vec<Vec<String>> = found
         .facts
@@ -95,16 +110,27 @@ fn as_text(found: &Ingested) -> String {
             };
             vec![
                 s.file.to_string(),
-                title(&s.format),
-                s.records.to_string(),
-                s.quarantined.to_string(),
+                short_title(&s.format),
+                number(s.records),
+                number(s.quarantined),
                 span,
             ]
         })
         .collect();
     let mut out = String::new();
     if !rows.is_empty() {
-        out.push_str(&aligned(&["file", "format", ">records", ">quarantined", "times"], &rows));
+        let table = aligned(&["file", "format", ">records", ">quarantined", "days"], &rows);
+        if table.lines().all(|l| l.chars().count() <= width) {
+            out = table;
+        } else {
+            for (row, s) in rows.iter().zip(&found.facts.sources) {
+                let [file, format, records, bad, span] = row.as_slice() else { continue };
+                let bad =
+                    if s.quarantined > 0 { format!(", {bad} quarantined") } else { String::new() };
+                let (file, format) = (safe(file), safe(format));
+                out.push_str(&format!("{file}\n  {format}: {records} records{bad}, {span}\n"));
+            }
+        }
     }
     let quarantine = quarantine(found);
     for s in &found.facts.sources {
@@ -133,13 +159,12 @@ fn notes(s: &Source, quarantined: &[&Quarantined], out: &mut String) {
         lines.push(format!("limited: {}", safe(limitation)));
     }
     if s.ambiguous_times > 0 {
-        lines.push(format!("{} times without zone, read as UTC", s.ambiguous_times));
+        let n = counted(unsigned(s.ambiguous_times), "time", "times");
+        lines.push(format!("{n} without zone, read as UTC"));
     }
     if s.conflicting_duplicates > 0 {
-        lines.push(format!(
-            "{} records repeat an id with different content",
-            s.conflicting_duplicates
-        ));
+        let n = counted(unsigned(s.conflicting_duplicates), "record repeats", "records repeat");
+        lines.push(format!("{n} an id with different content"));
     }
     for q in quarantined.iter().take(REASONS) {
         lines.push(format!("quarantined {}: {}", safe(&q.source_ref), safe(&q.reason)));
@@ -209,21 +234,30 @@ mod tests {
 
     #[test]
     fn rows_span_and_first_reasons_are_shown() {
-        let text = as_text(&found("tasks.csv", TASKS));
+        let text = as_text(&found("tasks.csv", TASKS), 120);
         let want = "\
-file       format                 records  quarantined  times
-tasks.csv  Tasks (generic table)        2            1  2026-01-01T10:00:00Z .. 2026-01-01T10:00:00Z
+file       format  records  quarantined  days
+tasks.csv  Tasks         2            1  2026-01-01 .. 2026-01-01
 
 tasks.csv
-  1 times without zone, read as UTC
+  1 time without zone, read as UTC
   quarantined L3: `started_at` is `soon\\u{1b}[2J`: not a time in a known format
 ";
         assert_eq!(text, want);
     }
 
     #[test]
+    fn narrow_terminals_get_two_lines_per_file() {
+        let text = as_text(&found("tasks.csv", TASKS), 40);
+        assert!(
+            text.starts_with("tasks.csv\n  Tasks: 2 records, 1 quarantined, 2026-01-01"),
+            "{text}"
+        );
+    }
+
+    #[test]
     fn hostile_names_reach_no_terminal() {
-        let text = as_text(&found("a\u{1b}]0;x\u{7}\u{202e}.csv", b"just words"));
+        let text = as_text(&found("a\u{1b}]0;x\u{7}\u{202e}.csv", b"just words"), 120);
         assert!(
             text.contains("not recognised:\n  a\\u{1b}]0;x\\u{7}\\u{202e}.csv: text of no known"),
             "{text}"

@@ -21,6 +21,8 @@ const WIDTHS: (usize, usize) = (40, 120);
 const GAPS: usize = 6;
 /// Characters of one value before it is cut.
 const MAX_VALUE: usize = 400;
+/// Characters of a message; the report has it whole.
+const MAX_MESSAGE: usize = 220;
 
 /// Where and how to print.
 struct Printer<'a> {
@@ -123,10 +125,11 @@ impl Printer<'_> {
         for line in honest_lines(view) {
             self.block("  ", 2, &clean(&line), WARN)?;
         }
+        // Layers without a source are named above already; here is what a reader can mend.
         let gaps: Vec<_> = view
             .not_assessed
             .iter()
-            .filter(|n| n.kind == "input" || n.kind == "layer")
+            .filter(|n| n.kind == "input")
             .filter_map(|n| Some((n, n.remedy.as_deref()?)))
             .collect();
         for (n, remedy) in gaps.iter().take(GAPS) {
@@ -141,17 +144,8 @@ impl Printer<'_> {
 
     fn counts(&mut self, view: &View) -> io::Result<()> {
         let s = &view.summary;
-        self.block("", 0, &headline(s), BOLD)?;
-        let widest = s.open.values().copied().max().unwrap_or(0);
-        let digits = count(widest).len();
-        for severity in Severity::ALL.into_iter().rev() {
-            let n = s.open.get(severity.as_str()).copied().unwrap_or(0);
-            let word = self.paint(style_of(severity), &format!("{:<8}", severity.as_str()));
-            let bar = bar(n, widest, self.width.saturating_sub(digits + 14).min(40));
-            let bar =
-                if n == 0 { bar } else { format!("  {}", self.paint(style_of(severity), &bar)) };
-            writeln!(self.out, "  {word}  {:>digits$}{bar}", count(n))?;
-        }
+        let line = headline(s);
+        self.block("", 0, &line, BOLD)?;
         let mut notes = Vec::new();
         if s.possible > 0 {
             notes.push(format!("{} possible, not certain", count(s.possible)));
@@ -162,9 +156,16 @@ impl Printer<'_> {
         if s.waived > 0 {
             notes.push(format!("{} waived", count(s.waived)));
         }
+        if s.standing_privileged > 0 {
+            notes.push(format!(
+                "{} at tier T0 or T1, held by {}",
+                counted(s.standing_privileged, "privilege stands", "privileges stand"),
+                counted(s.standing_privileged_principals, "principal", "principals"),
+            ));
+        }
         if s.overstay_assessed > 0 {
             let mut text = format!(
-                "{} of {} outlived the task ({})",
+                "{} of {} outlived it ({})",
                 count(s.overstayed),
                 counted(s.overstay_assessed, "grant with a task", "grants with a task"),
                 percent(s.overstayed, s.overstay_assessed)
@@ -174,8 +175,8 @@ impl Printer<'_> {
             }
             notes.push(text);
         }
-        if !notes.is_empty() {
-            self.block("  ", 2, &notes.join("; "), DIM)?;
+        for note in notes {
+            self.block("  ", 2, &note, DIM)?;
         }
         writeln!(self.out)
     }
@@ -193,21 +194,25 @@ impl Printer<'_> {
             return Ok(());
         }
         self.heading("Fix first")?;
-        for (i, (f, _)) in items.iter().enumerate() {
-            let severity = self.paint(style_of(f.severity), &format!("{:<8}", f.severity.as_str()));
-            let rule = visible(&clip(&f.rule, 12)).chars().take(24).collect::<String>();
-            let possible = if f.certainty == "certain" { "" } else { "(possible) " };
-            writeln!(self.out, "{:>3}. {severity}  {}", i + 1, self.paint(BOLD, &rule))?;
-            self.block("     ", 5, &format!("{possible}{}", clean(&f.message)), Style::new())?;
-            let owner = f
-                .owner
-                .as_deref()
-                .map_or("no owner known".into(), |o| format!("owner {}", clean(o)));
-            let place = f
-                .sources
-                .first()
-                .map_or(String::new(), |s| format!(" · {} {}", clean(&s.file), clean(&s.place)));
-            self.block("     ", 5, &format!("{owner}{place}"), DIM)?;
+        for (i, (f, why)) in items.iter().enumerate() {
+            let word = format!("{:<8}", f.severity.as_str());
+            let rule = visible(&f.rule).chars().take(12).collect::<String>();
+            let mut notes = Vec::new();
+            if f.certainty != "certain" {
+                notes.push("possible".to_string());
+            }
+            notes.extend(f.owner.as_deref().map(|o| format!("owner {}", clean(o))));
+            if !why.is_empty() {
+                notes.push(clean(why));
+            }
+            let lead_columns = 16 + columns(&rule);
+            let severity = self.paint(style_of(f.severity), &word);
+            let lead = format!("{:>3}. {severity} {}  ", i + 1, self.paint(BOLD, &rule));
+            let notes =
+                shorten(&notes.join(" · "), self.width.saturating_sub(lead_columns).max(12));
+            self.block(&lead, lead_columns, &notes, DIM)?;
+            let message = shorten(&clean(&f.message), MAX_MESSAGE);
+            self.block("     ", 5, &message, Style::new())?;
         }
         writeln!(self.out)
     }
@@ -227,14 +232,14 @@ impl Printer<'_> {
     }
 }
 
-/// A bar that shows any positive count, scaled to the largest.
-fn bar(n: u64, widest: u64, room: usize) -> String {
-    if n == 0 || widest == 0 {
-        return String::new();
+/// Cuts at a blank and says so by an ellipsis.
+fn shorten(s: &str, max: usize) -> String {
+    if s.chars().count() <= max {
+        return s.to_string();
     }
-    let room = u128::try_from(room).unwrap_or(40);
-    let length = (u128::from(n) * room / u128::from(widest)).max(1);
-    "▇".repeat(usize::try_from(length).unwrap_or(1))
+    let cut: String = s.chars().take(max - 1).collect();
+    let whole = cut.rfind(' ').filter(|at| *at > max / 2).and_then(|at| cut.get(..at));
+    format!("{}…", whole.unwrap_or(&cut).trim_end())
 }
 
 /// Says where the report lies.

@@ -183,6 +183,13 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Whether the finding is about the evidence itself (family EVD), not about access: such findings
+    /// have a place of their own in reports.
+    #[must_use]
+    pub fn about_evidence(&self) -> bool {
+        self.rule.starts_with("EVD-")
+    }
+
     /// Order of all lists of findings: worst first, certain before possible, then stable keys.
     #[must_use]
     pub fn sort_key(&self) -> (std::cmp::Reverse<Severity>, bool, &str, &str, &str) {

@@ -5,10 +5,10 @@
 
 use std::fmt::Write as _;
 
-use super::text::{clip, count, counted, duration, percent, short, visible, when, words};
+use super::text::{clip, count, counted, duration, percent, pieces, short, visible, when, words};
 use super::view::Conclusion;
 use super::{Format, OutputFile, ReportError, View};
-use crate::findings::{Finding, Severity, Status};
+use crate::findings::{Finding, Status};
 
 /// The Markdown format.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +64,16 @@ fn plain(s: &str) -> String {
     out
 }
 
+/// A message: what stands between back-ticks becomes a code span.
+fn prose(s: &str) -> String {
+    let part = |(i, p): (usize, &String)| match i % 2 {
+        0 => plain(p),
+        _ if p.trim().is_empty() => plain(&format!("`{p}`")),
+        _ => code(p),
+    };
+    pieces(&clip(s, 2 * MAX_CELL)).iter().enumerate().map(part).collect()
+}
+
 /// Input text as a code span that holds whatever back-ticks it has.
 fn code(s: &str) -> String {
     let text = clip(s, MAX_CELL);
@@ -109,15 +119,10 @@ fn head(out: &mut String, view: &View) -> std::fmt::Result {
         writeln!(out, "> - {}", plain(&line))?;
     }
     writeln!(out, "\n**{}**\n", super::html::headline(&view.summary))?;
-    writeln!(out, "| severity | open |\n| --- | ---: |")?;
-    for severity in Severity::ALL.iter().rev() {
-        let n = view.summary.open.get(severity.as_str()).copied().unwrap_or(0);
-        writeln!(out, "| {severity} | {} |", count(n))?;
-    }
     let s = &view.summary;
     writeln!(
         out,
-        "\nPossible, not certain: {}. Accepted by the baseline: {}. Waived: {}.\n",
+        "Possible, not certain: {}. Accepted by the baseline: {}. Waived: {}.\n",
         count(s.possible),
         count(s.baselined),
         count(s.waived)
@@ -133,14 +138,19 @@ fn fix_first(out: &mut String, view: &View) -> std::fmt::Result {
         let Some(f) = view.findings.iter().find(|f| f.fingerprint == item.fingerprint) else {
             continue;
         };
-        writeln!(out, "1. **{}** {}: {}  ", f.severity, code(&f.rule), plain(&f.message))?;
-        writeln!(
-            out,
-            "   Owner {}, {}. {}",
-            code_or_dash(f.owner.as_ref()),
-            plain(&item.why),
-            plain(&f.remediation)
-        )?;
+        writeln!(out, "1. **{}** {}: {}  ", f.severity, code(&f.rule), prose(&f.message))?;
+        let mut notes = Vec::new();
+        if f.certainty != "certain" {
+            notes.push("possible".to_string());
+        }
+        notes.extend(f.owner.as_ref().map(|o| format!("owner {}", code(o))));
+        if !item.why.is_empty() {
+            notes.push(plain(&item.why));
+        }
+        if !notes.is_empty() {
+            writeln!(out, "   _{}._  ", notes.join("; "))?;
+        }
+        writeln!(out, "   {}", prose(&f.remediation))?;
     }
     writeln!(out)
 }
@@ -218,7 +228,7 @@ fn open_findings(out: &mut String, view: &View) -> std::fmt::Result {
             cell(Some(&f.rule)),
             cell(f.principal.as_ref()),
             cell(f.privilege.as_ref()),
-            plain(&f.message),
+            prose(&f.message).replace('|', "\\|"),
             cell(f.owner.as_ref()),
         )?;
     }

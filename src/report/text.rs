@@ -118,6 +118,59 @@ pub fn when(s: &str) -> Cow<'_, str> {
     Cow::Owned(body.split('.').next().unwrap_or(&body).to_string())
 }
 
+/// A title with its version, which many titles name already.
+#[must_use]
+pub fn titled(name: &str, version: &str) -> String {
+    let first = version.split_whitespace().next().unwrap_or_default();
+    if name.split_whitespace().any(|word| word == first) || version.is_empty() {
+        return name.to_string();
+    }
+    format!("{name} {version}")
+}
+
+/// A UTC time without what says nothing: midnight is shown as its day, seconds only where they count.
+#[must_use]
+pub fn day(s: &str) -> Cow<'_, str> {
+    let shown = when(s);
+    if shown.len() != 19 || shown.as_bytes().get(10) != Some(&b' ') {
+        return shown;
+    }
+    match shown.strip_suffix(":00") {
+        Some(minutes) => match minutes.strip_suffix(" 00:00") {
+            Some(day) => Cow::Owned(day.to_string()),
+            None => Cow::Owned(minutes.to_string()),
+        },
+        None => shown,
+    }
+}
+
+/// Pieces of a message: what stands at odd places was between back-ticks. A back-tick without a
+/// second one is text.
+#[must_use]
+pub fn pieces(s: &str) -> Vec<String> {
+    let mut out: Vec<String> = s.split('`').map(ToString::to_string).collect();
+    if out.len().is_multiple_of(2)
+        && let (Some(last), Some(before)) = (out.pop(), out.last_mut())
+    {
+        before.push('`');
+        before.push_str(&last);
+    }
+    out
+}
+
+/// An Amazon resource name as the part that repeats (partition, service, account) and the part that
+/// tells; other text as it is.
+#[must_use]
+pub fn arn(s: &str) -> (&str, &str) {
+    if !s.starts_with("arn:") {
+        return ("", s);
+    }
+    match s.match_indices(':').nth(4) {
+        Some((at, _)) if at + 1 < s.len() => s.split_at(at + 1),
+        _ => ("", s),
+    }
+}
+
 /// A code word as a phrase (`no_task_link` -> `no task link`).
 #[must_use]
 pub fn words(code: &str) -> String {
@@ -184,6 +237,37 @@ mod tests {
     }
 
     #[test]
+    fn versions_are_said_once() {
+        assert_eq!(titled("NIST CSF 2.0", "2.0"), "NIST CSF 2.0");
+        assert_eq!(titled("Top 10 for 2026", "2026 (published 2025)"), "Top 10 for 2026");
+        assert_eq!(titled("SP 800-53 Rev. 5", "5.1.1"), "SP 800-53 Rev. 5 5.1.1");
+        assert_eq!(titled("Own", ""), "Own");
+    }
+
+    #[test]
+    fn midnight_is_a_day() {
+        assert_eq!(day("2026-11-01T00:00:00Z"), "2026-11-01");
+        assert_eq!(day("2026-11-01T06:30:00Z"), "2026-11-01 06:30");
+        assert_eq!(day("2026-11-01T06:30:05Z"), "2026-11-01 06:30:05");
+        assert_eq!(day("soon:00"), "soon:00");
+    }
+
+    #[test]
+    fn odd_pieces_stood_between_back_ticks() {
+        assert_eq!(pieces("`a` used `b`."), ["", "a", " used ", "b", "."]);
+        assert_eq!(pieces("a ` b"), ["a ` b"]);
+        assert_eq!(pieces("`a` ` b"), ["", "a", " ` b"]);
+        assert_eq!(pieces("plain"), ["plain"]);
+    }
+
+    #[test]
+    fn names_fall_into_account_and_resource() {
+        assert_eq!(arn("arn:aws:iam::1:role/a:b"), ("arn:aws:iam::1:", "role/a:b"));
+        assert_eq!(arn("arn:aws:iam::1:"), ("", "arn:aws:iam::1:"));
+        assert_eq!(arn("user:é@x"), ("", "user:é@x"));
+    }
+
+    #[test]
     fn times_lose_only_their_punctuation() {
         assert_eq!(when("2026-03-01T12:00:05Z"), "2026-03-01 12:00:05");
         assert_eq!(when("2026-03-01T12:00:05.123456Z"), "2026-03-01 12:00:05");
@@ -202,6 +286,15 @@ mod tests {
             let clipped = clip(&s, max);
             let kept: String = s.chars().take(max).collect();
             prop_assert!(clipped.starts_with(&kept));
+        }
+
+        #[test]
+        fn pieces_keep_the_text(s in any::<String>()) {
+            let all = pieces(&s);
+            prop_assert_eq!(all.len() % 2, 1);
+            prop_assert_eq!(all.concat().replace('`', ""), s.replace('`', ""));
+            let (account, rest) = arn(&s);
+            prop_assert_eq!(format!("{account}{rest}"), s);
         }
 
         #[test]

@@ -312,7 +312,7 @@ pub struct Changes {
 /// Something not assessed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct NotAssessed {
-    /// `rule`, `layer`, `framework`, `input`, `blind_spot`.
+    /// `rule`, `layer`, `framework`, `input`, `ignored` (left out by the settings), `blind_spot`.
     pub kind: String,
     /// What.
     pub what: String,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Assemble, number, unsigned};
-use crate::report::text::{count, words};
+use crate::report::text::{count, titled, words};
 use crate::report::view::NotAssessed;
 
 /// Lists everything, layers first.
@@ -68,13 +68,14 @@ fn inputs(input: &Assemble<'_>) -> Vec<NotAssessed> {
     }
     for s in input.facts.sources.iter().filter(|s| s.quarantined > 0) {
         let (bad, all) = (unsigned(s.quarantined), unsigned(s.records));
-        let why = format!("{} of {} records are in quarantine", count(bad), count(all));
+        let verb = if bad == 1 { "is" } else { "are" };
+        let why = format!("{} of {} records {verb} in quarantine", count(bad), count(all));
         let remedy = Some("repair the records listed under quarantine");
         out.push(item("input", s.file.to_string(), why, remedy, bad));
     }
     for pattern in &input.settings.ignore {
         let why = "left out by the settings".to_string();
-        out.push(item("input", pattern.clone(), why, None, 0));
+        out.push(item("ignored", pattern.clone(), why, None, 0));
     }
     out
 }
@@ -97,7 +98,14 @@ fn rules(input: &Assemble<'_>) -> Vec<NotAssessed> {
             why.push(format!("{} of {of} could not be tested", count(r.not_assessed)));
         }
         why.extend(r.reason.as_deref().map(words));
-        why.extend(r.reasons.iter().map(|(reason, n)| format!("{} {}", words(reason), count(*n))));
+        // The engine's own sentence names most reasons already, with their counts.
+        let said = |code: &str| r.reason.as_deref().is_some_and(|text| text.contains(code));
+        why.extend(
+            r.reasons
+                .iter()
+                .filter(|(code, _)| !said(code))
+                .map(|(code, n)| format!("{} ({})", words(code), count(*n))),
+        );
         if why.is_empty() {
             why.push("no reason recorded".into());
         }
@@ -124,10 +132,9 @@ fn frameworks(input: &Assemble<'_>) -> Vec<NotAssessed> {
         .iter()
         .filter_map(|f| {
             let n = f.conclusions.iter().filter(|c| c.conclusion == "not_assessed").count();
-            let why = format!("{n} of {} controls were not assessed", f.conclusions.len());
-            (n > 0).then(|| {
-                item("framework", format!("{} {}", f.name, f.version), why, None, number(n))
-            })
+            let verb = if n == 1 { "was" } else { "were" };
+            let why = format!("{n} of {} controls {verb} not assessed", f.conclusions.len());
+            (n > 0).then(|| item("framework", titled(&f.name, &f.version), why, None, number(n)))
         })
         .collect()
 }

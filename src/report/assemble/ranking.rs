@@ -1,9 +1,10 @@
 //! Which findings to fix first, and why, in words.
 //!
-//! Worst severity first, certain before possible; then what is most dangerous whatever rule found
-//! it: standing administration, then privilege used after its task or its end. The list should show
-//! ten different problems: one finding per principal and privilege and at most three per rule while
-//! there are others.
+//! Access before evidence: a gap in the records is no emergency while a privilege is. Then worst
+//! severity first, certain before possible; then what is most dangerous whatever rule found it:
+//! standing administration, privilege used after its task or its end, access that outlasts its
+//! revocation, approval of one's own request. The list should show ten different problems: one
+//! finding per principal and privilege and at most three per rule while there are others.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,13 +33,27 @@ impl Candidate<'_> {
         })
     }
 
+    /// Rank among findings of one severity, most dangerous first.
+    fn danger(&self) -> u8 {
+        let standing = self.finding.grant_id.is_none() && self.finding.rule.starts_with("STD-");
+        let grant = |test: fn(&GrantFact) -> bool| self.grant.is_some_and(test);
+        match self {
+            c if c.admin && standing => 0,
+            c if c.admin => 1,
+            c if c.used_after() => 2,
+            _ if grant(|g| g.present_after_end == Some(true)) => 3,
+            _ if grant(|g| g.self_approved == Some(true)) => 4,
+            _ => 5,
+        }
+    }
+
     fn key(&self) -> impl Ord + use<'_> {
         let f = self.finding;
         (
+            f.about_evidence(),
             Reverse(f.severity),
             f.certainty != "certain",
-            !self.admin,
-            !self.used_after(),
+            self.danger(),
             confidence(&f.confidence),
             f.sort_key(),
         )
@@ -46,7 +61,7 @@ impl Candidate<'_> {
 
     fn why(&self) -> String {
         let f = self.finding;
-        let mut parts = vec![format!("{}, {}", f.severity, f.certainty)];
+        let mut parts: Vec<String> = Vec::new();
         if self.admin {
             parts.push("standing administrator".into());
         }
@@ -59,6 +74,9 @@ impl Candidate<'_> {
             }
             if g.present_after_end == Some(true) {
                 parts.push("still effective after its recorded end".into());
+            }
+            if g.self_approved == Some(true) {
+                parts.push("self approval".into());
             }
         }
         if let Some(tier) = &f.tier {

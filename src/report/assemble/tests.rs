@@ -119,6 +119,48 @@ fn standing_administration_and_late_use_rank_before_their_equals() {
 }
 
 #[test]
+fn access_ranks_before_evidence_and_standing_before_the_rest() {
+    let mut run = Run::new(vec![
+        finding(1, "a", "x", None),
+        finding(2, "c", "root", None),
+        finding(3, "c", "root", None),
+        finding(4, "d", "y", Some("g4")),
+        finding(5, "e", "z", Some("g5")),
+    ]);
+    run.findings[0].rule = "EVD-002".into();
+    run.findings[1].rule = "SCP-001".into();
+    run.findings[2].rule = "STD-001".into();
+    run.findings[3].rule = "APR-002".into();
+    run.findings[4].rule = "REC-001".into();
+    let quiet = |id, p| GrantFact {
+        uses_after_task: Some(0),
+        used_after_end_s: None,
+        present_after_end: None,
+        ..grant(id, p)
+    };
+    run.derived.grant_facts.push(GrantFact { self_approved: Some(true), ..quiet("g4", "d") });
+    run.derived.grant_facts.push(GrantFact { present_after_end: Some(true), ..quiet("g5", "e") });
+    run.derived.holdings.push(Holding {
+        principal_id: text("c"),
+        privilege: text("root"),
+        admin: Tri::Yes,
+        standing: Standing::Standing,
+        ..Holding::default()
+    });
+    let view = run.view();
+    let order: Vec<&str> = view
+        .fix_first
+        .iter()
+        .map(|i| {
+            let f = view.findings.iter().find(|f| f.fingerprint == i.fingerprint).unwrap();
+            f.rule.as_str()
+        })
+        .collect();
+    assert_eq!(order, ["STD-001", "SCP-001", "REC-001", "APR-002", "EVD-002"]);
+    assert!(view.fix_first[3].why.contains("self approval"), "{:?}", view.fix_first);
+}
+
+#[test]
 fn the_list_shows_different_problems_while_there_are_any() {
     let mut findings: Vec<Finding> = (0..12).map(|n| finding(n, "same", "same", None)).collect();
     let mut low = finding(50, "other", "other", None);

@@ -85,6 +85,12 @@ fn environment() -> Result<Environment<'static>, minijinja::Error> {
     env.add_filter("duration", |s: i64| duration(s));
     env.add_filter("count", |n: u64| super::text::count(n));
     env.add_filter("when", |s: String| when(&s).into_owned());
+    env.add_filter("day", |s: String| super::text::day(&s).into_owned());
+    env.add_filter("pieces", |s: String| super::text::pieces(&s));
+    env.add_filter("arn", |s: String| {
+        let (account, name) = super::text::arn(&s);
+        vec![account.to_string(), name.to_string()]
+    });
     env.add_filter("words", |s: String| words(&s));
     env.add_filter("short", |s: String| short(&s));
     env.add_filter("anchor", |s: String| anchor(&s));
@@ -166,12 +172,18 @@ pub fn honest_lines(view: &View) -> Vec<String> {
             percent(s.quarantined, s.records)
         ));
     }
-    let files = view.not_assessed.iter().filter(|n| n.kind == "input" && n.items == 0).count();
-    if files > 0 {
-        out.push(format!(
-            "{} not read.",
-            counted(u64::try_from(files).unwrap_or(u64::MAX), "input was", "inputs were")
-        ));
+    let inputs = |kind: &str| -> Vec<&str> {
+        let whole = view.not_assessed.iter().filter(|n| n.kind == kind && n.items == 0);
+        whole.map(|n| n.what.as_str()).collect()
+    };
+    let unread = inputs("input");
+    if !unread.is_empty() {
+        let n = counted(unread.len() as u64, "input was", "inputs were");
+        out.push(format!("{n} not read: {}.", some(&unread)));
+    }
+    let ignored = inputs("ignored");
+    if !ignored.is_empty() {
+        out.push(format!("Left out by the settings: {}.", some(&ignored)));
     }
     let loose = view.settings.iter().filter(|r| r.loosened).count();
     if loose > 0 {
@@ -195,6 +207,16 @@ fn rules_line(s: &Summary) -> String {
     )
 }
 
+/// The first names of a list, and how many more there are.
+fn some(names: &[&str]) -> String {
+    const SHOWN: usize = 5;
+    let first: Vec<String> = names.iter().take(SHOWN).map(|n| clip(n, 80).into_owned()).collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
 fn layers_line(view: &View) -> String {
     // A word this program does not know is no claim that anything was assessed.
     let class = |outcome: &str| match outcome {
@@ -204,17 +226,24 @@ fn layers_line(view: &View) -> String {
     };
     let mut parts = Vec::new();
     for (rank, lead) in ["Not assessed", "In part", "Assessed"].iter().enumerate() {
-        let layers: Vec<String> = view
-            .coverage
-            .iter()
-            .filter(|c| class(&c.outcome) == rank)
-            .map(|c| match c.reason.as_ref().filter(|_| rank < 2) {
-                Some(reason) => format!("{} ({})", c.layer, words(reason)),
-                None => c.layer.clone(),
+        // Layers with one reason stand together before it.
+        let mut groups: Vec<(Option<&str>, Vec<&str>)> = Vec::new();
+        for c in view.coverage.iter().filter(|c| class(&c.outcome) == rank) {
+            let reason = c.reason.as_deref().filter(|_| rank < 2);
+            match groups.iter_mut().find(|(r, _)| *r == reason) {
+                Some((_, layers)) => layers.push(&c.layer),
+                None => groups.push((reason, vec![&c.layer])),
+            }
+        }
+        let groups: Vec<String> = groups
+            .into_iter()
+            .map(|(reason, layers)| match reason {
+                Some(reason) => format!("{} ({})", layers.join(", "), words(reason)),
+                None => layers.join(", "),
             })
             .collect();
-        if !layers.is_empty() {
-            parts.push(format!("{lead}: {}.", layers.join(", ")));
+        if !groups.is_empty() {
+            parts.push(format!("{lead}: {}.", groups.join("; ")));
         }
     }
     if parts.is_empty() { "No evidence layer was read.".into() } else { parts.join(" ") }
@@ -319,6 +348,40 @@ mod tests {
         assert_eq!(page.matches("class=\"finding\"").count(), 200);
         assert!(page.contains("800 more findings"), "the cut is stated");
         assert!(page.len() < 4_000_000, "{} bytes", page.len());
+    }
+
+    #[test]
+    fn evidence_findings_stand_apart() {
+        let mut view = fixture::plausible();
+        let mut f = view.findings[0].clone();
+        f.rule = "EVD-001".into();
+        f.fingerprint = "ab".repeat(32);
+        view.findings.insert(0, f);
+        let page = document(&view).unwrap();
+        let apart = page.find("About the evidence itself").unwrap();
+        assert!(page.find("id=\"f-abababababababab\"").unwrap() > apart);
+        assert!(page.contains("1 of them about the evidence itself"));
+    }
+
+    #[test]
+    fn fix_first_and_exceptions_lead_to_each_other() {
+        let view = fixture::plausible();
+        let page = document(&view).unwrap();
+        let first = anchor(&view.fix_first[0].fingerprint);
+        assert!(page.contains(&format!("<a href=\"#{first}\">")));
+        assert!(page.contains("<a href=\"#first-1\">") && page.contains("<li id=\"first-1\">"));
+    }
+
+    #[test]
+    fn layers_with_one_reason_stand_together() {
+        let mut view = fixture::plausible();
+        for c in &mut view.coverage {
+            c.outcome = "not_assessed".into();
+            c.reason = Some("no_source".into());
+        }
+        let line = layers_line(&view);
+        assert_eq!(line.matches("(no source)").count(), 1, "{line}");
+        assert!(view.coverage.iter().all(|c| line.contains(&c.layer)), "{line}");
     }
 
     #[test]

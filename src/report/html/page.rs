@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{headline, honest_lines};
 use crate::findings::{ControlRef, Finding, Severity, SourceRef, Status};
 use crate::report::charts::{self, Chart};
-use crate::report::text::{anchor, clip, count, percent, words};
+use crate::report::text::{anchor, clip, count, counted, percent, titled, words};
 use crate::report::view::{
     Changes, Conclusion, CoverageRow, CrosswalkRow, GrantRow, NotAssessed, QuarantineRow,
     SettingRow, SourceRow, Summary, Tool, WaiverRow,
@@ -51,6 +51,7 @@ pub(super) struct Page<'a> {
     rules: Vec<Value>,
     frameworks: Vec<Framework<'a>>,
     findings: Vec<Block<'a>>,
+    about_evidence: Vec<Block<'a>>,
     rows: Vec<Value>,
     findings_total: u64,
     findings_hidden: u64,
@@ -66,6 +67,7 @@ pub(super) struct Page<'a> {
 #[derive(Serialize)]
 struct Layer<'a> {
     row: &'a CoverageRow,
+    remedy: Option<&'a str>,
     share: Option<u64>,
     mark: &'static str,
 }
@@ -74,12 +76,14 @@ struct Layer<'a> {
 struct Gaps<'a> {
     label: &'static str,
     items: Vec<&'a NotAssessed>,
+    open: bool,
+    counted: bool,
+    remedied: bool,
 }
 
 #[derive(Serialize)]
 struct Framework<'a> {
-    name: &'a str,
-    version: &'a str,
+    name: String,
     note: Option<&'a str>,
     counts: Vec<(String, usize)>,
     open: bool,
@@ -91,6 +95,8 @@ struct Judged<'a> {
     row: &'a Conclusion,
     mark: &'static str,
     word: String,
+    statement: String,
+    gaps: Vec<String>,
     links: Vec<Link>,
     more: usize,
 }
@@ -115,6 +121,8 @@ struct Block<'a> {
     tests: Vec<&'a ControlRef>,
     supports: Vec<&'a ControlRef>,
     strip: Option<Chart>,
+    place: Option<usize>,
+    register: Option<usize>,
 }
 
 #[derive(Serialize)]
@@ -145,6 +153,8 @@ pub(super) fn page(view: &View) -> Result<Page<'_>, ReportError> {
     let s = &view.summary;
     let anchors = Anchors(full.iter().chain(rest).map(|f| f.fingerprint.as_str()).collect());
     let open: u64 = s.open.values().sum();
+    let (about_evidence, findings) =
+        blocks(view, full)?.into_iter().partition(|b| b.finding.about_evidence());
     Ok(Page {
         title: view.entity.as_ref().map_or_else(
             || "Access evidence report".to_string(),
@@ -156,7 +166,7 @@ pub(super) fn page(view: &View) -> Result<Page<'_>, ReportError> {
         report_id: &view.report_id,
         tool: &view.tool,
         summary: s,
-        headline: headline(s),
+        headline: lead(view),
         honest: honest_lines(view),
         severities: Severity::ALL
             .iter()
@@ -169,7 +179,7 @@ pub(super) fn page(view: &View) -> Result<Page<'_>, ReportError> {
         complete_share: percent(s.complete_grants, s.grants),
         overstayed_share: percent(s.overstayed, s.overstay_assessed),
         fix_first: fix_first(view, &anchors),
-        coverage: view.coverage.iter().map(layer).collect(),
+        coverage: view.coverage.iter().map(|row| layer(view, row)).collect(),
         gaps: gaps(&view.not_assessed),
         blind_spots: view.not_assessed.iter().filter(|n| n.kind == "blind_spot").collect(),
         charts: charts::overview(view)?,
@@ -177,7 +187,8 @@ pub(super) fn page(view: &View) -> Result<Page<'_>, ReportError> {
         quarantine: &view.quarantine,
         rules: view.rules.iter().map(rule).collect(),
         frameworks: view.frameworks.iter().map(|f| framework(f, &anchors)).collect(),
-        findings: blocks(view, full)?,
+        findings,
+        about_evidence,
         rows: rest.iter().map(row).collect(),
         findings_total: number(view.findings.len()),
         findings_hidden: number(view.findings.len() - full.len() - rest.len()),
@@ -196,6 +207,22 @@ pub(super) fn page(view: &View) -> Result<Page<'_>, ReportError> {
         crosswalk: &view.crosswalk,
         digests: &view.digests,
     })
+}
+
+/// How much is open, beside the counts by severity.
+fn lead(view: &View) -> String {
+    let open: u64 = view.summary.open.values().sum();
+    if open == 0 {
+        return headline(&view.summary);
+    }
+    let about = |f: &&Finding| f.status == Status::Open && f.about_evidence();
+    let n = number(view.findings.iter().filter(about).count());
+    let rest = if n == 0 {
+        String::new()
+    } else {
+        format!(", {} of them about the evidence itself", count(n))
+    };
+    format!("{}{rest}", counted(open, "open finding", "open findings"))
 }
 
 fn fix_first(view: &View, anchors: &Anchors<'_>) -> Vec<Value> {
@@ -229,31 +256,43 @@ fn mark(outcome: &str) -> &'static str {
     }
 }
 
-fn layer(row: &CoverageRow) -> Layer<'_> {
+fn layer<'a>(view: &'a View, row: &'a CoverageRow) -> Layer<'a> {
     let share = row
         .covered_share
         .filter(|v| v.is_finite())
         .map(|v| (v.clamp(0.0, 1.0) * 100.0).floor() as u64);
-    Layer { row, share, mark: mark(&row.outcome) }
+    let gap = view.not_assessed.iter().find(|n| n.kind == "layer" && n.what == row.layer);
+    Layer { row, remedy: gap.and_then(|n| n.remedy.as_deref()), share, mark: mark(&row.outcome) }
+}
+
+fn gap<'a>(label: &'static str, items: Vec<&'a NotAssessed>) -> Gaps<'a> {
+    let remedied = items.iter().any(|n| n.remedy.is_some());
+    Gaps {
+        label,
+        open: remedied && items.len() <= 12,
+        counted: items.iter().any(|n| n.items > 0),
+        remedied,
+        items,
+    }
 }
 
 fn gaps(all: &[NotAssessed]) -> Vec<Gaps<'_>> {
     let kinds = [
-        ("layer", "Evidence layers"),
-        ("input", "Inputs"),
-        ("rule", "Rules"),
-        ("framework", "Frameworks"),
+        ("input", "Inputs not read, or only in part"),
+        ("ignored", "Inputs left out by the settings"),
+        ("rule", "Rules not assessed, or only in part"),
+        ("framework", "Frameworks not assessed, or only in part"),
     ];
     let mut out: Vec<Gaps<'_>> = kinds
         .iter()
-        .map(|(kind, label)| Gaps {
-            label,
-            items: all.iter().filter(|n| n.kind == *kind).collect(),
-        })
+        .map(|(kind, label)| gap(label, all.iter().filter(|n| n.kind == *kind).collect()))
         .collect();
-    let known =
-        |n: &&NotAssessed| n.kind == "blind_spot" || kinds.iter().any(|(k, _)| *k == n.kind);
-    out.push(Gaps { label: "Other", items: all.iter().filter(|n| !known(n)).collect() });
+    // Layers stand in the table of layers, blind spots in their own section.
+    let known = |n: &&NotAssessed| {
+        ["blind_spot", "layer"].contains(&n.kind.as_str())
+            || kinds.iter().any(|(k, _)| *k == n.kind)
+    };
+    out.push(gap("Other gaps", all.iter().filter(|n| !known(n)).collect()));
     out.retain(|g| !g.items.is_empty());
     out
 }
@@ -289,8 +328,7 @@ fn framework<'a>(
     ];
     let n = |word: &str| f.conclusions.iter().filter(|c| c.conclusion == word).count();
     Framework {
-        name: &f.name,
-        version: &f.version,
+        name: titled(&f.name, &f.version),
         note: f.note.as_deref(),
         counts: order.iter().map(|w| (words(w), n(w))).filter(|(_, n)| *n > 0).collect(),
         open: n("exceptions_noted") > 0,
@@ -301,6 +339,8 @@ fn framework<'a>(
                 row: c,
                 mark: mark(&c.conclusion),
                 word: words(&c.conclusion),
+                statement: c.statement.replace("T00:00:00Z", ""),
+                gaps: c.gaps.iter().map(|g| words(g)).collect(),
                 links: c.findings.iter().take(10).map(|f| anchors.link(f)).collect(),
                 more: c.findings.len().saturating_sub(10),
             })
@@ -315,10 +355,20 @@ fn blocks<'a>(view: &'a View, full: &'a [Finding]) -> Result<Vec<Block<'a>>, Rep
     for s in &view.charts.strips {
         strips.insert(&s.fingerprint, charts::strip::chart(s, &view.as_of)?);
     }
+    let places: BTreeMap<&str, usize> =
+        view.fix_first.iter().zip(1..).map(|(item, n)| (item.fingerprint.as_str(), n)).collect();
+    let mut register: BTreeMap<&str, usize> = BTreeMap::new();
+    for (n, g) in view.grants.iter().enumerate() {
+        for f in &g.findings {
+            register.entry(f).or_insert(n);
+        }
+    }
+    let mut shown = 0;
     Ok(full
         .iter()
-        .enumerate()
-        .map(|(i, f)| {
+        .map(|f| {
+            // The worst are open: enough to see what a block holds.
+            shown += usize::from(!f.about_evidence());
             let related = |relation: &str| {
                 f.controls.iter().filter(|c| c.relation == relation).collect::<Vec<_>>()
             };
@@ -326,7 +376,7 @@ fn blocks<'a>(view: &'a View, full: &'a [Finding]) -> Result<Vec<Block<'a>>, Rep
             Block {
                 id: anchor(&f.fingerprint),
                 finding: f,
-                open: i < 3,
+                open: !f.about_evidence() && shown <= 3,
                 possible: f.certainty != "certain",
                 criteria: limits
                     .map(|l| l.iter().map(|(k, v)| limit(k, v)).collect())
@@ -337,6 +387,8 @@ fn blocks<'a>(view: &'a View, full: &'a [Finding]) -> Result<Vec<Block<'a>>, Rep
                 tests: related("tests"),
                 supports: related("supports"),
                 strip: strips.remove(f.fingerprint.as_str()),
+                place: places.get(f.fingerprint.as_str()).copied(),
+                register: register.get(f.fingerprint.as_str()).copied(),
             }
         })
         .collect())
