@@ -22,7 +22,11 @@ pub fn add(ix: &Index<'_>, profile: &Profile, g: &Grant, f: &mut GrantFact) {
     let approves: Vec<&Approval> =
         all.iter().copied().filter(|a| a.verdict == Verdict::Approve).collect();
     f.approved = approved(ix, profile, g, &approves);
-    f.n_approvals = f.approved.map(|_| approves.len() as i64);
+    // A decision word without a record of approvals does not say how many there were.
+    f.n_approvals = f
+        .approved
+        .filter(|yes| !*yes || !approves.is_empty())
+        .map(|_| i64::try_from(approves.len()).unwrap_or(i64::MAX));
     f.approval_id = approves
         .first()
         .map(|a| a.approval_id.clone())
@@ -60,7 +64,7 @@ fn requirements(ix: &Index<'_>, f: &mut GrantFact) {
 
 /// Approvals that name the grant, or that the grant names; each once, in order of time.
 fn of_grant<'a>(ix: &Index<'a>, g: &Grant) -> Vec<&'a Approval> {
-    let mut out: Vec<&Approval> = ix.approvals_of_grant(&g.grant_id).to_vec();
+    let mut out: Vec<&Approval> = ix.approvals_of_grant(g);
     if let Some(id) = &g.approval_ref {
         for a in ix.approvals_by_id(id) {
             if !out.iter().any(|have| std::ptr::eq(*have, *a)) {
@@ -80,11 +84,19 @@ pub fn approve_times(ix: &Index<'_>, g: &Grant) -> Vec<Time> {
     of_grant(ix, g).iter().filter(|a| a.verdict == Verdict::Approve).filter_map(|a| a.at).collect()
 }
 
+/// Whether the inputs record approvals of this grant's ledger. The approvals of one broker say nothing
+/// about the grants of another.
+#[must_use]
+pub fn recorded(ix: &Index<'_>, profile: &Profile, g: &Grant) -> bool {
+    // A list without origin that names an id of two ledgers cannot be read either way.
+    !ix.is_shared(&g.grant_id) && profile.approvals_recorded(&g.system)
+}
+
 fn approved(ix: &Index<'_>, profile: &Profile, g: &Grant, approves: &[&Approval]) -> Option<bool> {
     if !approves.is_empty() || g.decision == Decision::AutoApproved {
         return Some(true);
     }
-    if !ix.facts.approvals.is_empty() {
+    if recorded(ix, profile, g) {
         // An approval source is given: a decision word in the ledger is not the record of it.
         return Some(false);
     }
@@ -194,7 +206,7 @@ fn times(f: &mut GrantFact) {
 /// Whether the grant goes beyond what its approval names. `None` when the approval names nothing.
 fn wider(ix: &Index<'_>, g: &Grant, approves: &[&Approval]) -> Option<bool> {
     let named = |a: &&Approval| a.privilege.is_some() || a.scope.is_some();
-    let record = approves.iter().copied().find(|a| named(&a));
+    let record = approves.iter().copied().find(named);
     let privilege = record.and_then(|a| a.privilege.as_deref()).or(g.approved_privilege.as_deref());
     let approved_scope = record.and_then(|a| a.scope.as_deref());
     if privilege.is_none() && approved_scope.is_none() {

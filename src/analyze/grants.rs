@@ -22,8 +22,10 @@ pub struct Profile {
     systems: BTreeMap<Text, SystemProfile>,
     /// Grants per approval id.
     pub approval_uses: HashMap<Text, i64>,
-    /// Latest expiry of credentials by grant.
-    pub residual: HashMap<Text, Time>,
+    /// Latest expiry of credentials by grant, and by holder too where several ledgers use the id.
+    residual: HashMap<(Text, Option<Text>), Time>,
+    /// Approvals are among the inputs.
+    approvals: bool,
     /// Accounts with an inventory.
     pub inventoried_realms: BTreeSet<Text>,
 }
@@ -43,6 +45,8 @@ pub struct SystemProfile {
     pub decision: bool,
     /// Extensions or extension events.
     pub extensions: bool,
+    /// Approvals of at least one grant are among the inputs.
+    pub approvals: bool,
 }
 
 impl Profile {
@@ -59,7 +63,9 @@ impl Profile {
             p.scope |= g.scope.is_some();
             p.decision |= g.decision != Decision::Unknown;
             p.extensions |= g.n_extensions > 0
-                || ix.events_of_grant(&g.grant_id).iter().any(|e| e.kind == EventKind::Extended);
+                || ix.events_of_grant(g).iter().any(|e| e.kind == EventKind::Extended);
+            p.approvals |= !ix.approvals_of_grant(g).is_empty()
+                || g.approval_ref.as_ref().is_some_and(|a| !ix.approvals_by_id(a).is_empty());
             if let Some(a) = &g.approval_ref {
                 reuse.entry(a.clone()).or_default().insert(g.grant_id.clone());
             }
@@ -72,10 +78,12 @@ impl Profile {
         out.approval_uses = reuse.into_iter().map(|(k, v)| (k, v.len() as i64)).collect();
         for c in &ix.facts.credentials {
             if let (Some(g), Some(end)) = (&c.grant_id, c.revoked_at.or(c.expires_at)) {
-                let at = out.residual.entry(g.clone()).or_insert(end);
+                let holder = c.principal_id.clone().filter(|_| ix.is_shared(g));
+                let at = out.residual.entry((g.clone(), holder)).or_insert(end);
                 *at = (*at).max(end);
             }
         }
+        out.approvals = !ix.facts.approvals.is_empty();
         out.inventoried_realms = ix
             .facts
             .principals
@@ -90,6 +98,12 @@ impl Profile {
     #[must_use]
     pub fn system(&self, name: &str) -> SystemProfile {
         self.systems.get(name).copied().unwrap_or_default()
+    }
+
+    /// Whether the inputs record approvals of a system: any at all, when it is the only one.
+    #[must_use]
+    pub fn approvals_recorded(&self, system: &str) -> bool {
+        self.approvals && (self.systems.len() < 2 || self.system(system).approvals)
     }
 
     /// Systems with the fields they never fill, for the coverage statement.
@@ -125,7 +139,9 @@ fn derive(
     g: &Grant,
 ) -> GrantFact {
     let mut f = timeline(ix, g);
-    f.residual_until = later(g.residual_until, profile.residual.get(&g.grant_id).copied());
+    let holder = g.beneficiary_id.clone().filter(|_| ix.is_shared(&g.grant_id));
+    let residual = profile.residual.get(&(g.grant_id.clone(), holder)).copied();
+    f.residual_until = later(g.residual_until, residual);
     f.residual_s = f.residual_until.zip(f.ended_at).map(|(r, e)| r.secs_since(e));
     tasks::link(ix, profile, g, &mut f);
     uses::add(ix, unlinked, g, &mut f);
@@ -177,6 +193,8 @@ fn timeline(ix: &Index<'_>, g: &Grant) -> GrantFact {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     };
+    // A removal that the ledger itself calls failed has lasted until now at least.
+    let removed = recorded_end.or((g.end_kind == EndKind::FailedToRevoke).then_some(ix.as_of));
     let revoked = matches!(
         g.end_kind,
         EndKind::RevokedByUser
@@ -228,7 +246,7 @@ fn timeline(ix: &Index<'_>, g: &Grant) -> GrantFact {
             .filter(|_| effective && !interval_inverted)
             .map(|s| ended_at.map_or(ix.as_of, |e| e.min(ix.as_of)).secs_since(s).max(0)),
         max_duration_s,
-        revocation_lag_s: recorded_end.zip(due).map(|(e, d)| e.secs_since(d)),
+        revocation_lag_s: removed.zip(due).map(|(e, d)| e.secs_since(d)),
         owner: ix.owner_name(&principal_id),
         principal_id,
         chain_length: 1,
@@ -246,12 +264,8 @@ fn ended_early(g: &Grant, recorded_end: Option<Time>) -> bool {
 /// Extensions: the end moved later; silent unless an approval lies between the extension and the one
 /// before it.
 fn extensions(ix: &Index<'_>, profile: &Profile, g: &Grant, f: &mut GrantFact) {
-    let mut moves: Vec<_> = ix
-        .events_of_grant(&g.grant_id)
-        .iter()
-        .filter(|e| e.kind == EventKind::Extended)
-        .copied()
-        .collect();
+    let mut moves: Vec<_> =
+        ix.events_of_grant(g).into_iter().filter(|e| e.kind == EventKind::Extended).collect();
     moves.sort_by_key(|e| (e.occurred_at, e.new_end));
     if moves.is_empty() {
         f.silent_extension = profile.system(&g.system).extensions.then_some(g.n_extensions > 0);
@@ -261,7 +275,13 @@ fn extensions(ix: &Index<'_>, profile: &Profile, g: &Grant, f: &mut GrantFact) {
         }
         return;
     }
-    let times = approvals::approve_times(ix, g);
+    let mut times = approvals::approve_times(ix, g);
+    times.extend(
+        ix.events_of_grant(g)
+            .iter()
+            .filter(|e| matches!(e.kind, EventKind::Approved | EventKind::AutoApproved))
+            .map(|e| e.occurred_at),
+    );
     let mut since = f.approved_at;
     let mut silent = false;
     for e in &moves {
@@ -270,7 +290,9 @@ fn extensions(ix: &Index<'_>, profile: &Profile, g: &Grant, f: &mut GrantFact) {
         silent |= !fresh;
         since = Some(e.occurred_at);
     }
-    f.silent_extension = Some(silent);
+    // Without any record of approvals, nobody can say that one is missing.
+    let known = !times.is_empty() || approvals::recorded(ix, profile, g);
+    f.silent_extension = (!silent || known).then_some(silent);
     let authorised = g.not_before.or(f.started_at);
     f.extended_by_s = moves
         .last()
@@ -313,7 +335,7 @@ fn evidence_missing(ix: &Index<'_>, profile: &Profile, g: &Grant, f: &GrantFact)
     let nobody = f.approved == Some(true)
         && f.approver_id.is_none()
         && f.approved_by_rule_only != Some(true)
-        && !ix.facts.approvals.is_empty();
+        && approvals::recorded(ix, profile, g);
     lacks(f.approval_required && nobody, "approver");
     lacks(system.scope && g.scope.is_none(), "scope");
     lacks(f.effective && f.started_at.is_none(), "start");

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::facts::identity::Resolution;
 use crate::facts::{
-    Approval, Facts, GrantEvent, Layer, Owner, Principal, PrincipalKind, Source, Task, Text, Tier,
-    Time, Usage, UsageGrain,
+    Approval, Facts, Grant, GrantEvent, Layer, Owner, Principal, PrincipalKind, Source, Task, Text,
+    Tier, Time, Usage, UsageGrain,
 };
 use crate::privilege::glob;
 use crate::settings::{DeclaredPrivilege, Environment, Settings};
@@ -34,6 +34,12 @@ impl Tiers for NoTiers {
 /// Window of a layer: start and end, each null when unknown.
 pub type Window = (Option<Time>, Option<Time>);
 
+/// Platform and name of a privilege.
+type Named<'a> = (Option<&'a str>, &'a str);
+
+/// Tier and longest authorised duration (seconds) of a privilege.
+type Weight = (Option<Tier>, Option<i64>);
+
 /// Shared look-ups.
 pub struct Index<'a> {
     /// Facts.
@@ -53,11 +59,13 @@ pub struct Index<'a> {
     usage_by_grant: HashMap<&'a str, Vec<&'a Usage>>,
     usage_by_principal: HashMap<&'a str, Vec<&'a Usage>>,
     events_by_grant: HashMap<&'a str, Vec<&'a GrantEvent>>,
+    /// Grant ids that more than one ledger uses.
+    shared_ids: BTreeSet<&'a str>,
     owners: HashMap<&'a str, &'a Owner>,
     windows: BTreeMap<Layer, Vec<Window>>,
     ledger_windows: Vec<Window>,
     usage_platforms: Vec<(Window, Option<BTreeSet<&'a str>>)>,
-    privilege_cache: HashMap<(Option<&'a str>, &'a str), (Option<Tier>, Option<i64>)>,
+    privilege_cache: HashMap<Named<'a>, Weight>,
     scope_environments: HashMap<&'a str, Option<usize>>,
     principal_environments: HashMap<&'a str, Option<usize>>,
 }
@@ -91,6 +99,7 @@ impl<'a> Index<'a> {
             usage_by_grant: HashMap::new(),
             usage_by_principal: HashMap::new(),
             events_by_grant: HashMap::new(),
+            shared_ids: BTreeSet::new(),
             owners: HashMap::new(),
             windows: BTreeMap::new(),
             ledger_windows: Vec::new(),
@@ -107,6 +116,12 @@ impl<'a> Index<'a> {
     }
 
     fn fill_work(&mut self) {
+        let mut systems: HashMap<&str, &str> = HashMap::new();
+        for g in &self.facts.grants {
+            if **systems.entry(&g.grant_id).or_insert(&g.system) != *g.system {
+                self.shared_ids.insert(&g.grant_id);
+            }
+        }
         for task in &self.facts.tasks {
             self.tasks.entry(&task.task_id).or_insert(task);
         }
@@ -144,11 +159,10 @@ impl<'a> Index<'a> {
             let Some(p) = &o.principal_id else { continue };
             let current = o.valid_to.is_none_or(|t| t > self.as_of)
                 && o.valid_from.is_none_or(|t| t <= self.as_of);
-            match self.owners.get(&**p) {
-                Some(have) if !current || have.valid_from > o.valid_from => {}
-                _ => {
-                    self.owners.insert(p, o);
-                }
+            // Whoever owned it before, or will, does not own it now.
+            let later = |have: &&Owner| have.valid_from > o.valid_from;
+            if current && !self.owners.get(&**p).is_some_and(later) {
+                self.owners.insert(p, o);
             }
         }
     }
@@ -247,16 +261,33 @@ impl<'a> Index<'a> {
         self.approvals_by_id.get(id).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether more than one ledger uses this grant id, so that the id alone names no grant.
+    #[must_use]
+    pub fn is_shared(&self, grant_id: &str) -> bool {
+        self.shared_ids.contains(grant_id)
+    }
+
+    /// Whether a record that names a grant by its id means this one: where several ledgers use the id,
+    /// it must come from the same file or name the same principal.
+    fn means(&self, g: &Grant, source_id: &str, principal: Option<&Text>) -> bool {
+        !self.is_shared(&g.grant_id)
+            || *source_id == *g.source_id
+            || principal.is_some() && principal == g.beneficiary_id.as_ref()
+    }
+
     /// Approvals that name this grant.
     #[must_use]
-    pub fn approvals_of_grant(&self, id: &str) -> &[&'a Approval] {
-        self.approvals_by_grant.get(id).map_or(&[], Vec::as_slice)
+    pub fn approvals_of_grant(&self, g: &Grant) -> Vec<&'a Approval> {
+        let all = self.approvals_by_grant.get(&*g.grant_id).map_or(&[][..], Vec::as_slice);
+        all.iter().copied().filter(|a| self.means(g, &a.source_id, None)).collect()
     }
 
     /// Usage rows that name this grant.
     #[must_use]
-    pub fn usage_of_grant(&self, id: &str) -> &[&'a Usage] {
-        self.usage_by_grant.get(id).map_or(&[], Vec::as_slice)
+    pub fn usage_of_grant(&self, g: &Grant) -> Vec<&'a Usage> {
+        let all = self.usage_by_grant.get(&*g.grant_id).map_or(&[][..], Vec::as_slice);
+        let own = |u: &&Usage| self.means(g, &u.source_id, u.principal_id.as_ref());
+        all.iter().copied().filter(own).collect()
     }
 
     /// Usage rows of a principal.
@@ -267,8 +298,9 @@ impl<'a> Index<'a> {
 
     /// Events of a grant.
     #[must_use]
-    pub fn events_of_grant(&self, id: &str) -> &[&'a GrantEvent] {
-        self.events_by_grant.get(id).map_or(&[], Vec::as_slice)
+    pub fn events_of_grant(&self, g: &Grant) -> Vec<&'a GrantEvent> {
+        let all = self.events_by_grant.get(&*g.grant_id).map_or(&[][..], Vec::as_slice);
+        all.iter().copied().filter(|e| self.means(g, &e.source_id, None)).collect()
     }
 
     /// Current owner record of a principal.

@@ -23,12 +23,15 @@ use crate::facts::{Derived, Facts, Holding, Layer, Time, text};
 use crate::settings::Settings;
 use index::Index;
 
+/// Word for the change of a holding against the accepted baseline.
+pub type Change<'a> = dyn Fn(&Holding) -> Option<&'static str> + 'a;
+
 /// What the analysis needs besides facts and settings.
 pub struct Options<'a> {
     /// As-of time.
     pub as_of: Time,
     /// Change of a holding against the accepted baseline: `new`, `wider`, `unchanged`. Absent without a baseline.
-    pub baseline: Option<&'a dyn Fn(&Holding) -> Option<&'static str>>,
+    pub baseline: Option<&'a Change<'a>>,
     /// Whether rules in use need a layer.
     pub needed: &'a dyn Fn(Layer) -> bool,
 }

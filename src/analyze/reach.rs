@@ -22,6 +22,7 @@ mod holdings;
 mod identities;
 mod judge;
 mod people;
+mod root;
 mod trusts;
 
 /// What the inputs say about held privilege.
@@ -95,7 +96,7 @@ impl Tiers for PrivilegeTiers {
 /// Evaluates what every principal holds, reaches and uses. Identities must be resolved.
 #[must_use]
 pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
-    let people = people::collect(facts, settings);
+    let people = people::collect(facts, settings, as_of);
     let activity = activity::Activity::new(facts, settings, as_of);
     let mut store = access::Store::default();
     let plans = access::plan(facts, &people, &mut store, as_of);
@@ -108,6 +109,7 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
     for (plan, outcome) in plans.iter().zip(&judged) {
         holdings.extend(holdings::rows(plan, outcome, &people, &activity, as_of));
     }
+    holdings.extend(root::rows(facts, &people, &activity));
     holdings.sort_by(|a, b| {
         (&a.principal_id, &a.scope, &a.privilege, &a.role_id, &a.via).cmp(&(
             &b.principal_id,

@@ -21,6 +21,12 @@ pub fn canonical<'a>(platform: Option<&str>, scope: &'a str) -> Cow<'a, str> {
     Cow::Borrowed(scope)
 }
 
+/// Account that a canonical AWS scope lies in.
+#[must_use]
+pub fn aws_account(scope: &str) -> Option<&str> {
+    scope.strip_prefix("aws:").filter(|a| is_account(a)).or_else(|| arn_account(scope))
+}
+
 fn is_account(s: &str) -> bool {
     s.len() == 12 && s.bytes().all(|b| b.is_ascii_digit())
 }

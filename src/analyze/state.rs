@@ -4,7 +4,7 @@
 //! A snapshot speaks for its instant only. An export that does not state its instant was made no
 //! earlier than its newest record: a lower bound, good enough to prove presence *after* an end.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use super::grants::expects_binding;
 use super::index::Index;
@@ -52,9 +52,8 @@ pub fn reconcile_grants(ix: &Index<'_>, facts: &mut [GrantFact], holdings: &[Hol
     }
     let roles: BTreeSet<&str> =
         ix.facts.roles.iter().flat_map(|r| [&*r.role_id, &*r.name]).collect();
-    let latest = latest_ends(facts);
-    let active = active_keys(facts, ix.as_of);
-    for (i, f) in facts.iter_mut().enumerate() {
+    let claims = claims(facts, &held, ix.as_of);
+    for f in facts.iter_mut() {
         if !f.effective || !expects_binding(f) {
             continue;
         }
@@ -67,8 +66,8 @@ pub fn reconcile_grants(ix: &Index<'_>, facts: &mut [GrantFact], holdings: &[Hol
         };
         let binding = held.get(&*f.principal_id).and_then(|hs| matching(f, hs));
         judge_active(ix, f, context, binding);
-        let last = latest.get(&key(f)) == Some(&i);
-        judge_ended(f, context, binding, last, active.contains(&key(f)), ix.as_of);
+        let claim = binding.and_then(|b| claims.get(&address(b)));
+        judge_ended(f, context, binding, claim, ix.as_of);
         if let Some(b) = binding
             && (f.present_after_end == Some(true) || f.drift.is_some())
         {
@@ -78,33 +77,38 @@ pub fn reconcile_grants(ix: &Index<'_>, facts: &mut [GrantFact], holdings: &[Hol
             && let Some(task_end) = f.task_ended_at
         {
             f.overstay_state_s = Some(context.at.secs_since(task_end));
-            tasks::bounds(f, task_end);
+            tasks::bounds(f, task_end, ix.as_of);
         }
     }
 }
 
-type Key = (Text, Text, Text);
-
-fn key(f: &GrantFact) -> Key {
-    let place = scope::canonical(f.platform.as_deref(), f.scope.as_deref().unwrap_or("*"));
-    (f.principal_id.clone(), f.privilege.clone(), text(place))
+/// What the grants of a principal say about one binding, under whatever name or scope they ask for it.
+#[derive(Debug, Default)]
+struct Claim {
+    /// A grant in force explains it.
+    active: bool,
+    /// The grant that ended last: a binding seen later is its residue, not that of grants before.
+    last: Option<(Time, Text)>,
 }
 
-/// Per key the grant that ended last: a binding seen later is its residue, not that of grants before.
-fn latest_ends(facts: &[GrantFact]) -> BTreeMap<Key, usize> {
-    let mut out: BTreeMap<Key, usize> = BTreeMap::new();
-    for (i, f) in facts.iter().enumerate().filter(|(_, f)| f.effective && f.ended_at.is_some()) {
-        let slot = out.entry(key(f)).or_insert(i);
-        let have = facts.get(*slot).map(|g| (g.ended_at, g.grant_id.clone()));
-        if have.is_some_and(|h| (f.ended_at, f.grant_id.clone()) > h) {
-            *slot = i;
+/// Names a row for the length of one analysis; never ordered or written.
+fn address(h: &Holding) -> usize {
+    std::ptr::from_ref(h).addr()
+}
+
+fn claims(facts: &[GrantFact], held: &Held<'_>, as_of: Time) -> HashMap<usize, Claim> {
+    let mut out: HashMap<usize, Claim> = HashMap::new();
+    for f in facts.iter().filter(|f| f.effective && expects_binding(f)) {
+        let own = held.get(&*f.principal_id).map_or(&[][..], Vec::as_slice);
+        for h in own.iter().filter(|h| concerns(f, h)) {
+            let claim = out.entry(address(h)).or_default();
+            claim.active |= f.ended_at.is_none_or(|e| e > as_of);
+            if let Some(end) = f.ended_at {
+                claim.last = claim.last.take().max(Some((end, f.grant_id.clone())));
+            }
         }
     }
     out
-}
-
-fn active_keys(facts: &[GrantFact], as_of: Time) -> BTreeSet<Key> {
-    facts.iter().filter(|f| f.effective && f.ended_at.is_none_or(|e| e > as_of)).map(key).collect()
 }
 
 fn snapshot_of(
@@ -145,7 +149,15 @@ fn concerns(f: &GrantFact, h: &Holding) -> bool {
     let Some(asked) = f.scope.as_deref() else { return true };
     let asked = scope::canonical(f.platform.as_deref(), asked);
     let own = scope::canonical(Some(&h.platform), &h.scope);
-    scope::contains(&own, &asked) || scope::contains(&asked, &own)
+    // A ledger's own word for a place (`prod-db`, a bucket) cannot be set against an account.
+    !names_place(&h.platform, &asked)
+        || scope::contains(&own, &asked)
+        || scope::contains(&asked, &own)
+}
+
+/// Whether a canonical scope says where it is, in terms of the platform.
+fn names_place(platform: &str, scope: &str) -> bool {
+    platform != "aws" || scope == "*" || scope::aws_account(scope).is_some()
 }
 
 fn judge_active(ix: &Index<'_>, f: &mut GrantFact, snap: Snapshot, binding: Option<&Holding>) {
@@ -169,7 +181,9 @@ fn judge_active(ix: &Index<'_>, f: &mut GrantFact, snap: Snapshot, binding: Opti
             scope::canonical(Some(&b.platform), &b.scope),
             scope::canonical(f.platform.as_deref(), s),
         );
-        if own != asked {
+        // Bindings of AWS stand at the account; which resources a policy names is its content.
+        let comparable = &*b.platform != "aws" || (asked.starts_with("aws:") && asked != "*");
+        if comparable && own != asked {
             drift.push(text("scope"));
             wider |= scope::contains(&own, &asked);
         }
@@ -182,8 +196,7 @@ fn judge_ended(
     f: &mut GrantFact,
     snap: Snapshot,
     binding: Option<&Holding>,
-    last: bool,
-    covered: bool,
+    claim: Option<&Claim>,
     as_of: Time,
 ) {
     let Some(end) = f.ended_at.filter(|e| *e <= as_of) else { return };
@@ -191,11 +204,12 @@ fn judge_ended(
         f.state_unknown = Some(text("out_of_window"));
         return;
     }
+    let last = claim.and_then(|c| c.last.as_ref()).is_none_or(|(_, id)| *id == f.grant_id);
     if binding.is_some() && !last {
         f.state_unknown = Some(text("later_grant"));
         return;
     }
-    let present = binding.is_some() && !covered;
+    let present = binding.is_some() && !claim.is_some_and(|c| c.active);
     f.present_after_end = Some(present);
     f.present_after_end_s = Some(if present { snap.at.secs_since(end) } else { 0 });
 }
@@ -205,7 +219,7 @@ pub fn reconcile_holdings(
     ix: &Index<'_>,
     facts: &[GrantFact],
     holdings: &mut [Holding],
-    baseline: Option<&dyn Fn(&Holding) -> Option<&'static str>>,
+    baseline: Option<&super::Change<'_>>,
 ) {
     let mut by_principal: HashMap<&str, Vec<&GrantFact>> = HashMap::new();
     let mut brokered: BTreeSet<&str> = BTreeSet::new();
@@ -343,6 +357,30 @@ mod tests {
         let out = reconciled(&facts(true), grants, &[holding()]);
         assert_eq!(out[0].present_after_end, Some(false));
         assert_eq!(out[1].missing_in_state, Some(false));
+    }
+
+    #[test]
+    fn a_grant_by_another_name_or_scope_explains_the_binding_too() {
+        let mut now = grant("now", 30, None);
+        now.privilege = text("arn:p");
+        now.scope = None;
+        let out = reconciled(&facts(true), vec![grant("old", 10, Some(20)), now], &[holding()]);
+        assert_eq!(out[0].present_after_end, Some(false));
+    }
+
+    #[test]
+    fn a_scope_in_the_ledgers_own_words_is_neither_absence_nor_drift() {
+        for place in ["production", "arn:aws:s3:::bucket", "arn:aws:sqs:eu-west-1:111122223333:q"] {
+            let mut g = grant("g", 10, None);
+            g.scope = Some(text(place));
+            let g = reconciled(&facts(true), vec![g], &[holding()]).remove(0);
+            assert_eq!(g.missing_in_state, Some(false), "{place}");
+            assert_eq!(g.drift.as_deref(), Some(&[][..]), "{place}");
+        }
+        let mut g = grant("g", 10, None);
+        g.scope = Some(text("444455556666"));
+        let g = reconciled(&facts(true), vec![g], &[holding()]).remove(0);
+        assert_eq!(g.missing_in_state, Some(true), "another account is another place");
     }
 
     #[test]

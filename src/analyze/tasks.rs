@@ -8,7 +8,8 @@ use super::grants::Profile;
 use super::index::Index;
 use crate::facts::store::evidence_ref;
 use crate::facts::{
-    Confidence, Grant, GrantFact, Layer, LinkKind, Task, TaskKind, TaskLink, TaskState, Time, text,
+    Confidence, EndKind, Grant, GrantFact, Layer, LinkKind, Task, TaskKind, TaskLink, TaskState,
+    Time, text,
 };
 
 /// Links the grant to its tasks and fills the task columns.
@@ -16,7 +17,7 @@ pub fn link(ix: &Index<'_>, profile: &Profile, g: &Grant, f: &mut GrantFact) {
     f.task_ref = g.task_ref.clone().or_else(|| g.ticket_id.clone());
     let links = find(ix, g);
     let mut ids: BTreeSet<&str> = links.iter().map(|(t, ..)| &*t.task_id).collect();
-    for u in ix.usage_of_grant(&g.grant_id) {
+    for u in ix.usage_of_grant(g) {
         if let Some(t) = &u.task_id {
             ids.insert(ix.task(t).map_or(&**t, |task| &task.task_id));
         }
@@ -80,8 +81,8 @@ fn unresolved(ix: &Index<'_>, profile: &Profile, g: &Grant, f: &mut GrantFact) {
 pub fn is_running(t: &Task, at: Time) -> bool {
     let begun = t.started_at_lo.is_some_and(|s| s <= at);
     let ended = t.ended_at_hi.or(t.ended_at_lo).is_some_and(|e| e <= at);
-    let open = t.ended_at_hi.or(t.ended_at_lo).is_some()
-        || matches!(t.state, TaskState::Running | TaskState::Unknown);
+    // Neither an end nor a state that is known: it may have ended long ago.
+    let open = t.ended_at_hi.or(t.ended_at_lo).is_some() || t.state == TaskState::Running;
     begun && !ended && open
 }
 
@@ -162,16 +163,19 @@ pub fn overstay(ix: &Index<'_>, f: &mut GrantFact) {
     let end_lo = f.ended_at.map_or(ix.as_of, |e| e.min(ix.as_of));
     f.overstay_ledger_s = Some(end_lo.secs_since(task_end));
     f.overstay_credential_s = f.residual_until.map(|r| r.min(ix.as_of).secs_since(task_end));
-    bounds(f, task_end);
+    bounds(f, task_end, ix.as_of);
 }
 
 /// Largest of the known bounds.
-pub fn bounds(f: &mut GrantFact, task_end: Time) {
+pub fn bounds(f: &mut GrantFact, task_end: Time, as_of: Time) {
     f.overstay_s = [f.overstay_ledger_s, f.overstay_state_s, f.overstay_credential_s]
         .into_iter()
         .flatten()
         .max();
-    let hi = f.ended_at_hi.or(f.ended_at).map(|e| e.secs_since(task_end));
+    // After a failed removal access may go on to this day.
+    let failed =
+        (f.end_kind == EndKind::FailedToRevoke && f.ended_at_hi.is_none()).then_some(as_of);
+    let hi = f.ended_at_hi.or(failed).or(f.ended_at).map(|e| e.secs_since(task_end));
     let residual = f.residual_until.map(|r| r.secs_since(task_end));
     f.overstay_hi_s = [f.overstay_s, hi, residual].into_iter().flatten().max();
 }

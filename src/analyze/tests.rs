@@ -372,3 +372,163 @@ fn ended_grant_segments_with_unknown_state_are_possible_only() {
     assert!(ended.iter().all(|s| s.certainty == Certainty::Possible), "{ended:?}");
     assert!(ended.iter().all(|s| s.silent_layers.contains(&text("state"))));
 }
+
+#[test]
+fn two_ledgers_may_use_one_id() {
+    let mut f = facts();
+    f.sources.push(source("S3", Layer::Usage, (0, 100 * DAY)));
+    f.sources.push(source("S4", Layer::Ledger, (0, 100 * DAY)));
+    let mut other = grant("g1");
+    other.system = text("other broker");
+    other.beneficiary = text("eve@x.example");
+    other.approval_ref = None;
+    other.source_id = text("S4");
+    f.grants.push(other);
+    let mut late = usage(Some("g1"), 1500, 9000);
+    late.principal = text("eve@x.example");
+    f.usage = vec![late, usage(Some("g1"), 1500, 1600)];
+    f.approvals[0].source_id = text("S1");
+    let credential = |who: &str, end| Credential {
+        principal: text(who),
+        grant_id: Some(text("g1")),
+        expires_at: at(end),
+        ..Credential::default()
+    };
+    f.credentials = vec![credential("eve@x.example", 90_000), credential("ann@x.example", 5100)];
+    let d = run(f);
+    let of = |who: &str| d.grant_facts.iter().find(|g| &*g.principal_id == who).unwrap();
+    let (ann, eve) = (of("ann@x.example"), of("eve@x.example"));
+    assert_eq!((ann.used_after_end_s, eve.used_after_end_s), (Some(-3400), Some(4000)));
+    assert_eq!((ann.residual_s, eve.residual_s), (Some(100), Some(85_000)));
+    assert_eq!((ann.approved, eve.approved), (Some(true), None));
+    let outlives: Vec<_> = d.credential_facts.iter().map(|c| c.outlives_grant_s).collect();
+    assert_eq!(outlives, [Some(100), Some(85_000)]);
+}
+
+#[test]
+fn approvals_of_one_broker_say_nothing_of_another() {
+    let mut f = facts();
+    let mut other = grant("h1");
+    other.system = text("other broker");
+    other.approval_ref = None;
+    other.decision = Decision::Approved;
+    f.grants.push(other);
+    let d = run(f.clone());
+    assert_eq!(d.grant_facts[1].approved, Some(true), "its ledger says so");
+    assert_eq!(d.grant_facts[1].n_approvals, None, "and not by how many");
+    f.approvals.push(approval("h2", "bob@x.example", 960));
+    f.grants.push(Grant { system: text("other broker"), ..grant("h2") });
+    assert_eq!(run(f).grant_facts[1].approved, Some(false), "its other grants have records");
+}
+
+#[test]
+fn a_decision_word_is_no_count_of_approvals() {
+    let mut f = facts();
+    f.approvals.clear();
+    f.grants[0].approval_ref = None;
+    f.grants[0].decision = Decision::Approved;
+    let g = first(f);
+    assert_eq!((g.approved, g.n_approvals), (Some(true), None));
+}
+
+#[test]
+fn extension_is_silent_only_where_approvals_are_recorded() {
+    let mut f = facts();
+    f.grant_events = vec![GrantEvent {
+        grant_id: Some(text("g1")),
+        kind: EventKind::Extended,
+        occurred_at: t(3000),
+        new_end: at(9000),
+        ..GrantEvent::default()
+    }];
+    f.approvals.clear();
+    f.grants[0].approval_ref = None;
+    assert_eq!(first(f.clone()).silent_extension, None);
+    let mut approved = f.grant_events[0].clone();
+    (approved.kind, approved.occurred_at) = (EventKind::Approved, t(2990));
+    f.grant_events.push(approved);
+    assert_eq!(first(f).silent_extension, Some(false));
+}
+
+#[test]
+fn sums_of_uses_that_reach_into_a_grant_leave_its_use_open() {
+    let mut f = facts();
+    f.sources.push(source("S3", Layer::Usage, (0, 100 * DAY)));
+    f.usage = vec![usage(None, 500, 3000)];
+    let g = first(f.clone());
+    assert_eq!((g.use_count, g.use_unknown.as_deref()), (None, Some("use_aggregated")));
+    f.usage = vec![usage(None, 500, 900)];
+    assert_eq!(first(f.clone()).use_count, Some(0));
+    // A row that goes on after the grant proves its first use only.
+    f.usage = vec![usage(None, 3000, 9000)];
+    let g = first(f);
+    assert_eq!((g.use_count, g.uses_after_task, g.last_used_at), (Some(3), Some(0), at(3000)));
+}
+
+#[test]
+fn sums_over_two_grants_and_uses_of_refused_requests() {
+    let mut f = facts();
+    f.sources.push(source("S3", Layer::Usage, (0, 100 * DAY)));
+    let mut next = grant("g2");
+    (next.not_before, next.activated_at_lo, next.not_after) = (at(6000), at(6000), at(8000));
+    let mut denied = grant("g3");
+    (denied.activated_at_lo, denied.activated_at_hi) = (None, None);
+    denied.decision = Decision::Denied;
+    f.grants.extend([next, denied]);
+    f.usage = vec![usage(None, 4000, 7000), usage(Some("g3"), 4000, 4100)];
+    let d = run(f);
+    let rows: Vec<_> =
+        d.usage_facts.iter().map(|u| (u.in_grant, u.in_grant_unknown.as_deref())).collect();
+    assert_eq!(rows, [(None, Some("use_aggregated")), (Some(false), None)]);
+}
+
+#[test]
+fn failed_removal_goes_on() {
+    let mut f = facts();
+    f.grants[0].end_kind = EndKind::FailedToRevoke;
+    let g = first(f);
+    assert_eq!(g.revocation_lag_s, Some(100 * DAY - 5000));
+    assert_eq!((g.overstay_s, g.overstay_hi_s), (Some(1000), Some(100 * DAY - 4000)));
+}
+
+#[test]
+fn task_without_end_or_state_is_not_known_to_run() {
+    let mut f = facts();
+    f.tasks = vec![Task { state: TaskState::Unknown, ..task("T1", 950, None) }];
+    let g = first(f);
+    assert_eq!((g.overstay_s, g.task_unknown.as_deref()), (None, Some("end_unknown")));
+}
+
+#[test]
+fn person_is_found_whatever_the_case() {
+    let mut f = facts();
+    f.approvals = vec![approval("g1", "ann@x.example", 960)];
+    f.grants[0].beneficiary = text("ann-admin@x.example");
+    let settings = Settings::parse(
+        "[[identity]]\nprincipal = \"Ann-Admin@X.example\"\nperson = \"Ann@x.example\"\n",
+    )
+    .unwrap();
+    let g = run_with(&mut f, &settings).grant_facts.remove(0);
+    assert_eq!(g.self_approved, Some(true));
+}
+
+#[test]
+fn ownership_has_a_time() {
+    let mut f = facts();
+    let owner = |who: &str, from, to| Owner {
+        principal: text("ann@x.example"),
+        owner: Some(text(who)),
+        valid_from: from,
+        valid_to: to,
+        ..Owner::default()
+    };
+    f.owners = vec![owner("before", None, at(50)), owner("later", at(200 * DAY), None)];
+    let state = |f: &Facts| {
+        let d = run(f.clone());
+        let i = d.identity_facts.iter().find(|i| &*i.principal_id == "ann@x.example").unwrap();
+        (i.owner_state.clone(), i.owner.clone(), d.grant_facts[0].owner.clone())
+    };
+    assert_eq!(state(&f), (Some(text("inactive")), Some(text("before")), None));
+    f.owners.push(owner("now", at(10), None));
+    assert_eq!(state(&f), (Some(text("present")), Some(text("now")), Some(text("now"))));
+}

@@ -13,24 +13,41 @@ use crate::facts::{
 
 /// Usage rows that name no grant, per principal, in order of time.
 #[derive(Debug)]
-pub struct Unlinked<'a>(HashMap<&'a str, Vec<(Time, &'a Usage)>>);
+pub struct Unlinked<'a>(HashMap<&'a str, Vec<Row<'a>>>);
+
+/// A row with its begin, and the latest end of the rows up to it.
+#[derive(Debug)]
+struct Row<'a> {
+    from: Time,
+    reach: Time,
+    usage: &'a Usage,
+}
 
 impl<'a> Unlinked<'a> {
     /// Collects them.
     #[must_use]
     pub fn new(ix: &Index<'a>) -> Self {
-        let mut map: HashMap<&str, Vec<(Time, &Usage)>> = HashMap::new();
+        let mut sorted: Vec<(&str, Row<'a>)> = Vec::new();
         for u in &ix.facts.usage {
             if let (None, Some(p), Some(t)) = (&u.grant_id, &u.principal_id, u.first_at)
                 && is_use(u)
             {
-                map.entry(p).or_default().push((t, u));
+                sorted.push((p, Row { from: t, reach: u.last_at.unwrap_or(t), usage: u }));
             }
         }
-        for rows in map.values_mut() {
-            rows.sort_by_key(|(t, u)| (*t, u.source_ref.clone()));
+        sorted.sort_by_key(|(p, r)| (*p, r.from, &r.usage.source_id, &r.usage.source_ref));
+        let mut map: HashMap<&str, Vec<Row<'a>>> = HashMap::new();
+        for (p, mut row) in sorted {
+            let rows = map.entry(p).or_default();
+            row.reach = rows.last().map_or(row.reach, |before| before.reach.max(row.reach));
+            rows.push(row);
         }
         Self(map)
+    }
+
+    fn of(&self, principal: &str, from: Time) -> (&[Row<'a>], &[Row<'a>]) {
+        let rows = self.0.get(principal).map_or(&[][..], Vec::as_slice);
+        rows.split_at(rows.partition_point(|r| r.from < from))
     }
 
     /// Rows of a principal that begin in `[from, until)`.
@@ -40,9 +57,18 @@ impl<'a> Unlinked<'a> {
         from: Time,
         until: Time,
     ) -> impl Iterator<Item = &'a Usage> + '_ {
-        let rows = self.0.get(principal).map_or(&[][..], Vec::as_slice);
-        let first = rows.partition_point(|(t, _)| *t < from);
-        rows.iter().skip(first).take_while(move |(t, _)| *t < until).map(|(_, u)| *u)
+        let (_, rows) = self.of(principal, from);
+        rows.iter().take_while(move |r| r.from < until).map(|r| r.usage)
+    }
+
+    /// Whether a row that fits sums up uses since before `from` and lasts beyond it: some of its uses
+    /// may lie behind it. Too many rows to look through leave it open.
+    fn across(&self, principal: &str, from: Time, fits: impl Fn(&&Usage) -> bool) -> bool {
+        let (rows, _) = self.of(principal, from);
+        let mut near = rows.iter().rev().take_while(|r| r.reach >= from).enumerate();
+        near.any(|(n, r)| {
+            n >= MAX_ACROSS || (r.usage.last_at.is_some_and(|t| t >= from) && fits(&r.usage))
+        })
     }
 }
 
@@ -76,17 +102,22 @@ pub fn add(ix: &Index<'_>, unlinked: &Unlinked<'_>, g: &Grant, f: &mut GrantFact
         return;
     };
     let end = f.ended_at.map_or(ix.as_of, |e| e.min(ix.as_of));
-    let named: Vec<&Usage> =
-        ix.usage_of_grant(&g.grant_id).iter().copied().filter(|u| is_use(u)).collect();
-    let by_key = unlinked
-        .between(&f.principal_id, start, end)
-        .filter(|u| fits(u, g.platform.as_deref(), &g.privilege, g.scope.as_deref()));
-    let observable = ix.use_observable(g.platform.as_deref(), start, end.max(start));
+    let named: Vec<&Usage> = ix.usage_of_grant(g).into_iter().filter(|u| is_use(u)).collect();
+    let fitting = |u: &&Usage| fits(u, g.platform.as_deref(), &g.privilege, g.scope.as_deref());
+    let by_key = unlinked.between(&f.principal_id, start, end).filter(fitting);
+    let mut observable = ix.use_observable(g.platform.as_deref(), start, end.max(start));
+    if observable.is_ok() && unlinked.across(&f.principal_id, start, fitting) {
+        observable = Err("use_aggregated");
+    }
     let mut uses = 0;
     let mut after_task = 0;
     for u in named.iter().copied().chain(by_key) {
         let (Some(first), n) = (u.first_at, u.count.unwrap_or(1)) else { continue };
-        let last = u.last_at.unwrap_or(first);
+        let last = match u.last_at {
+            // The last use of a row that names no grant may belong to what came after the grant.
+            Some(t) if u.grant_id.is_none() && t >= end => first,
+            other => other.unwrap_or(first),
+        };
         uses += n;
         f.first_used_at = Some(f.first_used_at.map_or(first, |t| t.min(first)));
         f.last_used_at = Some(f.last_used_at.map_or(last, |t| t.max(last)));
@@ -118,6 +149,9 @@ pub fn add(ix: &Index<'_>, unlinked: &Unlinked<'_>, g: &Grant, f: &mut GrantFact
     }
 }
 
+/// Rows looked through for sums that reach into a grant.
+const MAX_ACROSS: usize = 4096;
+
 /// Evidence references of one grant stay readable.
 const MAX_USE_REFS: usize = 12;
 
@@ -125,15 +159,15 @@ const MAX_USE_REFS: usize = 12;
 #[must_use]
 pub fn usage_facts(ix: &Index<'_>, grants: &[GrantFact]) -> Vec<UsageFact> {
     let mut by_principal: HashMap<&str, Vec<&GrantFact>> = HashMap::new();
-    let mut by_id: HashMap<&str, &GrantFact> = HashMap::new();
+    let mut by_id: HashMap<&str, Vec<&GrantFact>> = HashMap::new();
     for g in grants {
-        by_id.entry(&g.grant_id).or_insert(g);
-        if g.effective && !g.interval_inverted {
-            by_principal.entry(&g.principal_id).or_default().push(g);
-        }
+        by_id.entry(&g.grant_id).or_default().push(g);
     }
-    for list in by_principal.values_mut() {
-        list.sort_by_key(|g| (g.started_at, g.grant_id.clone()));
+    let mut sorted: Vec<&GrantFact> =
+        grants.iter().filter(|g| g.effective && !g.interval_inverted).collect();
+    sorted.sort_by_key(|g| (g.started_at, &g.grant_id));
+    for g in sorted {
+        by_principal.entry(&g.principal_id).or_default().push(g);
     }
     let table = Ledger { by_principal, by_id, any: !grants.is_empty() };
     ix.facts
@@ -148,8 +182,18 @@ pub fn usage_facts(ix: &Index<'_>, grants: &[GrantFact]) -> Vec<UsageFact> {
 
 struct Ledger<'a> {
     by_principal: HashMap<&'a str, Vec<&'a GrantFact>>,
-    by_id: HashMap<&'a str, &'a GrantFact>,
+    by_id: HashMap<&'a str, Vec<&'a GrantFact>>,
     any: bool,
+}
+
+impl<'a> Ledger<'a> {
+    /// The grant that a use names; of several with one id, the one of the same principal.
+    fn named(&self, u: &Usage, principal: &str) -> Option<&'a GrantFact> {
+        match self.by_id.get(u.grant_id.as_deref()?)?.as_slice() {
+            [only] => Some(only),
+            many => many.iter().copied().find(|g| &*g.principal_id == principal),
+        }
+    }
 }
 
 fn usage_fact(ix: &Index<'_>, ledger: &Ledger<'_>, u: &Usage) -> UsageFact {
@@ -184,11 +228,12 @@ fn usage_fact(ix: &Index<'_>, ledger: &Ledger<'_>, u: &Usage) -> UsageFact {
 
 fn in_grant(ix: &Index<'_>, ledger: &Ledger<'_>, u: &Usage, out: &mut UsageFact) {
     let (Some(first), Some(last)) = (out.first_at, out.last_at) else { return };
-    if let Some(g) = u.grant_id.as_deref().and_then(|id| ledger.by_id.get(id)) {
+    if let Some(g) = ledger.named(u, &out.principal_id) {
         out.grant_id = Some(g.grant_id.clone());
         out.link = Some(text("grant_id"));
-        // A use that names its grant is that grant's business (USE-001), not a use without one.
-        out.in_grant = Some(true);
+        // A use that names its grant is that grant's business (USE-001), not a use without one; a
+        // request that was never granted covers nothing.
+        out.in_grant = Some(g.effective);
         return;
     }
     let hit = covering(ledger, u, &out.principal_id, first, last);
@@ -196,12 +241,21 @@ fn in_grant(ix: &Index<'_>, ledger: &Ledger<'_>, u: &Usage, out: &mut UsageFact)
         out.grant_id = Some(id);
         out.link = Some(text("key_and_time"));
         out.in_grant = Some(true);
-    } else if !ledger.any {
+        return;
+    }
+    if !ledger.any {
         out.in_grant_unknown = Some(text("no_source"));
-    } else if !ix.ledger_covers(first) && !ix.ledger_covers(last) {
-        out.in_grant_unknown = Some(text("out_of_window"));
-    } else {
+        return;
+    }
+    // The first and the last use are proved; what lies between them is not.
+    let bare =
+        |t: Time| ix.ledger_covers(t) && covering(ledger, u, &out.principal_id, t, t).is_none();
+    if bare(first) || bare(last) {
         out.in_grant = Some(false);
+    } else if ix.ledger_covers(first) && ix.ledger_covers(last) {
+        out.in_grant_unknown = Some(text("use_aggregated"));
+    } else {
+        out.in_grant_unknown = Some(text("out_of_window"));
     }
 }
 
@@ -219,7 +273,7 @@ fn covering(
         .take(upto)
         .rev()
         .find(|g| {
-            g.ended_at.is_none_or(|e| last < e || last == first && first < e)
+            g.ended_at.is_none_or(|e| last < e)
                 && fits(u, g.platform.as_deref(), &g.privilege, g.scope.as_deref())
         })
         .map(|g| g.grant_id.clone())

@@ -72,7 +72,7 @@ pub fn resolve(facts: &mut Facts, declared: &[DeclaredIdentity]) -> Resolution {
     facts.principals.sort_by(|a, b| a.principal_id.cmp(&b.principal_id));
     let persons = declared
         .iter()
-        .filter_map(|d| d.person.clone().map(|p| (d.principal.clone(), normalise(&p))))
+        .filter_map(|d| d.person.as_ref().map(|p| (normalise(&d.principal), book.lookup(p))))
         .collect();
     Resolution { contradictions: book.contradictions, persons }
 }
@@ -82,6 +82,8 @@ struct AliasBook {
     canonical: BTreeMap<Text, Option<Text>>,
     /// Declared renames, applied to inventory ids too.
     renames: BTreeMap<Text, Text>,
+    /// Bare names of an inventory, with its platform.
+    names: BTreeMap<Text, Text>,
     contradictions: Vec<Text>,
 }
 
@@ -90,6 +92,7 @@ impl AliasBook {
         let mut book = Self {
             canonical: BTreeMap::new(),
             renames: BTreeMap::new(),
+            names: BTreeMap::new(),
             contradictions: Vec::new(),
         };
         for d in declared {
@@ -112,6 +115,16 @@ impl AliasBook {
         }
         for a in facts.aliases.iter().filter(|a| a.confidence != Confidence::Weak) {
             claim(&mut claims, &normalise(&a.alias), a.confidence, &book.renamed(&a.principal_id));
+        }
+        let platforms: BTreeMap<&Text, &Text> = facts
+            .principals
+            .iter()
+            .filter_map(|p| Some((&p.principal_id, p.platform.as_ref()?)))
+            .collect();
+        for a in facts.aliases.iter().filter(|a| &*a.alias_type == "name") {
+            if let Some(platform) = platforms.get(&a.principal_id) {
+                book.names.insert(normalise(&a.alias), (*platform).clone());
+            }
         }
         for (alias, (_, id, clash)) in claims {
             if clash {
@@ -145,6 +158,15 @@ impl AliasBook {
         name
     }
 
+    /// Canonical id of a name that a record of one platform uses. A bare name of another platform's
+    /// inventory is somebody else's, unless a declared link says otherwise.
+    fn lookup_on(&self, raw: &str, platform: Option<&str>) -> Text {
+        let name = normalise(raw);
+        let foreign =
+            platform.is_some_and(|p| self.names.get(&name).is_some_and(|own| **own != *p));
+        if foreign && !self.renames.contains_key(&name) { name } else { self.lookup(raw) }
+    }
+
     fn rename_inventory(&self, facts: &mut Facts) {
         for p in &mut facts.principals {
             p.principal_id = self.renamed(&p.principal_id);
@@ -165,28 +187,33 @@ impl AliasBook {
     }
 
     fn fill_columns(&mut self, facts: &mut Facts) {
-        let mut cache: BTreeMap<Text, Text> = BTreeMap::new();
-        let mut id = |raw: &Text| -> Text {
-            if let Some(hit) = cache.get(raw) {
+        let mut cache: BTreeMap<(Text, Option<Text>), Text> = BTreeMap::new();
+        let mut id_on = |raw: &Text, platform: Option<&Text>| -> Text {
+            // Few names are bare names of an inventory; the others need not be told apart.
+            let platform = platform.filter(|_| self.names.contains_key(&normalise(raw)));
+            let key = (raw.clone(), platform.cloned());
+            if let Some(hit) = cache.get(&key) {
                 return hit.clone();
             }
-            let found = self.lookup(raw);
-            cache.insert(raw.clone(), found.clone());
+            let found = self.lookup_on(raw, platform.map(AsRef::as_ref));
+            cache.insert(key, found.clone());
             found
         };
         for g in &mut facts.grants {
-            g.beneficiary_id = Some(id(&g.beneficiary));
-            g.requester_id = g.requester.as_ref().map(&mut id);
-            g.on_behalf_of_id = g.on_behalf_of.as_ref().map(&mut id);
+            let platform = g.platform.as_ref();
+            g.beneficiary_id = Some(id_on(&g.beneficiary, platform));
+            g.requester_id = g.requester.as_ref().map(|r| id_on(r, platform));
+            g.on_behalf_of_id = g.on_behalf_of.as_ref().map(|r| id_on(r, platform));
         }
+        for u in &mut facts.usage {
+            u.principal_id = Some(id_on(&u.principal, u.platform.as_ref()));
+        }
+        let mut id = |raw: &Text| id_on(raw, None);
         for a in &mut facts.approvals {
             a.approver_id = a.approver.as_ref().map(&mut id);
         }
         for t in &mut facts.tasks {
             t.principal_id = t.principal.as_ref().map(&mut id);
-        }
-        for u in &mut facts.usage {
-            u.principal_id = Some(id(&u.principal));
         }
         for c in &mut facts.credentials {
             c.principal_id = Some(id(&c.principal));
@@ -372,6 +399,27 @@ mod tests {
 
     fn grant(who: &str) -> Grant {
         Grant { beneficiary: text(who), ..Grant::default() }
+    }
+
+    #[test]
+    fn a_bare_name_belongs_to_the_platform_of_its_inventory() {
+        let arn = "arn:aws:iam::1:user/alice";
+        let on = |platform: Option<&str>| Grant { platform: platform.map(text), ..grant("alice") };
+        let mut facts = Facts {
+            principals: vec![Principal { platform: Some(text("aws")), ..principal(arn, None) }],
+            aliases: vec![Alias {
+                principal_id: text(arn),
+                alias_type: text("name"),
+                alias: text("alice"),
+                confidence: Confidence::Strong,
+                ..Alias::default()
+            }],
+            grants: vec![on(Some("gcp")), on(Some("aws")), on(None)],
+            ..Facts::default()
+        };
+        resolve(&mut facts, &[]);
+        let ids: Vec<_> = facts.grants.iter().map(|g| g.beneficiary_id.as_deref()).collect();
+        assert_eq!(ids, [Some("alice"), Some(arn), Some(arn)]);
     }
 
     #[test]

@@ -341,6 +341,7 @@ pub fn ingest_collected(collected: &Collected, settings: &Settings) -> Ingested 
     out.unknown.sort();
     out.failed.sort();
     super::aws::authorization_details::reconcile_pages(&mut out.facts);
+    super::aws::snapshots::supersede(&mut out.facts);
     fold::finish(&mut out.facts);
     out
 }

@@ -6,8 +6,8 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
 use crate::facts::{
-    Approval, Facts, Grant, GrantEvent, Quarantined, Task, TaskKind, TaskState, Text, Time, Usage,
-    text,
+    Approval, Decision, EndKind, Facts, Grant, GrantEvent, Layer, Quarantined, Source, Task,
+    TaskKind, TaskState, Text, Time, Usage, text,
 };
 
 /// A row with an identity.
@@ -56,6 +56,38 @@ impl Keyed for Grant {
     }
     fn label(&self) -> String {
         format!("grant `{}`", self.grant_id)
+    }
+    /// Exports at two times show one grant at two stages of its life.
+    fn update(&self, later: &Self) -> Option<Self> {
+        if later.continues(self) {
+            Some(later.clone())
+        } else {
+            self.continues(later).then(|| self.clone())
+        }
+    }
+}
+
+impl Grant {
+    /// Whether this row tells the same as an earlier one, and only more: what was open then is filled.
+    fn continues(&self, earlier: &Self) -> bool {
+        let mut back = self.moved(&earlier.source_id, &earlier.source_ref);
+        macro_rules! undo {
+            ($when:expr => $($field:ident),*) => {
+                if $when { $( back.$field = earlier.$field.clone(); )* }
+            };
+        }
+        undo!(matches!(earlier.decision, Decision::Pending | Decision::Unknown) => decision);
+        undo!(earlier.decided_at.is_none() => decided_at);
+        undo!(earlier.approval_ref.is_none() => approval_ref);
+        undo!(earlier.activated_at_lo.is_none() =>
+            activated_at_lo, activated_at_hi, not_before, not_after);
+        undo!(earlier.revoke_requested_at.is_none() => revoke_requested_at);
+        undo!(earlier.ended_at_lo.is_none() => ended_at_lo, ended_at_hi);
+        undo!(matches!(earlier.end_kind, EndKind::Open | EndKind::Unknown) => end_kind);
+        undo!(earlier.residual_until.is_none() => residual_until);
+        undo!(self.n_extensions > earlier.n_extensions => n_extensions, not_after);
+        undo!(self.n_renewals > earlier.n_renewals => n_renewals);
+        back == *earlier
     }
 }
 
@@ -195,7 +227,23 @@ pub fn finish(facts: &mut Facts) {
     fold_usage(facts);
     run_ends(&mut facts.tasks);
     count_conflicts(facts, conflicts);
+    companions(&mut facts.sources);
     facts.quarantine.sort_by(|a, b| a.source_id.cmp(&b.source_id));
+}
+
+/// Approvals and events speak of grants that another file lists. Without one there is no ledger, and
+/// nothing may be tested as if an empty one had been read.
+fn companions(sources: &mut [Source]) {
+    use super::ledger::{approvals, events};
+    let is_companion =
+        |s: &Source| [approvals::ADAPTER.format, events::ADAPTER.format].contains(&&*s.format);
+    if sources.iter().any(|s| s.layer == Layer::Ledger && !is_companion(s)) {
+        return;
+    }
+    for s in sources.iter_mut().filter(|s| s.layer == Layer::Ledger) {
+        s.layer = Layer::Context;
+        s.limitation = Some(text("no file lists the grants that it speaks of"));
+    }
 }
 
 /// Keeps the first row of each identity, in place.

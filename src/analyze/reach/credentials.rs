@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::people::{People, Person};
 use super::refs;
-use crate::facts::{CredentialFact, CredentialKind, Facts, Text, Tier, Time};
+use crate::facts::{Credential, CredentialFact, CredentialKind, Facts, Grant, Text, Tier, Time};
 
 /// Rows of `credential_facts`, in the order of holder and credential.
 pub fn rows(
@@ -13,8 +13,15 @@ pub fn rows(
     tiers: &BTreeMap<&str, Option<Tier>>,
     as_of: Time,
 ) -> Vec<CredentialFact> {
-    let ends: BTreeMap<&str, Option<Time>> =
-        facts.grants.iter().map(|g| (&*g.grant_id, g.ended_at_lo.or(g.not_after))).collect();
+    let mut grants: BTreeMap<&str, Vec<&Grant>> = BTreeMap::new();
+    for g in &facts.grants {
+        grants.entry(&g.grant_id).or_default().push(g);
+    }
+    // Of grants with one id in several ledgers, the one of the same principal.
+    let end_of = |c: &Credential| match grants.get(c.grant_id.as_deref()?)?.as_slice() {
+        [only] => end(only),
+        many => end(many.iter().find(|g| g.beneficiary_id == c.principal_id)?),
+    };
     let mut active: BTreeMap<(&str, CredentialKind), i64> = BTreeMap::new();
     for c in &facts.credentials {
         if c.active == Some(true) {
@@ -33,12 +40,16 @@ pub fn rows(
             let days = |t: Time| as_of.days_since(t).max(0);
             let used = c.last_used_at.filter(|t| *t <= as_of);
             let idle_from = used.or(age_from).filter(|_| c.use_tracked);
-            let grant_end = c.grant_id.as_ref().and_then(|g| ends.get(&**g).copied().flatten());
+            let grant_end = end_of(c);
             let valid_now = valid(c.active, c.expires_at, c.revoked_at, as_of);
-            let life_end = c.revoked_at.or(c.expires_at);
+            let life_end = match (c.revoked_at, c.expires_at) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
             let outlives = grant_end.and_then(|end| match life_end {
                 Some(t) => Some(t.secs_since(end)),
-                None if c.no_expiry == Some(true) && valid_now == Some(true) => {
+                // Of a grant still to end, the ledger cannot tell yet whether the credential outlives it.
+                None if c.no_expiry == Some(true) && valid_now == Some(true) && as_of > end => {
                     Some(as_of.secs_since(end))
                 }
                 None => None,
@@ -81,6 +92,11 @@ pub fn rows(
         ))
     });
     out
+}
+
+/// End of a grant as the ledger has it.
+fn end(g: &Grant) -> Option<Time> {
+    g.ended_at_lo.or(g.ended_at_hi).or(g.not_after)
 }
 
 /// Still valid: not revoked, not expired, not switched off; null when nothing says so.

@@ -167,7 +167,7 @@ fn judge_part(
         n_actions: n,
         strongest,
         services: services(possible),
-        digest: permissions_digest(grants, &conditions),
+        digest: permissions_digest(grants, &resources(from, rights, possible), &conditions),
         conditions,
     }
 }
@@ -226,8 +226,26 @@ fn services(possible: &ActionSet) -> BTreeSet<String> {
         .collect()
 }
 
-fn permissions_digest(grants: &Grants, conditions: &[Text]) -> String {
-    let mut fields: Vec<String> = Vec::new();
+/// Resource patterns of the statements that matter here: who may act on one more bucket holds more.
+fn resources(from: &[&Bound<'_>], rights: &Rights<'_>, possible: &ActionSet) -> BTreeSet<String> {
+    let mut out = BTreeSet::new();
+    for (s, _) in from.iter().flat_map(|b| b.live(Effect::Allow)) {
+        if !s.actions.is_disjoint(possible) {
+            out.extend(s.narrowing());
+        }
+    }
+    for (s, _) in rights.denying().filter(|(s, _)| !s.actions.is_disjoint(possible)) {
+        out.extend(s.narrowing().into_iter().map(|r| format!("unless {r}")));
+    }
+    out
+}
+
+fn permissions_digest(
+    grants: &Grants,
+    resources: &BTreeSet<String>,
+    conditions: &[Text],
+) -> String {
+    let mut fields: Vec<String> = vec![resources.iter().cloned().collect::<Vec<_>>().join(" ")];
     for scope in [Scope::Some, Scope::AllExcept, Scope::All] {
         for set in [grants.certain(scope), grants.possible(scope)] {
             // Names, not places in the catalogue: a newer catalogue must not change old digests.

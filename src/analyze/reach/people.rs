@@ -35,7 +35,7 @@ pub fn provider_owned(id: &str) -> bool {
 }
 
 /// Merges all principals that any table names.
-pub fn collect(facts: &Facts, settings: &Settings) -> People {
+pub fn collect(facts: &Facts, settings: &Settings, as_of: Time) -> People {
     let mut people = People::new();
     for p in &facts.principals {
         let person = people.entry(p.principal_id.clone()).or_default();
@@ -55,7 +55,7 @@ pub fn collect(facts: &Facts, settings: &Settings) -> People {
         person.refs.push((p.source_id.clone(), p.source_ref.clone()));
     }
     named_elsewhere(facts, &mut people);
-    owners(facts, &mut people);
+    owners(facts, &mut people, as_of);
     for (id, person) in &mut people {
         person.tags.sort_unstable();
         person.tags.dedup();
@@ -127,19 +127,21 @@ fn named_elsewhere(facts: &Facts, people: &mut People) {
 }
 
 /// Owner and state of ownership; null everywhere when no input says anything about owners.
-fn owners(facts: &Facts, people: &mut People) {
+fn owners(facts: &Facts, people: &mut People, as_of: Time) {
     if facts.owners.is_empty() {
         return;
     }
     for o in &facts.owners {
         let id = o.principal_id.as_ref().unwrap_or(&o.principal);
         let Some(person) = people.get_mut(id) else { continue };
-        if person.owner_state == Some("present") {
+        if person.owner_state == Some("present") || o.valid_from.is_some_and(|t| t > as_of) {
             continue;
         }
+        let over = o.valid_to.is_some_and(|t| t <= as_of);
         if let Some(name) = o.owner.as_ref().filter(|n| !n.trim().is_empty()) {
             person.owner = Some(name.clone());
-            person.owner_state = Some(if o.active == Some(false) { "inactive" } else { "present" });
+            let gone = over || o.active == Some(false);
+            person.owner_state = Some(if gone { "inactive" } else { "present" });
         }
     }
     for person in people.values_mut() {

@@ -535,6 +535,44 @@ fn paths_end_at_the_account() {
     assert_eq!(identity(&r, "assumes").escalates_to_admin, Tri::Yes);
 }
 
+/// A root user stands while it has a key or is used; locked away it is nobody's daily administrator.
+#[test]
+fn root_users() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("report.csv");
+    let header = "user,arn,user_creation_time,password_enabled,password_last_used,password_last_changed,password_next_rotation,mfa_active,access_key_1_active,access_key_1_last_rotated,access_key_1_last_used_date,access_key_1_last_used_region,access_key_1_last_used_service,access_key_2_active,access_key_2_last_rotated,access_key_2_last_used_date,access_key_2_last_used_region,access_key_2_last_used_service,cert_1_active,cert_1_last_rotated,cert_2_active,cert_2_last_rotated";
+    for (used, key, want) in [
+        ("no_information", "false,N/A,N/A", None),
+        ("2025-01-01T00:00:00+00:00", "false,N/A,N/A", None),
+        ("2026-05-20T00:00:00+00:00", "false,N/A,N/A", Some("used")),
+        ("N/A", "true,2024-01-01T00:00:00+00:00,N/A", Some("active access key")),
+    ] {
+        let line = format!(
+            "<root_account>,arn:aws:iam::111122223333:root,2020-01-01T00:00:00+00:00,not_supported,{used},not_supported,not_supported,true,{key},N/A,N/A,false,N/A,N/A,N/A,N/A,false,N/A,false,N/A"
+        );
+        std::fs::write(&path, format!("{header}\n{line}\n")).unwrap();
+        let mut facts = Facts::default();
+        read(&mut facts, "aws-credential-report", &path);
+        let r = run(&facts);
+        let row = r.holdings.first();
+        assert_eq!(row.map(|h| &*h.via[0]), want, "{used} {key}");
+        assert!(row.is_none_or(|h| h.tier == Some(Tier::T0) && h.standing == Standing::Standing));
+    }
+}
+
+/// One more resource is another state, and another way to write the same is not.
+#[test]
+fn state_tells_resources_apart() {
+    let state = |resources: &str| {
+        let s = format!(r#"{{"Effect":"Allow","Action":"s3:GetObject","Resource":{resources}}}"#);
+        let r = run(&export(&user("u", &[&s], ""), "", "", ""));
+        r.holdings[0].state.clone()
+    };
+    let one = state(r#""arn:aws:s3:::a/*""#);
+    assert_eq!(one, state(r#"["arn:aws:s3:::a/*"]"#));
+    assert_ne!(one, state(r#"["arn:aws:s3:::a/*","arn:aws:s3:::b/*"]"#));
+}
+
 /// Planted verdicts of the generator, which needs python3.
 #[test]
 fn planted_truth() {

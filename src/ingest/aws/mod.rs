@@ -11,6 +11,7 @@ use crate::facts::{Alias, Confidence, Owner, OwnerSource, Text, Time, text};
 pub mod authorization_details;
 pub mod credential_report;
 pub mod last_accessed;
+pub mod snapshots;
 
 /// The adapters of this folder.
 pub static ADAPTERS: &[&dyn Adapter] = &[

@@ -323,6 +323,30 @@ fn values_of_the_other_tables() {
     assert!(quarantine(&found)[0].1.contains("no time of use"));
 }
 
+/// The export of last week and that of today are one ledger: the grant has its later state, whatever
+/// the order of the files.
+#[test]
+fn exports_at_two_times_show_one_grant() {
+    let row =
+        "g1,b,aws,alice,human,admin,aws:1,t1,a1,,2026-01-01T00:01:00Z,2026-01-01T01:00:00Z,,\n";
+    let ended = row.replace("01:00:00Z,,", "01:00:00Z,2026-01-01T00:30:00Z,");
+    for (a, b) in [(row, &*ended), (&*ended, row)] {
+        let found = read(&[
+            ("a.csv", format!("{GRANTS}{a}").as_bytes()),
+            ("b.csv", format!("{GRANTS}{b}").as_bytes()),
+        ]);
+        assert_eq!(found.facts.grants.len(), 1);
+        assert_eq!(found.facts.grants[0].ended_at_lo, t("2026-01-01T00:30:00Z"));
+        assert!(found.facts.quarantine.is_empty());
+    }
+    let other = ended.replace("00:30:00Z", "00:40:00Z");
+    let found = read(&[
+        ("a.csv", format!("{GRANTS}{ended}").as_bytes()),
+        ("b.csv", format!("{GRANTS}{other}").as_bytes()),
+    ]);
+    assert_eq!(quarantine(&found).len(), 1, "two ends contradict");
+}
+
 #[test]
 fn duplicates_fold_and_contradictions_are_counted() {
     let row =
@@ -503,4 +527,26 @@ fn parquet_reads_like_csv() {
     // Both times of the accepted row are without zone.
     assert_eq!(found.facts.sources[0].ambiguous_times, 2);
     assert!(found.failed[0].error.contains("Parquet"), "{:?}", found.failed);
+}
+
+#[test]
+fn approvals_and_events_alone_are_no_ledger() {
+    let events: (&str, &[u8]) =
+        ("events.csv", b"grant_id,event,at\ng-1,extended,2026-10-01T10:00:00Z\n");
+    let approvals: (&str, &[u8]) = (
+        "approvals.csv",
+        b"approval_id,grant_id,approver,decision,decided_at\na-1,g-1,ana,approved,2026-10-01T08:50:00Z\n",
+    );
+    let grants: (&str, &[u8]) = (
+        "grants.csv",
+        b"grant_id,principal,role,granted_at,expires_at\ng-1,p,r,2026-10-01T09:00:00Z,2026-10-01T11:00:00Z\n",
+    );
+    let layers = |found: &Ingested| found.facts.sources.iter().map(|s| s.layer).collect::<Vec<_>>();
+
+    let found = read(&[events, approvals]);
+    assert_eq!(layers(&found), [Layer::Context, Layer::Context]);
+    assert!(found.facts.sources.iter().all(|s| s.limitation.is_some()), "says why");
+
+    let found = read(&[events, approvals, grants]);
+    assert_eq!(layers(&found), [Layer::Ledger, Layer::Ledger, Layer::Ledger]);
 }

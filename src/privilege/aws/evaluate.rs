@@ -178,6 +178,20 @@ impl Compiled {
         }
     }
 
+    /// Resource patterns that narrow the statement, each once; a complement is one entry.
+    #[must_use]
+    pub fn narrowing(&self) -> Vec<String> {
+        match &self.resources {
+            Some(list) if self.negate => {
+                let mut list: Vec<&str> = list.iter().map(String::as_str).collect();
+                list.sort_unstable();
+                vec![format!("not {}", list.join(" "))]
+            }
+            Some(list) if !list.iter().any(|r| r == "*") => list.clone(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether a Deny statement takes in every resource of this shape.
     fn takes_in(&self, shape: &str) -> bool {
         match &self.resources {

@@ -31,6 +31,7 @@ fn remedy(reason: &str) -> Option<&'static str> {
         "group_membership_missing" => "add the group membership export",
         "role_unexpanded" => "add the role definitions, or declare the tier in `[[privilege]]`",
         "end_unknown" => "record when access was removed",
+        "use_aggregated" => "give single uses, or sums that name the grant",
         _ => return None,
     })
 }
