@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prepares a machine for .ci/run. Idempotent; says what it lacks.
+# Prepares a machine for .ci/run. Idempotent; adds what it can and says what it lacks.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -17,12 +17,25 @@ for tool in cargo-fmt cargo-clippy; do
     break
   fi
 done
-for tool in python3 diff cmp; do
-  command -v "$tool" >/dev/null || { echo "$tool is missing" >&2; exit 1; }
-done
+
+# Compilers for zstd and libFuzzer; Python for the sample data; diff for the comparisons.
+missing() {
+  for tool in cc c++ python3 diff; do
+    command -v "$tool" >/dev/null || echo "$tool"
+  done
+}
+if [[ -n $(missing) ]] && command -v apt-get >/dev/null; then
+  as_root=()
+  [[ $(id -u) -eq 0 ]] || as_root=(sudo)
+  export DEBIAN_FRONTEND=noninteractive
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" apt-get install -y -qq --no-install-recommends gcc g++ libc6-dev python3 diffutils
+fi
+if [[ -n $(missing) ]]; then
+  echo "missing: $(missing | tr '\n' ' ')" >&2
+  exit 1
+fi
 cargo --version
 
-# The browser in which the HTML report is looked at.
-if [[ -f scripts/setup-browser.sh ]]; then
-  bash scripts/setup-browser.sh
-fi
+# The browser in which the tests open the HTML report.
+bash scripts/setup-browser.sh

@@ -168,7 +168,11 @@ fn load_rules(request: &ScanRequest, settings: &Settings) -> Result<Pack, Pipeli
     }
     for id in settings.disabled_rules.keys() {
         if pack.get(id).is_none() {
-            return Err(PipelineError::Config(format!("disabled_rules: there is no rule `{id}`")));
+            let file = settings.file.as_ref().map(|f| format!("settings `{}`: ", f.display()));
+            return Err(PipelineError::Config(format!(
+                "{}disabled_rules: there is no rule `{id}`; see `overstay rules list`",
+                file.unwrap_or_default()
+            )));
         }
     }
     Ok(pack)
@@ -198,7 +202,10 @@ fn as_of(
     settings: &Settings,
     read: &Ingested,
 ) -> Result<Time, PipelineError> {
-    if read.facts.sources.is_empty() {
+    // A ledger without rows is evidence; one of which no row could be read is none.
+    let sources = &read.facts.sources;
+    let nothing_read = sources.iter().all(|s| s.accepted == 0);
+    if sources.is_empty() || (nothing_read && sources.iter().any(|s| s.quarantined > 0)) {
         return Err(PipelineError::NoInput(no_input(request, read)));
     }
     let newest = read
@@ -223,6 +230,14 @@ fn no_input(request: &ScanRequest, read: &Ingested) -> String {
     }
     for u in read.unknown.iter().take(10) {
         out.push_str(&format!("\n  `{}` is of no known format: {}", u.file, u.why));
+    }
+    for s in read.facts.sources.iter().filter(|s| s.quarantined > 0).take(10) {
+        let first = read.facts.quarantine.iter().find(|q| q.source_id == s.source_id);
+        let first = first.map_or_else(String::new, |q| format!("; {}: {}", q.source_ref, q.reason));
+        out.push_str(&format!(
+            "\n  `{}`: none of its {} records could be read{first}",
+            s.file, s.records
+        ));
     }
     out.push_str("\n  `overstay inspect` shows how each file is seen");
     out

@@ -4,8 +4,7 @@ use std::io::IsTerminal;
 
 use super::ColorChoice;
 
-/// Standard output that strips styles where colour is not wanted. A closed pipe ends quietly in
-/// `main`.
+/// Standard output that strips styles where colour is not wanted.
 #[must_use]
 pub fn stdout(choice: ColorChoice) -> anstream::AutoStream<std::io::Stdout> {
     let choice = match choice {

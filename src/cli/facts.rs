@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::anyhow;
 use serde_json::{Value, json};
 
-use super::text::safe;
+use super::text::{safe, safe_json};
 use super::{Cli, Failure, Outcome, exit, input};
 use crate::facts::store::{all_tables, table};
 use crate::facts::{TableDef, docs};
@@ -53,7 +53,7 @@ pub fn run(_cli: &Cli, args: &Args) -> Outcome {
             }
             let rows = input::table_rows(&dir, &manifest, name)?;
             if args.json {
-                input::print_bytes(&rows)?;
+                input::print(&safe_json(&String::from_utf8_lossy(&rows)))?;
             } else {
                 input::print(&tabbed(&rows)?)?;
             }

@@ -251,7 +251,7 @@ pub fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
     }
 }
 
-/// Prints a value as JSON.
+/// Prints a value as JSON, harmless on a terminal.
 ///
 /// # Errors
 /// When writing fails.
@@ -259,7 +259,7 @@ pub fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value)
         .context("cannot serialise the result")
         .map_err(|e| Failure::new(exit::INTERNAL, e))?;
-    print(&format!("{text}\n"))
+    print(&format!("{}\n", super::text::safe_json(&text)))
 }
 
 /// Writes a note to standard error, unless `--quiet`.

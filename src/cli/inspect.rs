@@ -1,14 +1,14 @@
 //! `overstay inspect`: what the input files are, and how much of them can be read.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal as _, Write};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use serde_json::{Value, json};
 
-use super::text::{aligned, safe};
-use super::{Cli, Failure, Outcome, console, exit};
+use super::text::{aligned, safe, safe_json};
+use super::{Cli, Failure, Outcome, console, exit, input};
 use crate::facts::{Quarantined, Source};
 use crate::ingest::{Ingested, ingest, registry};
 use crate::report::text::{count, counted};
@@ -44,17 +44,14 @@ pub fn run(_cli: &Cli, args: &Args) -> Outcome {
     let text = if args.json {
         let value = as_json(&found);
         serde_json::to_string_pretty(&value)
-            .map(|s| s + "\n")
+            .map(|s| safe_json(&s).into_owned() + "\n")
             .map_err(|e| Failure::new(exit::INTERNAL, e))?
     } else {
         // A program or a file gets the table, whatever its width.
         let terminal = std::io::stdout().is_terminal();
         as_text(&found, if terminal { console::width() } else { usize::MAX })
     };
-    anstream::stdout()
-        .write_all(text.as_bytes())
-        .context("cannot write to standard output")
-        .map_err(|e| Failure::new(exit::INTERNAL, e))?;
+    input::print(&text)?;
     if found.facts.sources.is_empty() {
         return Err(Failure::new(exit::NO_INPUT, anyhow!("no file could be read as evidence")));
     }

@@ -72,8 +72,8 @@ pub struct Cli {
     /// When to use colour.
     #[arg(long, global = true, value_enum, default_value_t = ColorChoice::Auto)]
     pub color: ColorChoice,
-    /// Threads to use; results do not depend on it.
-    #[arg(long, global = true, value_name = "N")]
+    /// Threads to use; results do not depend on it. (Table operations follow `POLARS_MAX_THREADS`.)
+    #[arg(long, global = true, value_name = "N", value_parser = thread_count)]
     pub threads: Option<usize>,
     /// What to do.
     #[command(subcommand)]
@@ -122,11 +122,23 @@ pub enum Command {
     Man,
 }
 
+fn thread_count(s: &str) -> Result<usize, String> {
+    s.parse()
+        .ok()
+        .filter(|n| (1..=1024).contains(n))
+        .ok_or_else(|| format!("`{s}` is not a number of threads; use 1 to 1024"))
+}
+
 /// Runs a parsed command line.
 ///
 /// # Errors
 /// A failure with its exit code.
 pub fn run(cli: &Cli) -> Outcome {
+    if let Some(n) = cli.threads {
+        // The pool can be made once only. It exists already when `verify` runs a second command
+        // line inside this one, and then has the size that was asked for.
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(n).build_global();
+    }
     match &cli.command {
         Command::Scan(args) => scan::run(cli, args),
         Command::Report(args) => report::run(cli, args),

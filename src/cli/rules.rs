@@ -201,7 +201,8 @@ fn list_json(pack: &Pack) -> String {
             })
         })
         .collect();
-    format!("{:#}\n", serde_json::Value::Array(rules))
+    let text = format!("{:#}\n", serde_json::Value::Array(rules));
+    super::text::safe_json(&text).into_owned()
 }
 
 fn checked(pack: &Pack, problems: &[Problem], quiet: bool) -> String {

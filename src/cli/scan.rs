@@ -90,8 +90,12 @@ impl From<PipelineError> for Failure {
 pub fn run(cli: &Cli, args: &Args) -> Outcome {
     let scan = pipeline::scan(&args.what.request(&args.inputs))?;
     pipeline::write_bundle(&scan, &args.out, &args.format)?;
-    if !cli.quiet {
-        print(cli, args, &scan).map_err(|e| Failure::new(exit::INTERNAL, e))?;
+    if !cli.quiet
+        && let Err(e) = print(cli, args, &scan)
+        // The reader went away (`| head`); the bundle is written.
+        && e.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        return Err(Failure::new(exit::INTERNAL, e));
     }
     if args.strict && scan.unreadable() > 0 {
         return Err(Failure::new(

@@ -37,6 +37,28 @@ fn is_unsafe(c: char) -> bool {
             | '\u{e0000}'..='\u{e007f}')
 }
 
+/// Makes JSON text safe to print: the same characters as in [`safe`] become `\u` escapes of JSON, which
+/// mean the same to a program. Outside of strings JSON has none of them but line breaks.
+#[must_use]
+pub fn safe_json(json: &str) -> Cow<'_, str> {
+    let unsafe_here = |c: char| is_unsafe(c) && c != '\n';
+    if !json.chars().any(unsafe_here) {
+        return Cow::Borrowed(json);
+    }
+    let mut out = String::with_capacity(json.len() + 64);
+    for c in json.chars() {
+        if unsafe_here(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a string cannot fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
 /// Rows with aligned columns, two blanks between them, nothing behind the last one.
 /// Columns whose header starts with `>` are aligned to the right.
 #[must_use]
@@ -85,6 +107,16 @@ mod tests {
         assert_eq!(safe("a\u{1b}[31mb"), "a\\u{1b}[31mb");
         assert_eq!(safe("x\u{202e}gpj.exe\n"), "x\\u{202e}gpj.exe\\n");
         assert_eq!(safe("\u{9b}2J\\\0\u{7f}"), "\\u{9b}2J\\\\\\u{0}\\u{7f}");
+    }
+
+    #[test]
+    fn json_stays_the_same_json() {
+        let text = "{\n \"a\": \"x\u{202e}\u{9b}\u{e0041}\u{7f}é\"\n}\n";
+        let printed = safe_json(text);
+        assert_eq!(printed, "{\n \"a\": \"x\\u202e\\u009b\\udb40\\udc41\\u007fé\"\n}\n");
+        let [a, b]: [serde_json::Value; 2] =
+            [text, &printed].map(|t| serde_json::from_str(t).unwrap());
+        assert_eq!(a, b);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::findings::Finding;
 use crate::findings::fingerprint::is_sha256;
@@ -39,12 +39,22 @@ const MAX_FILES: usize = 100_000;
 /// When the bundle cannot be read at all.
 pub fn check(dir: &Path) -> Result<Vec<Difference>, BundleError> {
     let mut out = BTreeSet::new();
-    let manifest = read(dir)?;
+    let manifest = read(dir);
+    if !dir.join(MANIFEST).is_file() && !dir.join(SUMS).is_file() {
+        // Not a bundle: its files are not looked at.
+        return manifest.map(|_| Vec::new());
+    }
     let found = walk(dir, &mut out)?;
     let sums = read_sums(&dir.join(SUMS), &mut out)?;
     let listed: BTreeMap<&str, (&str, Option<u64>)> =
         sums.iter().map(|(p, d)| (p.as_str(), (d.as_str(), None))).collect();
     check_list(SUMS, &listed, &found, &[SUMS], &mut out);
+    let manifest = match manifest {
+        Ok(manifest) => manifest,
+        // It is not the manifest that was written: a difference, and the answer.
+        Err(_) if out.iter().any(|d| d.what == MANIFEST) => return Ok(out.into_iter().collect()),
+        Err(e) => return Err(e),
+    };
     let outputs: BTreeMap<&str, (&str, Option<u64>)> = manifest
         .outputs
         .iter()
@@ -217,26 +227,30 @@ fn changed_input(input: &InputEntry, digests: &BTreeSet<String>) -> Difference {
 /// written, so it must stay below the given path.
 #[must_use]
 pub fn candidates(name: &str, paths: &[PathBuf]) -> Vec<PathBuf> {
-    if super::bundle::check_name(name).is_err() {
-        return Vec::new();
-    }
     let mut out = Vec::new();
     for path in paths {
+        // Names that occurred under several inputs have the input in front.
+        let shown = path.to_string_lossy().replace('\\', "/");
+        let below =
+            name.strip_prefix(shown.trim_end_matches('/')).and_then(|n| n.strip_prefix('/'));
         if path.is_dir() {
-            let file = path.join(name);
-            let inside = file
-                .canonicalize()
-                .ok()
-                .zip(path.canonicalize().ok())
-                .is_some_and(|(f, p)| f.starts_with(p) && f.is_file());
-            if inside {
-                out.push(file);
-            }
-        } else if path.is_file() && path.ends_with(name) {
+            out.extend([Some(name), below].into_iter().flatten().filter_map(|n| inside(path, n)));
+        } else if path.is_file() && (shown == name || (is_plain(name) && path.ends_with(name))) {
             out.push(path.clone());
         }
     }
     out
+}
+
+/// Relative, and down only. Names of inputs may have any character their file system takes.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && Path::new(name).components().all(|c| matches!(c, Component::Normal(_)))
+}
+
+fn inside(dir: &Path, name: &str) -> Option<PathBuf> {
+    let file = dir.join(Some(name).filter(|n| is_plain(n))?);
+    let (real, root) = (file.canonicalize().ok()?, dir.canonicalize().ok()?);
+    (real.starts_with(root) && real.is_file()).then_some(file)
 }
 
 /// Compares two bundles byte by byte. `generated_at` is the one field that may differ (it follows

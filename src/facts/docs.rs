@@ -67,9 +67,8 @@ mod tests {
     fn every_column_has_its_line() {
         let text = markdown();
         for t in all_tables() {
-            let start = text.find(&format!("\n### {}\n", t.name)).unwrap();
-            let section = text[start + 1..].split("\n## ").next().unwrap();
-            let section = section[4..].split("\n### ").next().unwrap();
+            let (_, rest) = text.split_once(&format!("\n### {}\n", t.name)).unwrap();
+            let section = rest.split("\n### ").next().unwrap().split("\n## ").next().unwrap();
             for c in t.columns {
                 let line = section.lines().find(|l| l.starts_with(&format!("| `{}` |", c.name)));
                 let line = line.unwrap_or_else(|| panic!("{}.{} has no line", t.name, c.name));

@@ -175,6 +175,9 @@ mod tests {
             }
             for file in std::fs::read_dir(family).unwrap() {
                 let path = file.unwrap().path();
+                if path.extension().is_none_or(|e| e != "yaml") {
+                    continue;
+                }
                 let name = path.file_name().unwrap().to_str().unwrap().to_owned();
                 let text = std::fs::read_to_string(&path).unwrap();
                 let rule = serde_saphyr::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}"));

@@ -379,7 +379,10 @@ fn recognise<'a>(input: &Input, settings: &'a Settings) -> Recognised<'a> {
     let name = detect::probe_name(&input.name);
     match registry::recognise(&detect::probe(&name, &head, &detected)) {
         Some(adapter) => Recognised::As(adapter, mapping),
-        None => Recognised::Nothing(why_unknown(&detected)),
+        None => match reader::broken_head(input) {
+            Some(e) => Recognised::Broken(e.to_string()),
+            None => Recognised::Nothing(why_unknown(&detected)),
+        },
     }
 }
 

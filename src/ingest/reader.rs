@@ -143,6 +143,17 @@ pub fn head(input: &Input) -> Result<(Vec<u8>, bool), IngestError> {
     Ok((out, complete))
 }
 
+/// Why the first bytes are not all that should be there: a stream that breaks within them. A file that
+/// nothing recognises may be unknown for that alone.
+#[must_use]
+pub fn broken_head(input: &Input) -> Option<IngestError> {
+    let mut start = match open(input) {
+        Ok(reader) => reader.take(HEAD as u64 + 1),
+        Err(e) => return Some(e),
+    };
+    io::copy(&mut start, &mut io::sink()).err().map(|e| explain(input, e))
+}
+
 /// SHA-256 of the stored bytes (lower-case hex) and their number.
 ///
 /// # Errors

@@ -2,5 +2,14 @@
 
 mod architecture;
 mod browser;
+mod determinism;
 mod documents;
+mod gate;
+mod hostile;
+#[cfg(unix)]
+mod kill;
+mod names;
+#[cfg(target_os = "linux")]
+mod network;
+mod program;
 mod sample;

@@ -51,7 +51,8 @@ pub fn rows(
                 environment: person.environment.clone(),
                 tier: tiers.get(&*id).copied().flatten(),
                 root: id.ends_with(":root"),
-                active: c.active,
+                // What has expired or was revoked is not usable, whatever the inventory says of it.
+                active: c.active.or(valid_now.filter(|valid| !valid)),
                 issued_at: c.issued_at,
                 rotated_at: c.rotated_at,
                 age_days: age_from.map(days),

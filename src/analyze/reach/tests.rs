@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::facts::{PrincipalKind, Source, Standing, text};
+use crate::facts::{Credential, CredentialKind, PrincipalKind, Source, Standing, text};
 use crate::ingest::aws::ADAPTERS;
 use crate::ingest::source::{Batch, Context, Input};
 
@@ -589,4 +589,24 @@ fn planted_truth() {
     assert!(r.holdings.iter().any(|h| h.used == Some(true)));
     assert!(r.holdings.iter().any(|h| h.used == Some(false)));
     assert!(r.identity_facts.iter().any(|i| i.principal_kind == PrincipalKind::Human));
+}
+
+#[test]
+fn an_expired_credential_is_not_active() {
+    let session = |expires: i64| Credential {
+        credential_id: text("ASIA...0001"),
+        kind: CredentialKind::Sts,
+        principal: text("p"),
+        principal_id: Some(text("p")),
+        expires_at: Some(Time::from_secs(expires)),
+        ..Credential::default()
+    };
+    let facts = Facts { credentials: vec![session(100), session(5000)], ..Facts::default() };
+    let r = reach(&facts, &Settings::defaults(), Time::from_secs(1000));
+    let active: Vec<_> = r.credential_facts.iter().map(|c| c.active).collect();
+    assert_eq!(
+        active,
+        [Some(false), None],
+        "a session that may still run is not known to be in use"
+    );
 }
