@@ -1,14 +1,6 @@
 //! A report made of hostile text, opened in a real browser: nothing of it may run, and no request
 //! may leave the page.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test stops at the first surprise"
-)]
-
 use std::io::Read as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

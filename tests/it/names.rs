@@ -49,12 +49,12 @@ pub fn plant(dir: &Path, port: u16) {
         let end = if i % 2 == 0 { "" } else { "2026-09-01T09:00:00Z" };
         ledger
             .write_record([
-                &format!("{text}"),
+                text,
                 text,
                 "aws",
                 &user,
                 "human",
-                &format!("{text}"),
+                text,
                 text,
                 text,
                 text,
