@@ -183,7 +183,7 @@ fn a_baseline_that_is_not_one_is_refused() {
     let other = whole.replacen("Meridian", "Another", 1);
     for (text, why) in [
         (String::new(), "empty"),
-        (whole[..whole.len() / 2].to_owned(), "line"),
+        (whole.chars().take(whole.len() / 2).collect(), "line"),
         (lines[1..].join("\n"), "header"),
         ([lines[0], lines[2], lines[1]].join("\n"), "line 3"),
         (other, "scope"),
