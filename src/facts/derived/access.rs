@@ -1,0 +1,244 @@
+//! Access in IAM: holdings, identities, credentials, trust.
+
+use crate::facts::cell::Text;
+use crate::facts::schema::table;
+use crate::facts::time::Time;
+use crate::facts::vocab::*;
+
+table! {
+    derived "holdings"
+    /// One row per principal, privilege and scope held in IAM, after union, Deny and boundary.
+    pub struct Holding {
+        /// Principal that holds it.
+        pub principal_id: Text,
+        /// Kind of the principal.
+        pub principal_kind: PrincipalKind,
+        /// Platform.
+        pub platform: Text,
+        /// Account, tenant or cluster.
+        pub realm: Option<Text>,
+        /// Environment; null when not declared.
+        pub environment: Option<Text>,
+        /// Role or policy that gives it; `combined` for what only several together give.
+        pub privilege: Text,
+        /// Key into `roles`; the parts joined with `+` for `combined`.
+        pub role_id: Text,
+        /// Scope.
+        pub scope: Text,
+        /// Way it reaches the principal (`attached`, `inline`, `group:admins`).
+        pub via: Vec<Text>,
+        /// Classes certainly held (specification: cloud semantics, section 8).
+        pub classes: Vec<Text>,
+        /// Classes held only if undecided conditions are met.
+        pub classes_possible: Vec<Text>,
+        /// Tier from classes and breadth; null when the content is unknown.
+        pub tier: Option<Tier>,
+        /// Tier if undecided conditions are met; null when the content is unknown.
+        pub tier_possible: Option<Tier>,
+        /// Tier T0 or T1, certainly; null when the content is unknown.
+        pub privileged: Option<bool>,
+        /// Full or equivalent administrator through this binding.
+        pub admin: Tri,
+        /// Reads secrets.
+        pub reads_secrets: Option<bool>,
+        /// Standing state.
+        pub standing: Standing,
+        /// The principal is a service-linked or provider-owned identity that the customer cannot change.
+        pub provider_owned: bool,
+        /// Emergency identity.
+        pub break_glass: bool,
+        /// Start of validity.
+        pub not_before: Option<Time>,
+        /// End of validity.
+        pub not_after: Option<Time>,
+        /// Undecided condition texts.
+        pub conditions: Vec<Text>,
+        /// Wildcard permission patterns (`*`, `iam:*`, open-ended NotAction) in Allow statements that still have effect.
+        pub wildcards: Vec<Text>,
+        /// Number of actions certainly allowed.
+        pub n_actions: Option<i64>,
+        /// Sample of the strongest actions, at most twelve, sorted by class.
+        pub strongest_actions: Vec<Text>,
+        /// A valid ledger grant covers it at the as-of time. Null: no ledger.
+        pub covered_by_grant: Option<bool>,
+        /// That grant.
+        pub grant_id: Option<Text>,
+        /// Any ledger record ever names this principal, privilege and scope. Null: no ledger.
+        pub known_to_ledger: Option<bool>,
+        /// The binding shows signs of a broker or of a temporary purpose (name of a broker, end, tag).
+        pub looks_temporary: bool,
+        /// A task of the principal ran at the as-of time; null without task source.
+        pub task_running: Option<bool>,
+        /// Present in the accepted baseline. Null: no baseline given.
+        pub in_baseline: Option<bool>,
+        /// Change against the baseline: `new`, `wider`, `unchanged`; null without baseline.
+        pub baseline_change: Option<Text>,
+        /// Last use of the privilege by the principal; null when never or unknown.
+        pub last_used_at: Option<Time>,
+        /// Used inside the observation window; null when no usage source covers it.
+        pub used: Option<bool>,
+        /// Days since last use, or since the window began when never used.
+        pub idle_days: Option<i64>,
+        /// Why usage columns are null.
+        pub use_unknown: Option<Text>,
+        /// Services granted, when usage is known by service.
+        pub services_granted: Option<i64>,
+        /// Services used.
+        pub services_used: Option<i64>,
+        /// Digest of normalised permissions, conditions, end and tier; part of the finding's state digest.
+        pub state: Text,
+        /// Owner.
+        pub owner: Option<Text>,
+        /// Why content columns are null (`role_unexpanded`, `malformed`, ...).
+        pub content_unknown: Option<Text>,
+        /// Evidence records.
+        pub refs: Vec<Text>,
+    }
+
+    derived "identity_facts"
+    /// One row per principal.
+    pub struct IdentityFact {
+        /// Principal.
+        pub principal_id: Text,
+        /// Kind.
+        pub principal_kind: PrincipalKind,
+        /// Non-human; null when the kind is unknown.
+        pub is_nhi: Option<bool>,
+        /// Platform.
+        pub platform: Option<Text>,
+        /// Account, tenant or cluster.
+        pub realm: Option<Text>,
+        /// Environment.
+        pub environment: Option<Text>,
+        /// Display name.
+        pub name: Option<Text>,
+        /// True when an inventory lists it.
+        pub inventoried: bool,
+        /// Provider-owned (service-linked).
+        pub provider_owned: bool,
+        /// Emergency identity.
+        pub break_glass: bool,
+        /// Creation.
+        pub created_at: Option<Time>,
+        /// Age at the as-of time, days.
+        pub age_days: Option<i64>,
+        /// Disabled now.
+        pub disabled: Option<bool>,
+        /// Bindings held.
+        pub n_entitlements: i64,
+        /// Holdings at tier T0 or T1.
+        pub n_privileged: i64,
+        /// Strongest tier held; null when nothing is held or content is unknown.
+        pub tier: Option<Tier>,
+        /// Full or equivalent administrator.
+        pub admin: Tri,
+        /// Can reach something stronger than it holds.
+        pub escalates: Tri,
+        /// Can reach full or equivalent administration.
+        pub escalates_to_admin: Tri,
+        /// Proof of `admin` or `escalates`: statements and actions.
+        pub proof: Vec<Text>,
+        /// Last activity in any usage source, credential or identity record.
+        pub last_activity_at: Option<Time>,
+        /// Where the last activity was seen.
+        pub activity_source: Option<Text>,
+        /// Days without activity: since last activity, or since creation when never active. Null: activity not tracked by any input.
+        pub idle_days: Option<i64>,
+        /// Never active in any input that tracks it.
+        pub never_active: Option<bool>,
+        /// Why activity columns are null.
+        pub activity_unknown: Option<Text>,
+        /// Owner.
+        pub owner: Option<Text>,
+        /// `present`, `missing`, `inactive`; null when no owner source is given.
+        pub owner_state: Option<Text>,
+        /// Active credentials.
+        pub n_active_credentials: i64,
+        /// Grants in the ledger.
+        pub n_grants: i64,
+        /// Evidence records.
+        pub refs: Vec<Text>,
+    }
+
+    derived "credential_facts"
+    /// One row per credential.
+    pub struct CredentialFact {
+        /// Truncated id.
+        pub credential_id: Text,
+        /// Kind.
+        pub credential_kind: CredentialKind,
+        /// Holder.
+        pub principal_id: Text,
+        /// Kind of the holder.
+        pub principal_kind: PrincipalKind,
+        /// Platform.
+        pub platform: Option<Text>,
+        /// Environment.
+        pub environment: Option<Text>,
+        /// Strongest tier of the holder; null when unknown.
+        pub tier: Option<Tier>,
+        /// Root or super administrator of an account.
+        pub root: bool,
+        /// Usable now; null when unknown.
+        pub active: Option<bool>,
+        /// Issue or creation.
+        pub issued_at: Option<Time>,
+        /// Last rotation.
+        pub rotated_at: Option<Time>,
+        /// Days since last rotation.
+        pub age_days: Option<i64>,
+        /// Expiry.
+        pub expires_at: Option<Time>,
+        /// True when it never expires; null when unknown.
+        pub no_expiry: Option<bool>,
+        /// Whole life from issue to expiry, days; null when it never expires or is unknown.
+        pub lifetime_days: Option<i64>,
+        /// Last use.
+        pub last_used_at: Option<Time>,
+        /// Days since last use, or since rotation when never used; null when not tracked.
+        pub idle_days: Option<i64>,
+        /// Active credentials of the same kind the holder has.
+        pub n_active_same_kind: i64,
+        /// Grant it was issued under.
+        pub grant_id: Option<Text>,
+        /// End of that grant.
+        pub grant_ended_at: Option<Time>,
+        /// Valid time after the end of the grant, seconds; positive = outlives it. Null = no grant or no end.
+        pub outlives_grant_s: Option<i64>,
+        /// Still valid at the as-of time; null when unknown.
+        pub valid_now: Option<bool>,
+        /// Multi-factor authentication is set; null when not applicable.
+        pub mfa: Option<bool>,
+        /// Owner.
+        pub owner: Option<Text>,
+        /// Evidence records.
+        pub refs: Vec<Text>,
+    }
+
+    derived "trust_facts"
+    /// One row per trust statement of a role.
+    pub struct TrustFact {
+        /// Role that trusts.
+        pub principal_id: Text,
+        /// Kind of the principal.
+        pub principal_kind: PrincipalKind,
+        /// Platform.
+        pub platform: Text,
+        /// Trusted party.
+        pub trusted: Text,
+        /// Kind of the trusted party.
+        pub trusted_kind: Text,
+        /// Outside the accounts in the inputs and not on the allow list; null when undecidable.
+        pub external: Option<bool>,
+        /// Open: no condition narrows it; conditional; closed.
+        pub openness: Text,
+        /// Guards that the platform offers and the statement lacks (`external_id`, `aud`, `sub`, `source_account`).
+        pub missing_guards: Vec<Text>,
+        /// Tier of the role.
+        pub tier: Option<Tier>,
+        /// Owner.
+        pub owner: Option<Text>,
+        /// Evidence records.
+        pub refs: Vec<Text>,
+    }
+}
