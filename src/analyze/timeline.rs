@@ -287,10 +287,7 @@ fn state_axis(
     at: Time,
 ) -> Option<bool> {
     if let Some(g) = in_play.iter().find(|g| !expects_binding(g)) {
-        return match g.residual_until.or(g.ended_at) {
-            Some(end) => Some(at < end),
-            None => None,
-        };
+        return g.residual_until.or(g.ended_at).map(|end| at < end);
     }
     let snap = snapshot?;
     if at < snap.at {
