@@ -270,6 +270,9 @@ fn analyse(
 /// Rule that judges waivers; it runs last, because it needs what the waivers matched.
 const WAIVER_RULE: &str = "EVD-004";
 
+/// Files, each with what is to be said about it.
+type Named = Vec<(String, String)>;
+
 /// A run between analysis and report.
 struct Run {
     settings: Settings,
@@ -406,7 +409,7 @@ impl Run {
         })
     }
 
-    fn files(&self) -> (Vec<(String, String)>, Vec<(String, String)>) {
+    fn files(&self) -> (Named, Named) {
         let unknown =
             self.ingested.unknown.iter().map(|u| (u.file.clone(), u.why.clone())).collect();
         let failed =

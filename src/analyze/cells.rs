@@ -168,147 +168,52 @@ pub fn judge(ledger: Ledger, work: Work, bound: bool, used: bool, m: Modifiers) 
 mod tests {
     use super::*;
 
-    /// The table of the specification, row by row: name and severity of S0U0, S1U0, S0U1, S1U1.
+    /// The table of the specification: ledger, task, then name and severity of S0U0, S1U0, S0U1, S1U1.
+    /// `<` is a task before its start, `>` one after its end.
+    const TABLE: &str = "\
+N - | quiet ok | dormant standing privilege m | ghost use c | unledgered standing use h
+N > | quiet ok | standing between tasks m | ghost use off-task c | unledgered off-task use h
+N R | task without access i | parked privilege m | grantless task use h | standing consumed by task m
+D - | denied, absent ok | denied but bound h | denied but used c | broker bypass c
+D > | denied, absent ok | denied but bound h | denied but used c | broker bypass c
+D R | blocked task i | denied but bound, task running h | denied but used in task c | broker bypass in task c
+E - | closed ok | zombie binding h | residual credential use c | zombie in use c
+E > | closed after task ok | orphaned overstay h | residual session after task c | overstay in use c
+E R | starved task i | silent extension h | session carry-over m | unrenewed continuation h
+A - | paper grant l | untasked idle grant m | off-state use, untasked m | untasked use m
+A > | released early ok | overstay idle m | off-task use off-state h | off-task use h
+A < | released early ok | premature grant l | off-task use off-state h | premature use h
+A R | provisioning gap l | granted, unused l | state blind spot i | conforming ok";
+
     #[test]
     fn table_equals_the_specification() {
-        use Ledger::{Active, Denied, Ended, Never};
-        use Work::{After, Before, None as No, Running};
-        let rows: [(Ledger, Work, [(&str, Option<Severity>); 4]); 13] = [
-            (
-                Never,
-                No,
-                [
-                    ("quiet", OK),
-                    ("dormant standing privilege", M),
-                    ("ghost use", C),
-                    ("unledgered standing use", H),
-                ],
-            ),
-            (
-                Never,
-                After,
-                [
-                    ("quiet", OK),
-                    ("standing between tasks", M),
-                    ("ghost use off-task", C),
-                    ("unledgered off-task use", H),
-                ],
-            ),
-            (
-                Never,
-                Running,
-                [
-                    ("task without access", I),
-                    ("parked privilege", M),
-                    ("grantless task use", H),
-                    ("standing consumed by task", M),
-                ],
-            ),
-            (
-                Denied,
-                No,
-                [
-                    ("denied, absent", OK),
-                    ("denied but bound", H),
-                    ("denied but used", C),
-                    ("broker bypass", C),
-                ],
-            ),
-            (
-                Denied,
-                After,
-                [
-                    ("denied, absent", OK),
-                    ("denied but bound", H),
-                    ("denied but used", C),
-                    ("broker bypass", C),
-                ],
-            ),
-            (
-                Denied,
-                Running,
-                [
-                    ("blocked task", I),
-                    ("denied but bound, task running", H),
-                    ("denied but used in task", C),
-                    ("broker bypass in task", C),
-                ],
-            ),
-            (
-                Ended,
-                No,
-                [
-                    ("closed", OK),
-                    ("zombie binding", H),
-                    ("residual credential use", C),
-                    ("zombie in use", C),
-                ],
-            ),
-            (
-                Ended,
-                After,
-                [
-                    ("closed after task", OK),
-                    ("orphaned overstay", H),
-                    ("residual session after task", C),
-                    ("overstay in use", C),
-                ],
-            ),
-            (
-                Ended,
-                Running,
-                [
-                    ("starved task", I),
-                    ("silent extension", H),
-                    ("session carry-over", M),
-                    ("unrenewed continuation", H),
-                ],
-            ),
-            (
-                Active,
-                No,
-                [
-                    ("paper grant", L),
-                    ("untasked idle grant", M),
-                    ("off-state use, untasked", M),
-                    ("untasked use", M),
-                ],
-            ),
-            (
-                Active,
-                After,
-                [
-                    ("released early", OK),
-                    ("overstay idle", M),
-                    ("off-task use off-state", H),
-                    ("off-task use", H),
-                ],
-            ),
-            (
-                Active,
-                Before,
-                [
-                    ("released early", OK),
-                    ("premature grant", L),
-                    ("off-task use off-state", H),
-                    ("premature use", H),
-                ],
-            ),
-            (
-                Active,
-                Running,
-                [
-                    ("provisioning gap", L),
-                    ("granted, unused", L),
-                    ("state blind spot", I),
-                    ("conforming", OK),
-                ],
-            ),
-        ];
-        for (ledger, work, cells) in rows {
-            for (i, (name, severity)) in cells.into_iter().enumerate() {
+        for row in TABLE.lines() {
+            let mut parts = row.split(" | ");
+            let axes: Vec<&str> = parts.next().unwrap().split(' ').collect();
+            let ledger = match axes[0] {
+                "N" => Ledger::Never,
+                "D" => Ledger::Denied,
+                "E" => Ledger::Ended,
+                _ => Ledger::Active,
+            };
+            let work = match axes[1] {
+                "-" => Work::None,
+                "<" => Work::Before,
+                ">" => Work::After,
+                _ => Work::Running,
+            };
+            for (i, want) in parts.enumerate() {
+                let (name, severity) = want.rsplit_once(' ').unwrap();
+                let severity = match severity {
+                    "ok" => OK,
+                    "i" => I,
+                    "l" => L,
+                    "m" => M,
+                    "h" => H,
+                    _ => C,
+                };
                 let got = lookup(ledger, work, i % 2 == 1, i >= 2);
-                assert_eq!((got.name, got.severity), (name, severity), "{ledger:?} {work:?} {i}");
+                assert_eq!((got.name, got.severity), (name, severity), "{row} {i}");
             }
         }
     }

@@ -113,5 +113,9 @@ fn print(cli: &Cli, args: &Args, scan: &Scan) -> std::io::Result<()> {
     let mut out = console::stdout(cli.color);
     summary::print(&mut out, &scan.view, console::wants_colour(cli.color), console::width())?;
     writeln!(out, "\nReport: {}", args.out.join("report.html").display())?;
+    if let Some(first) = scan.view.fix_first.first() {
+        let digits: String = first.fingerprint.chars().take(8).collect();
+        writeln!(out, "Proof:  overstay explain {} {digits}", args.out.display())?;
+    }
     out.flush()
 }

@@ -205,9 +205,15 @@ impl Printer<'_> {
             if !why.is_empty() {
                 notes.push(clean(why));
             }
-            let lead_columns = 16 + columns(&rule);
+            // What `explain` takes; narrow terminals have no room for it.
+            let room = if self.width < 60 { 0 } else { 8 };
+            let digits: String =
+                f.fingerprint.chars().filter(char::is_ascii_hexdigit).take(room).collect();
+            let lead_columns = 17 + columns(&rule) + digits.len();
             let severity = self.paint(style_of(f.severity), &word);
-            let lead = format!("{:>3}. {severity} {}  ", i + 1, self.paint(BOLD, &rule));
+            let place = format!("{:>3}. ", i + 1);
+            let digits = self.paint(DIM, &digits);
+            let lead = format!("{place}{severity} {} {digits}  ", self.paint(BOLD, &rule));
             let notes =
                 shorten(&notes.join(" · "), self.width.saturating_sub(lead_columns).max(12));
             self.block(&lead, lead_columns, &notes, DIM)?;

@@ -38,7 +38,10 @@ pub fn record(source: &SourceRef, inputs: &[PathBuf]) -> Result<String, String> 
 }
 
 fn at(path: &Path, place: &str) -> Result<String, String> {
-    if place.is_empty() || place.starts_with('/') {
+    if place.is_empty() {
+        return Err("the finding is about the file as a whole".into());
+    }
+    if place.starts_with('/') {
         return pointer(path, place);
     }
     let number = |prefix: char| place.strip_prefix(prefix).and_then(|n| n.parse::<u64>().ok());

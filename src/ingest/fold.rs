@@ -6,8 +6,8 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
 use crate::facts::{
-    Approval, Decision, EndKind, Facts, Grant, GrantEvent, Quarantined, Task, TaskKind, TaskState,
-    Text, Time, Usage, text,
+    Approval, Decision, EndKind, Facts, Grant, GrantEvent, Layer, Quarantined, Source, Task,
+    TaskKind, TaskState, Text, Time, Usage, text,
 };
 
 /// A row with an identity.
@@ -227,7 +227,23 @@ pub fn finish(facts: &mut Facts) {
     fold_usage(facts);
     run_ends(&mut facts.tasks);
     count_conflicts(facts, conflicts);
+    companions(&mut facts.sources);
     facts.quarantine.sort_by(|a, b| a.source_id.cmp(&b.source_id));
+}
+
+/// Approvals and events speak of grants that another file lists. Without one there is no ledger, and
+/// nothing may be tested as if an empty one had been read.
+fn companions(sources: &mut [Source]) {
+    use super::ledger::{approvals, events};
+    let is_companion =
+        |s: &Source| [approvals::ADAPTER.format, events::ADAPTER.format].contains(&&*s.format);
+    if sources.iter().any(|s| s.layer == Layer::Ledger && !is_companion(s)) {
+        return;
+    }
+    for s in sources.iter_mut().filter(|s| s.layer == Layer::Ledger) {
+        s.layer = Layer::Context;
+        s.limitation = Some(text("no file lists the grants that it speaks of"));
+    }
 }
 
 /// Keeps the first row of each identity, in place.

@@ -1,14 +1,6 @@
 //! A report made of hostile text, opened in a real browser: nothing of it may run, and no request
 //! may leave the page.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test stops at the first surprise"
-)]
-
 use std::io::Read as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -132,6 +124,35 @@ fn nothing_hostile_runs_and_nothing_leaves_the_page() {
     assert_eq!(requests.load(Ordering::SeqCst), 0, "the page asked for something");
     let log = std::fs::read_to_string(&log).unwrap();
     assert!(!log.contains(&format!("127.0.0.1:{port}")), "the browser tried to reach an address");
+}
+
+/// The same, with the report that the program makes of a hostile ledger and a hostile export.
+#[test]
+fn nothing_runs_in_the_report_of_a_hostile_ledger() {
+    let dir = tempfile::tempdir().unwrap();
+    let (port, requests) = listen();
+    let (input, out) = (dir.path().join("in"), dir.path().join("out"));
+    crate::names::plant(&input, port);
+    crate::program::ran!["--quiet", "scan", &input, "-o", &out].exits(0);
+    let mut pages = vec![out.join("report.html")];
+    let strips = std::fs::read_dir(out.join("charts")).unwrap().map(|f| f.unwrap().path());
+    let hostile = |f: &PathBuf| std::fs::read_to_string(f).unwrap().contains("script&gt;");
+    pages.extend(strips.filter(hostile).take(1));
+    assert_eq!(pages.len(), 2, "no drawing shows a hostile name");
+    for page in &pages {
+        let log = dir.path().join("net.json");
+        let dom = dom(page, &log);
+        let report = page.extension().is_some_and(|e| e == "html");
+        assert!(!report || title(&dom).starts_with("Access evidence report"), "{}", title(&dom));
+        assert!(dom.contains("script&gt;"), "the payloads are not on {}", page.display());
+        assert!(!dom.contains("<img") && !dom.contains("<a href=\"javascript"));
+        assert!(!dom.contains("parsererror"), "{} is not well formed", page.display());
+        assert_eq!(dom.matches("<script").count(), usize::from(report), "a script of text");
+        assert!(!report || dom.contains("<span class=\"tools\">"), "our own script did not run");
+        let log = std::fs::read_to_string(&log).unwrap();
+        assert!(!log.contains(&format!("127.0.0.1:{port}")), "the browser tried to reach out");
+    }
+    assert_eq!(requests.load(Ordering::SeqCst), 0, "a page asked for something");
 }
 
 #[test]

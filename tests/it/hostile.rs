@@ -98,7 +98,7 @@ fn good_files_are_judged_and_bad_ones_beside_them_are_listed() {
     }
     let ragged = format!("{LEDGER}g2,short\n{}", line().replace("g1", "g3"));
     fs::write(input.join("ragged.csv"), ragged).unwrap();
-    let mut latin = format!("{LEDGER}").into_bytes();
+    let mut latin = LEDGER.as_bytes().to_vec();
     latin.extend(line().replace("g1", "g4").replace("alice", "Ren").bytes());
     latin.extend(b"g5,broker,aws,Ren\xe9,human,reader,aws:1,t1,a1,,2026-01-01T08:01:00Z,,,\n");
     fs::write(input.join("latin1.csv"), latin).unwrap();

@@ -1,5 +1,14 @@
 //! The one binary of tests that look at the program from outside, one module per subject.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test stops at the first surprise"
+)]
+
 mod architecture;
 mod browser;
 mod determinism;

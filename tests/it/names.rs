@@ -49,12 +49,12 @@ pub fn plant(dir: &Path, port: u16) {
         let end = if i % 2 == 0 { "" } else { "2026-09-01T09:00:00Z" };
         ledger
             .write_record([
-                &format!("{text}"),
+                text,
                 text,
                 "aws",
                 &user,
                 "human",
-                &format!("{text}"),
+                text,
                 text,
                 text,
                 text,
@@ -124,6 +124,7 @@ fn harmless(name: &str, text: &str) {
     if let Some(c) = text.chars().find(|c| steers(*c)) {
         panic!("{name} holds {c:?}");
     }
+    let text = if name.ends_with(".md") { &without_code(text) } else { text };
     let lower = text.to_ascii_lowercase();
     if [".html", ".svg", ".md"].iter().any(|e| name.ends_with(e)) {
         for bad in [
@@ -139,6 +140,34 @@ fn harmless(name: &str, text: &str) {
         }
         assert!(!name.ends_with(".md") || !lower.contains("](javascript"), "{name} holds a link");
     }
+}
+
+/// Markdown without its code spans, in which nothing is markup: a run of backticks to the next run of
+/// the same length on the line.
+fn without_code(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        let mut rest = line;
+        while let Some(at) = rest.find('`') {
+            let run = rest[at..].chars().take_while(|c| *c == '`').count();
+            let behind = &rest[at + run..];
+            let mut end = 0;
+            let close = loop {
+                let Some(next) = behind[end..].find('`') else { break None };
+                let found = behind[end + next..].chars().take_while(|c| *c == '`').count();
+                if found == run {
+                    break Some(end + next + run);
+                }
+                end += next + found;
+            };
+            out.push_str(&rest[..at]);
+            out.push_str(if close.is_some() { "" } else { &rest[at..at + run] });
+            rest = &behind[close.unwrap_or(0)..];
+        }
+        out.push_str(rest);
+        out.push('\n');
+    }
+    out
 }
 
 #[test]

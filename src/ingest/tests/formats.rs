@@ -528,3 +528,25 @@ fn parquet_reads_like_csv() {
     assert_eq!(found.facts.sources[0].ambiguous_times, 2);
     assert!(found.failed[0].error.contains("Parquet"), "{:?}", found.failed);
 }
+
+#[test]
+fn approvals_and_events_alone_are_no_ledger() {
+    let events: (&str, &[u8]) =
+        ("events.csv", b"grant_id,event,at\ng-1,extended,2026-10-01T10:00:00Z\n");
+    let approvals: (&str, &[u8]) = (
+        "approvals.csv",
+        b"approval_id,grant_id,approver,decision,decided_at\na-1,g-1,ana,approved,2026-10-01T08:50:00Z\n",
+    );
+    let grants: (&str, &[u8]) = (
+        "grants.csv",
+        b"grant_id,principal,role,granted_at,expires_at\ng-1,p,r,2026-10-01T09:00:00Z,2026-10-01T11:00:00Z\n",
+    );
+    let layers = |found: &Ingested| found.facts.sources.iter().map(|s| s.layer).collect::<Vec<_>>();
+
+    let found = read(&[events, approvals]);
+    assert_eq!(layers(&found), [Layer::Context, Layer::Context]);
+    assert!(found.facts.sources.iter().all(|s| s.limitation.is_some()), "says why");
+
+    let found = read(&[events, approvals, grants]);
+    assert_eq!(layers(&found), [Layer::Ledger, Layer::Ledger, Layer::Ledger]);
+}

@@ -24,6 +24,8 @@ struct Candidate<'a> {
     finding: &'a Finding,
     admin: bool,
     grant: Option<&'a GrantFact>,
+    /// Whether the owner of any finding is known; if not, the report says so once.
+    owners: bool,
 }
 
 impl Candidate<'_> {
@@ -82,7 +84,7 @@ impl Candidate<'_> {
         if let Some(tier) = &f.tier {
             parts.push(format!("tier {tier}"));
         }
-        if f.owner.is_none() {
+        if f.owner.is_none() && self.owners {
             parts.push("no owner known".into());
         }
         parts.join("; ")
@@ -108,10 +110,12 @@ pub(super) fn fix_first(findings: &[Finding], derived: &Derived) -> Vec<FixFirst
     let open: Vec<Finding> =
         findings.iter().filter(|f| f.status == Status::Open).cloned().collect();
     let grants = grants_of(&open, derived);
+    let owners = findings.iter().any(|f| f.owner.is_some());
     let mut ranked: Vec<Candidate<'_>> = open
         .iter()
         .map(|f| Candidate {
             finding: f,
+            owners,
             // A finding about the identity as a whole names no privilege and is no worse for it.
             admin: match (&f.principal, &f.privilege) {
                 (Some(p), Some(privilege)) => admins.contains(&(p.as_str(), privilege.as_str())),

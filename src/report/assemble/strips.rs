@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{grants_of, instant};
 use crate::facts::{Derived, EndKind, GrantFact, Segment, Text, Time};
 use crate::findings::{Finding, Status};
-use crate::report::text::{counted, duration};
+use crate::report::text::{arn, counted, duration};
 use crate::report::view::{Bar, Mark, Strip};
 
 /// Strips in a report.
@@ -132,7 +132,7 @@ fn state(g: &GrantFact, segments: &[&Segment]) -> Vec<Bar> {
 
 fn marks(g: &GrantFact) -> Vec<Mark> {
     let by = |verb: &str, who: Option<&Text>| {
-        who.map_or_else(|| verb.to_string(), |w| format!("{verb} by {w}"))
+        who.map_or_else(|| verb.to_string(), |w| format!("{verb} by {}", arn(w).1))
     };
     let mut out: Vec<(Time, &str, String)> = Vec::new();
     out.extend(g.requested_at.map(|t| (t, "Grant", by("requested", g.requester_id.as_ref()))));

@@ -5,7 +5,7 @@ use super::{Chart, Table, label};
 use crate::facts::Time;
 use crate::facts::time::parse_rfc3339;
 use crate::report::ReportError;
-use crate::report::text::{anchor, duration, when};
+use crate::report::text::{anchor, day, duration, when};
 use crate::report::view::{Bar, Strip};
 
 const LEFT: f64 = 96.0;
@@ -191,8 +191,8 @@ fn paint(
         c.bold(number_x, y, &number, Align::Middle, Ink::Paper);
         let column = if i.is_multiple_of(2) { LEFT } else { f64::midpoint(LEFT, RIGHT) };
         let line = bottom + 40.0 + 18.0 * (i / 2) as f64;
-        let note = format!("{number}  {}  {text}", when(&at.to_rfc3339()));
-        c.text(column, line, &label(&note, 46), Align::Start, Ink::Muted);
+        let note = format!("{number}  {}  {text}", day(&at.to_rfc3339()));
+        c.text(column, line, &label(&note, 52), Align::Start, Ink::Muted);
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the template shows: the view cut to what fits a page, with labels chosen here, so that the
 //! template holds markup only.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -18,6 +18,8 @@ use crate::report::{ReportError, View};
 
 /// Findings shown with everything.
 const FULL: usize = 200;
+/// Findings unfolded: enough to see what a block holds.
+const OPEN: usize = 3;
 /// Findings shown as rows after them.
 const ROWS: usize = 2000;
 /// Evidence records of one finding.
@@ -131,13 +133,18 @@ struct Register<'a> {
     links: Vec<Link>,
 }
 
-/// Anchors that exist on the page.
-struct Anchors<'a>(BTreeSet<&'a str>);
+/// Findings with an anchor on the page, and their rules.
+struct Anchors<'a>(BTreeMap<&'a str, &'a str>);
 
 impl Anchors<'_> {
     fn link(&self, fingerprint: &str) -> Link {
-        let here = self.0.contains(fingerprint);
-        Link { id: anchor(fingerprint), text: crate::report::text::short(fingerprint), here }
+        let digits: String = fingerprint.chars().take(6).collect();
+        let rule = self.0.get(fingerprint);
+        let text = match rule {
+            Some(rule) => format!("{} {digits}", clip(rule, 20)),
+            None => crate::report::text::short(fingerprint),
+        };
+        Link { id: anchor(fingerprint), text, here: rule.is_some() }
     }
 }
 
@@ -151,10 +158,17 @@ pub(super) fn page(view: &View) -> Result<Page<'_>, ReportError> {
     let rest = view.findings.get(full.len()..).unwrap_or_default();
     let rest = rest.get(..ROWS).unwrap_or(rest);
     let s = &view.summary;
-    let anchors = Anchors(full.iter().chain(rest).map(|f| f.fingerprint.as_str()).collect());
+    let anchors = Anchors(
+        full.iter().chain(rest).map(|f| (f.fingerprint.as_str(), f.rule.as_str())).collect(),
+    );
     let open: u64 = s.open.values().sum();
-    let (about_evidence, findings) =
+    let (about_evidence, mut findings): (Vec<_>, Vec<_>) =
         blocks(view, full)?.into_iter().partition(|b| b.finding.about_evidence());
+    // What is to be fixed first comes first here, too; the rest keeps its order.
+    findings.sort_by_key(|b| b.place.unwrap_or(usize::MAX));
+    for b in findings.iter_mut().take(OPEN) {
+        b.open = true;
+    }
     Ok(Page {
         title: view.entity.as_ref().map_or_else(
             || "Access evidence report".to_string(),
@@ -363,12 +377,9 @@ fn blocks<'a>(view: &'a View, full: &'a [Finding]) -> Result<Vec<Block<'a>>, Rep
             register.entry(f).or_insert(n);
         }
     }
-    let mut shown = 0;
     Ok(full
         .iter()
         .map(|f| {
-            // The worst are open: enough to see what a block holds.
-            shown += usize::from(!f.about_evidence());
             let related = |relation: &str| {
                 f.controls.iter().filter(|c| c.relation == relation).collect::<Vec<_>>()
             };
@@ -376,7 +387,7 @@ fn blocks<'a>(view: &'a View, full: &'a [Finding]) -> Result<Vec<Block<'a>>, Rep
             Block {
                 id: anchor(&f.fingerprint),
                 finding: f,
-                open: !f.about_evidence() && shown <= 3,
+                open: false,
                 possible: f.certainty != "certain",
                 criteria: limits
                     .map(|l| l.iter().map(|(k, v)| limit(k, v)).collect())
@@ -396,12 +407,10 @@ fn blocks<'a>(view: &'a View, full: &'a [Finding]) -> Result<Vec<Block<'a>>, Rep
 
 /// A limit as the reader thinks of it.
 fn limit(name: &str, text: &str) -> String {
-    let shown = text
-        .parse::<i64>()
-        .ok()
-        .filter(|_| name.ends_with("_s"))
-        .map_or_else(|| text.to_string(), crate::report::text::duration);
-    format!("{name} = {shown}")
+    match (name.strip_suffix("_s"), text.parse::<i64>()) {
+        (Some(name), Ok(s)) => format!("{} = {}", words(name), crate::report::text::duration(s)),
+        _ => format!("{} = {text}", words(name)),
+    }
 }
 
 /// An evidence value as text; null is what it is: not known.
@@ -415,6 +424,7 @@ fn value(name: &str, v: &Value) -> String {
         },
         Value::String(s) if name.ends_with("_at") => crate::report::text::when(s).into_owned(),
         Value::String(s) => s.clone(),
+        Value::Array(items) if items.is_empty() => "none".into(),
         Value::Array(items) => items
             .iter()
             .map(|i| i.as_str().map_or_else(|| i.to_string(), ToString::to_string))
