@@ -8,8 +8,10 @@ use crate::facts::{CredentialKind, Facts, Holding, Standing, Text, Tier, Tri, te
 use crate::findings::fingerprint::digest;
 use crate::privilege::aws::classes::Class;
 
-/// Rows for root users with an active key or use inside the observation window. One that is locked
-/// away has no row.
+/// Use within these days is use in daily work. Some tasks of an account need root once in a while.
+const DAYS: i64 = 30;
+
+/// Rows for root users with an active key or recent use. One that is locked away has no row.
 pub fn rows(facts: &Facts, people: &People, activity: &Activity) -> Vec<Holding> {
     let roots = people.iter().filter(|(id, p)| {
         id.ends_with(":root") && p.inventoried && p.platform.as_deref() == Some("aws")
@@ -25,7 +27,7 @@ pub fn rows(facts: &Facts, people: &People, activity: &Activity) -> Vec<Holding>
                 .filter(own)
                 .any(|c| c.kind == CredentialKind::Key && c.active == Some(true));
             let last = activity.of(id).last.as_ref().map(|(t, _)| *t);
-            let used = last.is_some_and(|t| activity.recent(t));
+            let used = last.is_some_and(|t| activity.as_of.days_since(t) <= DAYS);
             let ways = [(key, "active access key"), (used, "used")];
             let via: Vec<Text> =
                 ways.iter().filter(|(there, _)| *there).map(|(_, w)| text(w)).collect();

@@ -544,6 +544,7 @@ fn root_users() {
     for (used, key, want) in [
         ("no_information", "false,N/A,N/A", None),
         ("2025-01-01T00:00:00+00:00", "false,N/A,N/A", None),
+        ("2026-04-01T00:00:00+00:00", "false,N/A,N/A", None),
         ("2026-05-20T00:00:00+00:00", "false,N/A,N/A", Some("used")),
         ("N/A", "true,2024-01-01T00:00:00+00:00,N/A", Some("active access key")),
     ] {
