@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use crate::analyze;
 use crate::evidence::{bundle, files, manifest::Manifest};
-use crate::facts::{Derived, Facts, Holding, Layer, Row, Time, WaiverFact, store::Frames};
+use crate::facts::{
+    Derived, Facts, Holding, Layer, Row, Time, UsageGrain, WaiverFact, store::Frames,
+};
 use crate::findings::fingerprint::digest;
 use crate::findings::{Finding, RuleResult};
 use crate::frameworks;
@@ -267,6 +269,11 @@ fn analyse(
     analyze::derive(facts, settings, &resolution, &options)
 }
 
+/// Whether rows of this granularity say what was used, and not only when somebody was last seen.
+fn lists_use(grain: UsageGrain) -> bool {
+    matches!(grain, UsageGrain::Event | UsageGrain::Action | UsageGrain::Service)
+}
+
 /// Rule that judges waivers; it runs last, because it needs what the waivers matched.
 const WAIVER_RULE: &str = "EVD-004";
 
@@ -294,7 +301,7 @@ impl Run {
         let also = [
             (!facts.credentials.is_empty(), "credential"),
             (!facts.owners.is_empty(), "owner"),
-            (!facts.usage.is_empty(), "usage"),
+            (facts.usage.iter().any(|u| lists_use(u.grain)), "usage"),
             (!facts.reviews.is_empty(), "review"),
             (self.baseline.is_some(), "baseline"),
             (self.waivers.is_some(), "waivers"),
