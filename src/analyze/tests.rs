@@ -365,12 +365,24 @@ fn coverage_says_what_is_missing_first() {
 }
 
 #[test]
-fn ended_grant_segments_with_unknown_state_are_possible_only() {
-    let d = run(facts());
-    let ended: Vec<_> = d.segments.iter().filter(|s| &*s.ledger == "E").collect();
-    assert!(!ended.is_empty());
-    assert!(ended.iter().all(|s| s.certainty == Certainty::Possible), "{ended:?}");
-    assert!(ended.iter().all(|s| s.silent_layers.contains(&text("state"))));
+fn before_a_snapshot_state_is_possible_and_without_any_it_is_not_assessed() {
+    let ended = |d: &Derived| -> Vec<Segment> {
+        d.segments.iter().filter(|s| &*s.ledger == "E").cloned().collect()
+    };
+    assert!(ended(&run(facts())).is_empty(), "no state source at all: the coverage says so once");
+    let mut f = facts();
+    f.sources.push(source("S4", Layer::State, (90 * DAY, 90 * DAY)));
+    f.principals.push(Principal {
+        principal_id: text("ann@x.example"),
+        inventoried: true,
+        source_id: text("S4"),
+        ..Principal::default()
+    });
+    let found = ended(&run(f));
+    assert!(!found.is_empty());
+    assert!(found.iter().all(|s| s.certainty == Certainty::Possible), "{found:?}");
+    assert!(found.iter().all(|s| s.silent_layers.contains(&text("state"))));
+    assert!(found.iter().all(|s| s.until.is_some_and(|t_end| t_end <= t(90 * DAY))));
 }
 
 #[test]

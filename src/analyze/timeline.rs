@@ -153,6 +153,14 @@ fn segment(
     let worst = cells.iter().max_by_key(|c| c.severity)?;
     let floor = cells.iter().map(|c| c.severity).min()?;
     worst.severity?;
+    // A possibility that rests only on layers without any source is "not assessed", which the
+    // coverage says once, and not a possible finding of every segment (section 7).
+    let absent = (bound.is_some() || snapshot.is_none())
+        && (task.is_some() || !ix.has_layer(Layer::Task))
+        && (used.is_some() || use_unsourced(ix, lane, from));
+    if floor.is_none() && absent {
+        return None;
+    }
     let mut silent = Vec::new();
     for (unknown, layer) in [
         (ledger.is_none(), Layer::Ledger),
@@ -307,12 +315,19 @@ fn use_axis(ix: &Index<'_>, lane: &Lane<'_>, from: Time, until: Time) -> Option<
     if hit {
         return Some(true);
     }
-    let platform = lane
-        .grants
+    ix.use_observable(platform(lane), from, until).is_ok().then_some(false)
+}
+
+fn platform<'a>(lane: &Lane<'a>) -> Option<&'a str> {
+    lane.grants
         .iter()
         .find_map(|g| g.platform.as_deref())
-        .or_else(|| lane.holdings.first().map(|h| &*h.platform));
-    ix.use_observable(platform, from, until).is_ok().then_some(false)
+        .or_else(|| lane.holdings.first().map(|h| &*h.platform))
+}
+
+/// No source lists uses on the platform of the lane.
+fn use_unsourced(ix: &Index<'_>, lane: &Lane<'_>, at: Time) -> bool {
+    ix.use_observable(platform(lane), at, at) == Err("no_source")
 }
 
 /// Cells of every completion of the unknown axes.
@@ -472,6 +487,9 @@ mod tests {
         } else {
             vec![false, true]
         };
+        let decided = (snapshot.is_none() || state.len() == 1)
+            && task.len() == 1
+            && (!observed || used.len() == 1);
         let mut all = Vec::new();
         for w in task {
             for b in &state {
@@ -482,6 +500,9 @@ mod tests {
         }
         let worst = all.iter().max_by_key(|c| c.severity)?;
         worst.severity?;
+        if decided && all.iter().any(|c| c.severity.is_none()) {
+            return None;
+        }
         let certain = all.iter().all(|c| c.severity == worst.severity);
         Some((worst.name, if certain { Certainty::Certain } else { Certainty::Possible }))
     }
