@@ -1,6 +1,7 @@
 //! What each binding of a principal contributes, and what only their union gives.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::ops::Range;
 
 use super::access::{Evaluated, Plan};
 use crate::facts::{Text, Tri, text};
@@ -240,6 +241,22 @@ fn resources(from: &[&Bound<'_>], rights: &Rights<'_>, possible: &ActionSet) -> 
     out
 }
 
+/// What a set holds of one service: `s3:*` for all of it, else the actions; `None` for nothing.
+fn held(set: &ActionSet, service: &str, range: Range<usize>) -> Option<String> {
+    // A set may not have grown as far as the catalogue.
+    let seen = range.start..range.end.min(set.len());
+    if seen.is_empty() || !set.contains_any_in_range(seen.clone()) {
+        return None;
+    }
+    if set.count_ones(seen.clone()) == range.len() {
+        return Some(format!("{service}:*"));
+    }
+    let names = seen.filter(|id| set.contains(*id)).map(|id| catalogue().name(id));
+    let actions: Vec<&str> =
+        names.map(|n| n.split_once(':').map_or(n, |(_, action)| action)).collect();
+    Some(format!("{service}:{}", actions.join(",")))
+}
+
 fn permissions_digest(
     grants: &Grants,
     resources: &BTreeSet<String>,
@@ -249,18 +266,8 @@ fn permissions_digest(
     for scope in [Scope::Some, Scope::AllExcept, Scope::All] {
         for set in [grants.certain(scope), grants.possible(scope)] {
             // Names, not places in the catalogue: a newer catalogue must not change old digests.
-            let mut per_service: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-            for id in set.ones() {
-                let (service, action) = catalogue().name(id).split_once(':').unwrap_or_default();
-                per_service.entry(service).or_default().push(action);
-            }
-            let whole: Vec<String> = per_service
-                .iter()
-                .map(|(s, a)| {
-                    let all = catalogue().service(s).is_some_and(|r| r.len() == a.len());
-                    if all { format!("{s}:*") } else { format!("{s}:{}", a.join(",")) }
-                })
-                .collect();
+            let whole: Vec<String> =
+                catalogue().services().filter_map(|(s, range)| held(set, s, range)).collect();
             fields.push(whole.join(" "));
         }
     }
