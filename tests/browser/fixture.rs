@@ -25,7 +25,7 @@ pub fn plausible() -> View {
             .filter(|f| f.status == Status::Open)
             .map(|f| FixFirst {
                 fingerprint: f.fingerprint.clone(),
-                why: "used 14 times after the task ended; tier T0".into(),
+                why: "used after the task ended; tier T0".into(),
             })
             .collect(),
         frameworks: frameworks(),

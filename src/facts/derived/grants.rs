@@ -156,7 +156,7 @@ table! {
         pub used_before_start_s: Option<i64>,
         /// Last use with a credential of the grant minus revocation, seconds; positive = session residue; 0 when observed and none. Null = not revoked, or use not observable.
         pub used_after_revocation_s: Option<i64>,
-        /// Uses after the end of the task.
+        /// Usage records that reach beyond the end of the task; a record may sum several uses.
         pub uses_after_task: Option<i64>,
 
         /// Grants in the chain.

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::grants_of;
 use crate::facts::{Derived, GrantFact, Standing, Tri};
 use crate::findings::{Finding, Status};
-use crate::report::text::{counted, duration};
+use crate::report::text::duration;
 use crate::report::view::FixFirst;
 
 /// Length of the list.
@@ -68,9 +68,9 @@ impl Candidate<'_> {
             parts.push("standing administrator".into());
         }
         if let Some(g) = self.grant {
-            if let Some(n) = g.uses_after_task.filter(|n| *n > 0) {
-                let n = u64::try_from(n).unwrap_or(0);
-                parts.push(format!("used {} after the task ended", counted(n, "time", "times")));
+            // Records may sum several uses: that it was used is sure, how often is not.
+            if g.uses_after_task.is_some_and(|n| n > 0) {
+                parts.push("used after the task ended".into());
             } else if let Some(s) = g.used_after_end_s.filter(|s| *s > 0) {
                 parts.push(format!("used {} after its end", duration(s)));
             }
