@@ -330,7 +330,12 @@ fn decide(rules: &Mapped<'_>, counts: &Counts, gaps: &Gaps, excluded: bool) -> W
     if !gaps.open.is_empty() {
         return Word::PartiallyAssessed;
     }
-    if gaps.loosened.is_empty() { Word::NoExceptionsNoted } else { Word::NotAssessed }
+    // Supporting rules had items; if those that test the control had none, it was not tested.
+    if gaps.loosened.is_empty() && counts.population() > 0 {
+        Word::NoExceptionsNoted
+    } else {
+        Word::NotAssessed
+    }
 }
 
 /// Reason of a control that was not assessed, as the end of its sentence.
@@ -610,6 +615,16 @@ mod tests {
         let last = views[0].conclusions.last().unwrap();
         assert_eq!((last.control.as_str(), last.title.as_str()), ("XX-1", "not in the catalogue"));
         assert_eq!(conclude(&[], &[], &Basis::default()).len(), MAIN.len());
+    }
+
+    #[test]
+    fn a_testing_rule_without_items_concludes_nothing() {
+        let mut supporting = rule("R-1");
+        supporting.controls = vec![control("nist-800-53-r5", "AC-6", "supports")];
+        let empty = RuleResult { population: 0, clean: 0, ..rule("R-2") };
+        let c = of("nist-800-53-r5", "AC-6", &[supporting, empty], &[], &Basis::default());
+        assert_eq!((c.conclusion.as_str(), c.population), ("not_assessed", 0));
+        assert!(c.statement.contains("no items to test"), "{}", c.statement);
     }
 
     proptest! {
