@@ -22,23 +22,7 @@ mod schema_tests;
 
 use clap::{Parser, Subcommand};
 
-/// Exit codes, stable (documented in the README).
-pub mod exit {
-    /// Passed, or the command did its work.
-    pub const OK: u8 = 0;
-    /// The gate failed on findings; `diff` and `verify` found differences.
-    pub const FINDINGS: u8 = 1;
-    /// Wrong usage or configuration.
-    pub const USAGE: u8 = 2;
-    /// No usable input, or nothing could be assessed.
-    pub const NO_INPUT: u8 = 3;
-    /// Evidence too weak or too old.
-    pub const WEAK_EVIDENCE: u8 = 4;
-    /// Baseline or waiver file invalid.
-    pub const BAD_BASELINE: u8 = 5;
-    /// Internal error.
-    pub const INTERNAL: u8 = 70;
-}
+pub use crate::gate::verdict::exit;
 
 /// An error with the exit code it ends the program with.
 #[derive(Debug)]

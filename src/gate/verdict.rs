@@ -14,11 +14,11 @@ use crate::report::View;
 
 use super::scope::SourceKey;
 
-/// Exit codes of a verdict; the command line has the same (a test holds them equal).
+/// Exit codes of a verdict and of the command line, stable (documented in the README).
 pub mod exit {
-    /// Passed.
+    /// Passed, or the command did its work.
     pub const OK: u8 = 0;
-    /// Failed on findings.
+    /// The gate failed on findings; `diff` and `verify` found differences.
     pub const FINDINGS: u8 = 1;
     /// Wrong usage or configuration.
     pub const USAGE: u8 = 2;
