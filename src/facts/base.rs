@@ -8,11 +8,13 @@
 //! included), `R<row>` for row formats without lines (1-based) or a JSON pointer.
 
 mod ledger;
+mod organisation;
 mod sources;
 mod state;
 mod work;
 
 pub use ledger::*;
+pub use organisation::*;
 pub use sources::*;
 pub use state::*;
 pub use work::*;

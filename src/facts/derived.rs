@@ -10,7 +10,9 @@
 mod access;
 mod evidence;
 mod grants;
+mod paths;
 
 pub use access::*;
 pub use evidence::*;
 pub use grants::*;
+pub use paths::*;

@@ -218,6 +218,10 @@ impl AliasBook {
         for c in &mut facts.credentials {
             c.principal_id = Some(id(&c.principal));
         }
+        for d in &mut facts.delegations {
+            d.parent_id = Some(id(&d.parent));
+            d.child_id = Some(id(&d.child));
+        }
         for o in &mut facts.owners {
             o.principal_id = Some(id(&o.principal));
         }

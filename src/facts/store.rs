@@ -63,6 +63,10 @@ store! {
         credentials: Credential,
         delegations: Delegation,
         trusts: Trust,
+        realms: Realm,
+        guardrails: Guardrail,
+        resource_policies: ResourcePolicy,
+        provider_findings: ProviderFinding,
         resources: Resource,
         owners: Owner,
         reviews: Review,
@@ -81,6 +85,7 @@ store! {
         credential_facts: CredentialFact,
         usage_facts: UsageFact,
         trust_facts: TrustFact,
+        escalations: Escalation,
         coverage: Coverage,
         waiver_facts: WaiverFact,
     }

@@ -83,6 +83,8 @@ table! {
         pub n_renewals: i64,
         /// Actions or roles the approval named; null when the ledger has no such field.
         pub approved_privilege: Option<Text>,
+        /// The ledger's own name for the kind of grant when it matters to readers (`activation`, `certificate`, `installation`); null for a plain grant.
+        pub grant_kind: Option<Text>,
         /// Maximum credential lifetime the broker configures for this grant, seconds; null when unknown.
         pub session_duration_s: Option<i64>,
         /// Source.
@@ -150,8 +152,18 @@ table! {
     pub struct Delegation {
         /// Identity that delegates, as written.
         pub parent: Text,
+        /// Identity that delegates, resolved.
+        pub parent_id: Option<Text>,
         /// Identity that acts, as written.
         pub child: Text,
+        /// Identity that acts, resolved.
+        pub child_id: Option<Text>,
+        /// Privilege or role the child receives, as written; null when the record names none.
+        pub privilege: Option<Text>,
+        /// Scope the child receives; null when the record names none.
+        pub scope: Option<Text>,
+        /// A decision of its own was made for this hop (token exchange with policy check, AssumeRole); null when the source cannot tell.
+        pub decided: Option<bool>,
         /// Grant the hop runs under.
         pub grant_id: Option<Text>,
         /// Start.

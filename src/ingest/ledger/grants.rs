@@ -97,6 +97,8 @@ fn row(row: &Row<'_>, batch: &mut Batch) -> Result<(), String> {
     if let Some(parent) = &g.on_behalf_of {
         batch.facts.delegations.push(Delegation {
             parent: parent.clone(),
+            privilege: Some(g.privilege.clone()),
+            scope: g.scope.clone(),
             child: g.beneficiary.clone(),
             grant_id: Some(g.grant_id.clone()),
             from: g.activated_at_lo.or(g.not_before),
@@ -104,6 +106,7 @@ fn row(row: &Row<'_>, batch: &mut Batch) -> Result<(), String> {
             evidence: row.share("ledger"),
             source_id: g.source_id.clone(),
             source_ref: g.source_ref.clone(),
+            ..Delegation::default()
         });
     }
     batch.facts.approvals.extend(approvals);
