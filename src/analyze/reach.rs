@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::index::Tiers;
 use crate::facts::store::evidence_ref;
 use crate::facts::{
-    CredentialFact, Facts, Holding, IdentityFact, Text, Tier, Time, Tri, TrustFact,
+    CredentialFact, Facts, Holding, IdentityFact, PolicyInForce, Text, Tier, Time, Tri, TrustFact,
 };
 use crate::privilege::aws::action::catalogue;
 use crate::privilege::aws::classes::classes;
@@ -36,6 +36,8 @@ pub struct Reach {
     pub credential_facts: Vec<CredentialFact>,
     /// One row per trust statement and party.
     pub trust_facts: Vec<TrustFact>,
+    /// One row per policy in force on a principal.
+    pub policies_in_force: Vec<PolicyInForce>,
     /// Tiers of actions and privileges, from content.
     pub tiers: PrivilegeTiers,
 }
@@ -136,7 +138,8 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
         identity_facts.iter().map(|f| (&*f.principal_id, f.tier)).collect();
     let credential_facts = credentials::rows(facts, &people, &strongest, as_of);
     let trust_facts = trusts::rows(facts, settings, &people, &strongest);
-    Reach { holdings, identity_facts, credential_facts, trust_facts, tiers }
+    let policies_in_force = access::in_force(&plans, &store);
+    Reach { holdings, identity_facts, credential_facts, trust_facts, policies_in_force, tiers }
 }
 
 /// Word of a privilege that only several bindings together give.

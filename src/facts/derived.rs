@@ -11,8 +11,10 @@ mod access;
 mod evidence;
 mod grants;
 mod paths;
+mod policies;
 
 pub use access::*;
 pub use evidence::*;
 pub use grants::*;
 pub use paths::*;
+pub use policies::*;

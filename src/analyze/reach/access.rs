@@ -5,9 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::PrivilegeTiers;
 use super::people::People;
-use crate::facts::{BindingKind, Facts, PrincipalKind, Role, Text, Time, Trust, text};
+use crate::facts::{
+    BindingKind, Facts, PolicyInForce, PrincipalKind, Role, Text, Time, Trust, text,
+};
 use crate::privilege::aws::arn::Home;
 use crate::privilege::aws::classes::classes;
+use crate::privilege::aws::compare::{Layer, document_digest};
 use crate::privilege::aws::condition::Condition;
 use crate::privilege::aws::document::Document;
 use crate::privilege::aws::escalation::{Node, TrustRule};
@@ -26,6 +29,8 @@ pub struct Store {
     index: BTreeMap<(Text, Home), usize>,
     /// Policies.
     pub policies: Vec<Policy>,
+    /// Digests of their documents, in the same order.
+    digests: Vec<Text>,
 }
 
 impl Store {
@@ -37,6 +42,7 @@ impl Store {
             self.documents.entry(document.clone()).or_insert_with(|| Document::parse(document));
         let id = self.policies.len();
         self.policies.push(self.compiler.compile(parsed, home));
+        self.digests.push(document_digest(document));
         self.index.insert((document.clone(), home.clone()), id);
         id
     }
@@ -80,6 +86,8 @@ pub struct Plan {
     pub bindings: Vec<Binding>,
     /// Boundary: `Some(None)` when its document is missing.
     pub boundary: Option<Option<usize>>,
+    /// The policy that is the boundary; empty without one.
+    pub boundary_id: Text,
     /// Rows of `entitlements` that reach the principal.
     pub n_entitlements: i64,
     /// Groups by place in the list of plans.
@@ -106,6 +114,7 @@ pub fn plan(facts: &Facts, people: &People, store: &mut Store, as_of: Time) -> V
             subject: subject(id, p.kind, &p.tags, unique.get(&**id).copied(), as_of),
             bindings: Vec::new(),
             boundary: None,
+            boundary_id: Text::default(),
             n_entitlements: 0,
             groups: Vec::new(),
             has_members: false,
@@ -174,6 +183,7 @@ fn bind(facts: &Facts, store: &mut Store, plans: &mut [Plan], at: &BTreeMap<Text
         match e.binding_kind {
             BindingKind::Ceiling => {
                 plan.boundary = Some(policy);
+                plan.boundary_id = e.role_id.clone();
                 continue;
             }
             BindingKind::Active => {}
@@ -282,6 +292,29 @@ fn join_groups(facts: &Facts, plans: &mut [Plan], at: &BTreeMap<Text, usize>) {
             add(plan, b);
         }
     }
+}
+
+/// Rows of `policies_in_force` of all principals but groups, whose policies count for their members.
+pub fn in_force(plans: &[Plan], store: &Store) -> Vec<PolicyInForce> {
+    let digest = |policy: Option<usize>| policy.and_then(|i| store.digests.get(i)).cloned();
+    let mut out = Vec::new();
+    for plan in plans.iter().filter(|p| p.subject.kind != SubjectKind::Group) {
+        let mut row = |layer: &Layer, role_id: &Text, digest: Option<Text>| {
+            out.push(PolicyInForce {
+                principal_id: plan.principal.clone(),
+                layer: text(layer.word()),
+                role_id: role_id.clone(),
+                digest,
+            });
+        };
+        for b in &plan.bindings {
+            row(&Layer::Identity, &b.role_id, digest(b.policy));
+        }
+        if let Some(policy) = plan.boundary {
+            row(&Layer::Boundary, &plan.boundary_id, digest(policy));
+        }
+    }
+    out
 }
 
 /// Rights of all plans; equal sets of policies share one evaluation.

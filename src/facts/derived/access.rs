@@ -71,7 +71,7 @@ table! {
         pub task_running: Option<bool>,
         /// Present in the accepted baseline. Null: no baseline given.
         pub in_baseline: Option<bool>,
-        /// Change against the baseline: `new`, `wider`, `unchanged`; null without baseline.
+        /// Change against the baseline: `new`, `wider`, `reworded` (other words, nothing more allowed), `unchanged`; null without baseline.
         pub baseline_change: Option<Text>,
         /// Last use of the privilege by the principal; null when never or unknown.
         pub last_used_at: Option<Time>,
