@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::PrivilegeTiers;
 use super::people::People;
 use crate::facts::{
-    BindingKind, Facts, PolicyInForce, PrincipalKind, Role, Text, Time, Trust, text,
+    BindingKind, Facts, PolicyInForce, PrincipalKind, Role, RoleKind, Text, Time, Trust, text,
 };
 use crate::privilege::aws::arn::Home;
 use crate::privilege::aws::classes::classes;
@@ -445,7 +445,14 @@ fn rule(t: &Trust) -> TrustRule {
 
 /// Tier of every policy on its own.
 pub fn policy_tiers(facts: &Facts, store: &mut Store, as_of: Time, tiers: &mut PrivilegeTiers) {
-    for r in contents(facts).values() {
+    // A policy of the organisation limits; it gives nothing that could have a tier.
+    let gives = |r: &&&Role| {
+        !matches!(
+            r.kind,
+            RoleKind::ServiceControlPolicy | RoleKind::ResourceControlPolicy | RoleKind::Role
+        )
+    };
+    for r in contents(facts).values().filter(gives) {
         let account = r.realm.as_deref().and_then(|x| x.strip_prefix("aws:")).unwrap_or_default();
         let partition = r.role_id.split(':').nth(1).filter(|p| p.starts_with("aws"));
         let home =
