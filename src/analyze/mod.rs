@@ -71,6 +71,7 @@ pub fn derive(
         identity_facts: reached.identity_facts,
         credential_facts: reached.credential_facts,
         trust_facts: reached.trust_facts,
+        escalations: reached.escalations,
         ..Derived::default()
     };
     let links;
