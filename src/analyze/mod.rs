@@ -68,6 +68,7 @@ pub fn derive(
         credential_facts: reached.credential_facts,
         trust_facts: reached.trust_facts,
         policies_in_force: reached.policies_in_force,
+        escalations: reached.escalations,
         ..Derived::default()
     };
     let links;

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::index::Tiers;
 use crate::facts::store::evidence_ref;
 use crate::facts::{
-    CredentialFact, Facts, Holding, IdentityFact, PolicyInForce, Text, Tier, Time, Tri, TrustFact,
+    CredentialFact, Escalation, Facts, Holding, IdentityFact, PolicyInForce, Text, Tier, Time, Tri, TrustFact,
 };
 use crate::privilege::aws::action::catalogue;
 use crate::privilege::aws::classes::classes;
@@ -18,6 +18,7 @@ use crate::settings::Settings;
 mod access;
 mod activity;
 mod credentials;
+mod escalations;
 mod holdings;
 mod identities;
 mod judge;
@@ -38,6 +39,8 @@ pub struct Reach {
     pub trust_facts: Vec<TrustFact>,
     /// One row per policy in force on a principal.
     pub policies_in_force: Vec<PolicyInForce>,
+    /// Shortest path per principal and kind of gain.
+    pub escalations: Vec<Escalation>,
     /// Tiers of actions and privileges, from content.
     pub tiers: PrivilegeTiers,
 }
@@ -123,7 +126,8 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
     });
     let verdicts: BTreeMap<Text, &access::Outcome> =
         plans.iter().zip(&judged).map(|(p, o)| (p.principal.clone(), o)).collect();
-    let identity_facts = identities::rows(facts, &people, &verdicts, &holdings, &activity, as_of);
+    let mut identity_facts =
+        identities::rows(facts, &people, &verdicts, &holdings, &activity, as_of);
     for fact in &identity_facts {
         if fact.platform.as_deref() == Some("aws") {
             tiers.put(&fact.principal_id, fact.tier);
@@ -136,10 +140,12 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
     }
     let strongest: BTreeMap<&str, Option<Tier>> =
         identity_facts.iter().map(|f| (&*f.principal_id, f.tier)).collect();
+    let escalations = escalations::rows(&plans, &nodes, &judged, &people, &strongest);
     let credential_facts = credentials::rows(facts, &people, &strongest, as_of);
     let trust_facts = trusts::rows(facts, settings, &people, &strongest);
     let policies_in_force = access::in_force(&plans, &store);
-    Reach { holdings, identity_facts, credential_facts, trust_facts, policies_in_force, tiers }
+    escalations::on_identities(&escalations, &mut identity_facts);
+    Reach { holdings, identity_facts, credential_facts, trust_facts, policies_in_force, escalations, tiers }
 }
 
 /// Word of a privilege that only several bindings together give.

@@ -13,7 +13,7 @@ use crate::privilege::aws::classes::classes;
 use crate::privilege::aws::compare::{Layer, document_digest};
 use crate::privilege::aws::condition::Condition;
 use crate::privilege::aws::document::Document;
-use crate::privilege::aws::escalation::{Node, TrustRule};
+use crate::privilege::aws::escalation::{Node, Source, TrustRule};
 use crate::privilege::aws::evaluate::{
     Bound, Boundary, Compiler, Policy, Rights, Subject, SubjectKind,
 };
@@ -411,6 +411,12 @@ pub fn nodes<'n>(facts: &Facts, plans: &'n [Plan], evaluated: &'n Evaluated<'_>)
             Some(Node {
                 subject: &p.subject,
                 rights,
+                sources: p
+                    .bindings
+                    .iter()
+                    .filter(|b| b.policy.is_some())
+                    .map(|b| source(b, p, plans))
+                    .collect(),
                 groups: p.groups.clone(),
                 own_policies: customer(false),
                 attached_policies: customer(true),
@@ -426,6 +432,22 @@ pub fn nodes<'n>(facts: &Facts, plans: &'n [Plan], evaluated: &'n Evaluated<'_>)
         .collect()
 }
 
+/// Where a binding comes from, as escalation paths ask.
+fn source<'n>(binding: &Binding, plan: &Plan, plans: &[Plan]) -> Source<'n> {
+    let has = |word: &str| binding.via.iter().any(|v| &**v == word);
+    let gives = |g: &&usize| {
+        let name = plans.get(**g).map_or("", |p| p.subject.name.as_str());
+        binding.via.iter().any(|v| v.strip_prefix("group:") == Some(name))
+    };
+    Source {
+        policy: binding.role_id.to_string(),
+        inline: has("inline"),
+        attached: has("attached"),
+        groups: plan.groups.iter().filter(gives).copied().collect(),
+        versions: Vec::new(),
+    }
+}
+
 fn rule(t: &Trust) -> TrustRule {
     let condition = t.condition.as_deref().map(Condition::parse);
     let assume = |a: &Text| match a.strip_prefix("not:") {
@@ -439,6 +461,7 @@ fn rule(t: &Trust) -> TrustRule {
         allow: t.allow,
         assume: if negated { t.actions.iter().all(assume) } else { t.actions.iter().any(assume) },
         doubtful: matches!(condition, Some(Err(_))),
+        condition_text: t.condition.as_deref().unwrap_or_default().to_owned(),
         condition: condition.and_then(Result::ok).unwrap_or_default(),
     }
 }

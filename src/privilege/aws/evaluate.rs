@@ -542,5 +542,8 @@ impl<'a> Rights<'a> {
     }
 }
 
+mod proof;
+pub use proof::Decider;
+
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 
 pub mod action;
 pub mod arn;
+pub mod chain;
 pub mod classes;
 pub mod compare;
 pub mod condition;
@@ -10,7 +11,10 @@ pub mod document;
 pub mod escalation;
 pub mod evaluate;
 pub mod grants;
+mod hops;
+mod own;
 mod paths;
 pub mod reached;
+mod search;
 pub mod subject;
 pub mod tri;
