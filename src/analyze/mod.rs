@@ -71,6 +71,9 @@ pub fn derive(
         identity_facts: reached.identity_facts,
         credential_facts: reached.credential_facts,
         trust_facts: reached.trust_facts,
+        exposures: reached.exposures,
+        policy_facts: reached.policy_facts,
+        use_profiles: reached.use_profiles,
         ..Derived::default()
     };
     let links;

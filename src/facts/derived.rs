@@ -9,10 +9,12 @@
 
 mod access;
 mod evidence;
+mod exposure;
 mod grants;
 mod paths;
 
 pub use access::*;
 pub use evidence::*;
+pub use exposure::*;
 pub use grants::*;
 pub use paths::*;

@@ -86,6 +86,9 @@ store! {
         usage_facts: UsageFact,
         trust_facts: TrustFact,
         escalations: Escalation,
+        exposures: ExposureFact,
+        policy_facts: PolicyFact,
+        use_profiles: UseProfile,
         coverage: Coverage,
         waiver_facts: WaiverFact,
     }

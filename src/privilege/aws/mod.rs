@@ -4,10 +4,12 @@
 pub mod action;
 pub mod arn;
 pub mod classes;
+pub mod compat;
 pub mod condition;
 pub mod document;
 pub mod escalation;
 pub mod evaluate;
+pub mod exposure;
 pub mod grants;
 mod paths;
 pub mod reached;
