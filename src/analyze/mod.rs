@@ -69,6 +69,9 @@ pub fn derive(
         trust_facts: reached.trust_facts,
         policies_in_force: reached.policies_in_force,
         escalations: reached.escalations,
+        exposures: reached.exposures,
+        policy_facts: reached.policy_facts,
+        use_profiles: reached.use_profiles,
         ..Derived::default()
     };
     let links;

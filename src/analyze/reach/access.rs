@@ -34,7 +34,13 @@ pub struct Store {
 }
 
 impl Store {
-    fn policy(&mut self, document: &Text, home: &Home) -> usize {
+    /// A document as parsed; known after [`Store::policy`] has seen it.
+    pub fn document(&self, text: &Text) -> Option<&Document> {
+        self.documents.get(text)
+    }
+
+    /// Place of the compiled policy of a document for principals of an account.
+    pub fn policy(&mut self, document: &Text, home: &Home) -> usize {
         if let Some(known) = self.index.get(&(document.clone(), home.clone())) {
             return *known;
         }
@@ -161,7 +167,7 @@ fn subject(
 }
 
 /// The content of each role record: the one of the latest source that has a document.
-fn contents(facts: &Facts) -> BTreeMap<&str, &Role> {
+pub fn contents(facts: &Facts) -> BTreeMap<&str, &Role> {
     let mut out: BTreeMap<&str, &Role> = BTreeMap::new();
     for r in facts.roles.iter().filter(|r| &*r.platform == "aws") {
         let better =
@@ -325,6 +331,16 @@ pub struct Evaluated<'s> {
 }
 
 impl<'s> Evaluated<'s> {
+    /// Rights of all plans, each once.
+    pub fn distinct(&self) -> &[Rights<'s>] {
+        &self.rights
+    }
+
+    /// Place of the rights of a plan among the distinct ones.
+    pub fn place(&self, plan: usize) -> Option<usize> {
+        self.of_plan.get(plan).copied()
+    }
+
     /// Rights of a plan.
     pub fn of(&self, plan: usize) -> Option<&Rights<'s>> {
         self.of_plan.get(plan).and_then(|i| self.rights.get(*i))
@@ -466,6 +482,24 @@ fn rule(t: &Trust) -> TrustRule {
     }
 }
 
+/// Whoever may hold a policy: only the account is known.
+pub fn policy_subject(r: &Role, as_of: Time) -> Subject {
+    let account = r.realm.as_deref().and_then(|x| x.strip_prefix("aws:")).unwrap_or_default();
+    let partition = r.role_id.split(':').nth(1).filter(|p| p.starts_with("aws"));
+    Subject {
+        arn: String::new(),
+        kind: SubjectKind::Policy,
+        home: Home {
+            partition: partition.unwrap_or("aws").to_owned(),
+            account: account.to_owned(),
+        },
+        name: String::new(),
+        unique_id: None,
+        tags: Vec::new(),
+        as_of,
+    }
+}
+
 /// Tier of every policy on its own.
 pub fn policy_tiers(facts: &Facts, store: &mut Store, as_of: Time, tiers: &mut PrivilegeTiers) {
     // A policy of the organisation limits; it gives nothing that could have a tier.
@@ -476,19 +510,8 @@ pub fn policy_tiers(facts: &Facts, store: &mut Store, as_of: Time, tiers: &mut P
         )
     };
     for r in contents(facts).values().filter(gives) {
-        let account = r.realm.as_deref().and_then(|x| x.strip_prefix("aws:")).unwrap_or_default();
-        let partition = r.role_id.split(':').nth(1).filter(|p| p.starts_with("aws"));
-        let home =
-            Home { partition: partition.unwrap_or("aws").to_owned(), account: account.to_owned() };
-        let subject = Subject {
-            arn: String::new(),
-            kind: SubjectKind::Policy,
-            home: home.clone(),
-            name: String::new(),
-            unique_id: None,
-            tags: Vec::new(),
-            as_of,
-        };
+        let subject = policy_subject(r, as_of);
+        let home = subject.home.clone();
         let tier = r.document.as_ref().and_then(|d| {
             let id = store.policy(d, &home);
             let policy = store.policies.get(id).filter(|p| p.malformed.is_none())?;

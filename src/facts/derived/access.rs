@@ -51,6 +51,8 @@ table! {
         pub not_before: Option<Time>,
         /// End of validity.
         pub not_after: Option<Time>,
+        /// Statements of the policy that the row is about, when others of the same policy live longer or shorter (their own `aws:CurrentTime` bounds); empty = all of them.
+        pub statements: Vec<Text>,
         /// Undecided condition texts.
         pub conditions: Vec<Text>,
         /// Wildcard permission patterns (`*`, `iam:*`, open-ended NotAction) in Allow statements that still have effect.
