@@ -4,6 +4,7 @@
 pub mod action;
 pub mod arn;
 pub mod classes;
+pub mod compare;
 pub mod condition;
 pub mod document;
 pub mod escalation;
