@@ -90,7 +90,7 @@ fn test_case(compiled: &Compiled<'_>, test: &RuleTest) -> Result<Vec<String>, St
     }
     let mut severities = Vec::new();
     let mut reasons = Vec::new();
-    let sources = Sources::new(&[]);
+    let sources = Sources::new(&[], AS_OF);
     for (row, verdict) in verdicts.iter().enumerate() {
         match verdict {
             Verdict::Exception | Verdict::Possible => {
