@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use crate::facts::{Completeness, Facts, Layer, Quarantined, Text, Time, text};
 use crate::settings::{Mapping, Settings};
 
+use super::ledger::fold::Book;
+
 /// A file to read.
 #[derive(Clone, Debug)]
 pub struct Input {
@@ -137,6 +139,9 @@ pub struct Batch {
     pub ambiguous_times: i64,
     /// Layer, where the adapter decides it by content (a generic file); else the adapter's own.
     pub layer: Option<Layer>,
+    /// Grants, credentials and uses of an event log, which are joined over all files before they
+    /// become facts.
+    pub book: Book,
 }
 
 impl Batch {
