@@ -191,3 +191,44 @@ fn the_order_of_arguments_and_threads_changes_nothing() {
     assert_eq!(one.facts.sources, two.facts.sources);
     assert_ne!(one.facts.sources[0].file, one.facts.sources[1].file);
 }
+
+/// Documents with the keys that recognition looks for, and values of every wrong kind: nothing panics,
+/// nothing is taken silently, and the neighbours are read.
+#[test]
+fn wrong_values_under_the_right_keys_of_aws() {
+    let deep = "[".repeat(5_000) + &"]".repeat(5_000);
+    let values =
+        ["null", "7", "\"x\"", "[]", "{}", "[null,7,\"x\",[],{}]", "{\"a\":{\"b\":[]}}", &deep];
+    let shapes = [
+        r#"{"Policy":V,"x":"PolicySummary"}"#,
+        r#"{"Policies":V,"x":"SERVICE_CONTROL_POLICY"}"#,
+        r#"{"Targets":V,"x":"TargetId"}"#,
+        r#"{"Roots":V,"Accounts":V,"OrganizationalUnits":V,"Parents":V,"x":":organizations::"}"#,
+        r#"{"levels":V}"#,
+        r#"{"PermissionSet":V,"PermissionSets":V,"x":":permissionSet/"}"#,
+        r#"{"AccountAssignments":V,"Users":V,"Groups":V,"GroupMemberships":V,"x":"IdentityStoreId"}"#,
+        r#"{"InlinePolicy":V,"PermissionSetArn":"arn:aws:sso:::permissionSet/a/ps-1"}"#,
+        r#"{"findings":V,"x":"resourceOwnerAccount"}"#,
+        r#"{"detail-type":"t","detail":V,"x":"aws.access-analyzer"}"#,
+        r#"{"arn":"arn:aws:s3:::b","policy":V,"x":"Statement"}"#,
+        r#"{"Records":V,"x":"eventVersion"}"#,
+        r#"{"eventVersion":"1","eventName":"AssumeRole","eventSource":"sts.amazonaws.com","eventTime":"2026-01-01T00:00:00Z","requestParameters":V,"responseElements":V,"userIdentity":{"arn":"a"}}"#,
+        r#"{"Role":V,"x":"RoleName"}"#,
+        r#"{"Items":V,"x":["roleId","startTime","duration","accountId"]}"#,
+        r#"{"operation_type":V,"permission_duration":V,"requester_email":V}"#,
+        r#"{"id":"1","request_status":V,"changes":V,"requester_email":"a","timestamp":"2026-01-01"}"#,
+    ];
+    for shape in shapes {
+        for value in values {
+            let content = shape.replace('V', value);
+            let csv = format!("{GRANTS}{GOOD}");
+            let found = read(&[("a.json", content.as_bytes()), ("g.csv", csv.as_bytes())]);
+            assert_eq!(found.facts.grants.iter().filter(|g| &*g.system == "b").count(), 1);
+            let told = found.unknown.len() + found.failed.len() + found.facts.sources.len();
+            assert_eq!(told, 2, "{content}");
+            for s in &found.facts.sources {
+                assert!(s.accepted + s.quarantined >= s.records, "{content}");
+            }
+        }
+    }
+}

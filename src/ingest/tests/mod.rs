@@ -1,5 +1,6 @@
 //! Tests through the driver: whole files in, facts and verdicts out.
 
+mod accounts;
 mod formats;
 mod hostile;
 
