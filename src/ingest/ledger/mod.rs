@@ -1,13 +1,22 @@
 //! Ledgers of closed or home-made brokers: grants, approvals, events, credentials, by column names.
 
 pub mod approvals;
+pub mod boundary;
 pub mod credentials;
 pub mod events;
 pub mod fold;
+pub mod glide;
 pub mod grants;
 pub mod json;
+pub mod spire;
+pub mod teleport;
 
 use crate::facts::{ApprovalMethod, Verdict};
+use crate::ingest::source::Adapter;
+
+/// Ledgers and event logs of brokers, one module each.
+pub static LEDGERS: &[&dyn Adapter] =
+    &[&teleport::ADAPTER, &boundary::ADAPTER, &glide::ADAPTER, &spire::ADAPTER];
 
 /// Reads the word of a decision on a request as an approver's verdict. `None` for an unknown word.
 #[must_use]
