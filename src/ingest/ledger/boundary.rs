@@ -5,7 +5,7 @@
 
 use super::fold::Event;
 use super::json::{Doc, JsonLedger, Record};
-use crate::facts::{BrokerKind, EndKind, EventKind, Grant, Outcome, Usage, text};
+use crate::facts::{BrokerKind, EndKind, EventKind, Grant, Outcome, Text, Usage, text};
 use crate::ingest::source::Batch;
 use crate::ingest::table::short;
 
@@ -18,9 +18,14 @@ pub static ADAPTER: JsonLedger = JsonLedger {
     title: "HashiCorp Boundary sessions",
     lists: &["items"],
     prefixed: false,
+    keys: &[&["id", "target_id", "user_id"], &["item"]],
+    hints: &[],
     is: |d| {
-        d.names(&["id", "target_id", "user_id"])
-            && (d.names(&["expiration_time"]) || d.names(&["states"]))
+        let session = |d: &Doc<'_>| {
+            d.names(&["id", "target_id", "user_id"])
+                && (d.names(&["expiration_time"]) || d.names(&["states"]))
+        };
+        session(d) || d.child("item").ok().flatten().is_some_and(|item| session(&item))
     },
     read,
 };
@@ -44,6 +49,7 @@ fn read(r: &Record<'_>, batch: &mut Batch) -> Result<bool, String> {
     let id = d.need("id")?;
     let created = d.need_time("created_time", batch)?;
     batch.see(created.lo);
+    let updated = d.time("updated_time", batch)?.unwrap_or(created.lo);
     let reason = d.text("termination_reason")?;
     let target = d.text("target_id")?;
     let facts = Grant {
@@ -107,7 +113,7 @@ fn read(r: &Record<'_>, batch: &mut Batch) -> Result<bool, String> {
         batch.book.session(&format!("{SYSTEM}/{id}"), row);
     }
     let draft = batch.book.draft(SYSTEM, id);
-    draft.state(d.time("updated_time", &mut Batch::default())?.unwrap_or(created.lo), facts);
+    draft.state(updated, facts);
     for e in events {
         draft.push(e);
     }
@@ -115,7 +121,7 @@ fn read(r: &Record<'_>, batch: &mut Batch) -> Result<bool, String> {
 }
 
 /// Address of the client, when all connections came from one.
-fn client(d: &Doc<'_>) -> Result<Option<crate::facts::Text>, String> {
+fn client(d: &Doc<'_>) -> Result<Option<Text>, String> {
     let mut found = None;
     for c in d.children("connections")? {
         let ip = c.text("client_tcp_address")?;

@@ -20,6 +20,8 @@ pub static ADAPTER: JsonLedger = JsonLedger {
     title: "Common Fate Glide requests and grant events",
     lists: &["requests"],
     prefixed: false,
+    keys: &[&["detail-type", "detail"], &["requestedBy", "requestedTiming"]],
+    hints: &[],
     is: |d| {
         let word = d.word("detail-type");
         let ours = word.starts_with("grant.") || word.starts_with("request.");

@@ -26,8 +26,12 @@ pub struct JsonLedger {
     pub lists: &'static [&'static str],
     /// Lines may have something in front of the record, such as a syslog cookie.
     pub prefixed: bool,
-    /// Whether a record with these keys is of this format. Of a document that is larger than the head,
-    /// the values are null.
+    /// Keys of which a record of this format has all of one set; what else is looked at only then.
+    pub keys: &'static [&'static [&'static str]],
+    /// Words that only this format has, where the first record need not show what the file is.
+    pub hints: &'static [&'static str],
+    /// Whether a record is of this format. Of a document that is larger than the head, the values are
+    /// null.
     pub is: fn(&Doc<'_>) -> bool,
     /// Reads one record; `false` when it is about something else than access.
     pub read: fn(&Record<'_>, &mut Batch) -> Result<bool, String>,
@@ -86,8 +90,11 @@ impl JsonLedger {
         let bare: Map<String, Value> =
             probe.keys.iter().map(|k| (k.clone(), Value::Null)).collect();
         let wrapped = probe.keys.iter().any(|k| k == "event" || self.lists.contains(&k.as_str()));
-        if !wrapped && !(self.is)(&Doc(&bare)) {
+        if !wrapped && !self.keys.iter().any(|set| probe.has(set)) {
             return false;
+        }
+        if self.hints.iter().any(|hint| contains(probe.head, hint.as_bytes())) {
+            return true;
         }
         let body = probe.head.trim_ascii_start();
         let body = body.strip_prefix(b"[").unwrap_or(body);
@@ -160,6 +167,10 @@ impl JsonLedger {
         let record = Record { doc: Doc(map), source_id, source_ref: text(place) };
         (self.read)(&record, batch)
     }
+}
+
+fn contains(head: &[u8], word: &[u8]) -> bool {
+    head.windows(word.len()).any(|w| w == word)
 }
 
 /// Behind whatever stands in front of the first brace.

@@ -16,6 +16,8 @@ pub static ADAPTER: JsonLedger = JsonLedger {
     title: "SPIRE registration entries",
     lists: &["entries", "results"],
     prefixed: false,
+    keys: &[&["spiffe_id", "parent_id"], &["entry"]],
+    hints: &[],
     is: |d| {
         let entry = |d: &Doc<'_>| d.names(&["spiffe_id", "parent_id", "selectors"]);
         entry(d) || d.child("entry").ok().flatten().is_some_and(|e| entry(&e))

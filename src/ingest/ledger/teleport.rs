@@ -23,6 +23,8 @@ pub static ADAPTER: JsonLedger = JsonLedger {
     title: "Teleport audit events",
     lists: &["events"],
     prefixed: false,
+    keys: &[&["event", "code", "time"]],
+    hints: &[],
     is: |d| d.names(&["event", "code", "time"]) && is_code(d.get("code")),
     read,
 };
