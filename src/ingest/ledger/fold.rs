@@ -1078,7 +1078,7 @@ mod tests {
     #[test]
     fn a_failure_after_activation_is_one_of_the_removal() {
         let failed = event(EventKind::ActivationFailed, 90);
-        assert_eq!(grant(&[failed.clone()]).decision, Decision::Failed);
+        assert_eq!(grant(std::slice::from_ref(&failed)).decision, Decision::Failed);
         let g = grant(&[event(EventKind::Activated, 20), failed]);
         assert_eq!(g.end_kind, EndKind::FailedToRevoke);
     }

@@ -188,7 +188,7 @@ fn stored(r: &Record<'_>, batch: &mut Batch) -> Result<bool, String> {
     let approved = d.word("status") == "approved";
     let facts = request_facts(r, &d, updated.lo, approved, batch)?;
     let actor = d.text("requestedBy")?;
-    let mut events = vec![Event { actor: actor.clone(), ..r.event(EventKind::Requested, created) }];
+    let mut events = vec![Event { actor, ..r.event(EventKind::Requested, created) }];
     let decided = match d.word("status").as_str() {
         "approved" if d.word("approvalMethod") == "automatic" => Some(EventKind::AutoApproved),
         "approved" => Some(EventKind::Approved),
