@@ -139,8 +139,9 @@ fn sarif(view: &View) -> Result<Vec<u8>, Failure> {
     files
         .into_iter()
         .find(|f| f.path.ends_with(".sarif"))
-        .map(|f| f.bytes)
-        .ok_or_else(|| Failure::new(exit::INTERNAL, anyhow::anyhow!("no SARIF was rendered")))
+        .ok_or_else(|| Failure::new(exit::INTERNAL, anyhow::anyhow!("no SARIF was rendered")))?
+        .to_bytes()
+        .map_err(|e| Failure::new(exit::INTERNAL, e))
 }
 
 /// How old evidence is, is a question about today; nothing else in the program asks the clock.
@@ -161,7 +162,7 @@ fn judge(args: &Args) -> (Option<View>, Vec<Reason>) {
         usable(baseline.is_some(), &args.baseline).as_deref(),
         usable(waivers.is_some(), &args.waivers).as_deref(),
     );
-    let Loaded { mut view, limits, .. } = match loaded {
+    let Loaded { mut view, limits, held } = match loaded {
         Ok(loaded) => loaded,
         Err(Failure { code, error }) => {
             faults.push(Reason::new(code, format!("{error:#}")));
@@ -183,6 +184,7 @@ fn judge(args: &Args) -> (Option<View>, Vec<Reason>) {
     accept(
         &mut view,
         baseline.as_ref().map(|b| (name.as_str(), b)),
+        &held.access,
         waivers.as_ref(),
         as_of,
         &limits,
@@ -351,8 +353,7 @@ mod tests {
     fn gate(view: &View, more: &[&str]) -> (u8, Vec<Reason>) {
         let tmp = tempfile::tempdir().unwrap();
         let dir = tmp.path().join("b");
-        bundle::write(&dir, files::view_files(view).unwrap(), Manifest::new(view, &[], None))
-            .unwrap();
+        bundle::write(&dir, files::view_files(view), Manifest::new(view, &[], None)).unwrap();
         let mut words = vec!["overstay", "gate", dir.to_str().unwrap()];
         words.extend(more);
         let cli = Cli::try_parse_from(words).unwrap();
@@ -401,7 +402,11 @@ mod tests {
         assert_eq!(gate(&view, &[]).0, 1);
         let path = tmp.path().join("b.jsonl");
         let file = path.to_str().unwrap();
-        std::fs::write(&path, Baseline::create(&view, &[], false).unwrap().to_text()).unwrap();
+        std::fs::write(
+            &path,
+            Baseline::create(&view, &crate::gate::held::Held::default(), false).unwrap().to_text(),
+        )
+        .unwrap();
         assert_eq!(gate(&view, &["--baseline", file]).0, 0);
         assert_eq!(gate(&view, &["--baseline", file, "--fail-on", "any:high"]).0, 1);
         let mut wider = view.clone();
@@ -433,8 +438,7 @@ mod tests {
         let tmp = tempfile::tempdir().unwrap();
         let dir = tmp.path().join("b");
         let view = testing::view();
-        bundle::write(&dir, files::view_files(&view).unwrap(), Manifest::new(&view, &[], None))
-            .unwrap();
+        bundle::write(&dir, files::view_files(&view), Manifest::new(&view, &[], None)).unwrap();
         let clean = View { findings: vec![], ..view };
         std::fs::write(dir.join("report.json"), serde_json::to_vec(&clean).unwrap()).unwrap();
         let failure = input::load(&[dir], &RunOptions::default(), None, None).unwrap_err();

@@ -6,11 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::facts::Text;
 use crate::facts::time::parse_rfc3339;
 use crate::findings::{Finding, Severity, Status};
 use crate::report::view::Changes;
 
 use super::baseline::FindingLine;
+use super::held::Rewordings;
 use super::scope::Reread;
 
 /// What became of one finding.
@@ -24,6 +26,8 @@ pub enum Change {
     Stronger(String),
     /// Accepted before, and now provably not stronger in anything that can be ranked.
     Weaker(String),
+    /// Words differ, and effective rights are no wider than what was accepted.
+    Reworded,
     /// Accepted before, in the same state.
     Unchanged,
     /// Gone, and its sources were read again.
@@ -38,7 +42,7 @@ impl Change {
     pub fn word(&self) -> &'static str {
         match self {
             Self::New => "new",
-            Self::Stronger(_) | Self::Weaker(_) => "updated",
+            Self::Stronger(_) | Self::Weaker(_) | Self::Reworded => "updated",
             Self::Unchanged => "unchanged",
             Self::Absent => "absent",
             Self::Unknown(_) => "unknown",
@@ -57,6 +61,7 @@ impl Change {
         match self {
             Self::New => "not there before",
             Self::Stronger(r) | Self::Weaker(r) | Self::Unknown(r) => r,
+            Self::Reworded => "other words for rights that were accepted; nothing more is allowed",
             Self::Unchanged => "same state",
             Self::Absent => "gone, and its sources were read again",
         }
@@ -80,13 +85,18 @@ impl Comparison {
         accepted: &BTreeMap<String, FindingLine>,
         now: &[Finding],
         reread: &Reread,
+        mut rewordings: Option<&mut Rewordings<'_>>,
     ) -> Self {
         let mut changes = BTreeMap::new();
         for f in now {
-            let change = match accepted.get(&f.fingerprint) {
+            let old = accepted.get(&f.fingerprint);
+            let mut change = match old {
                 None => Change::New,
                 Some(old) => state_change(old, f),
             };
+            if change.counts_as_new() && rewordings.as_mut().is_some_and(|r| r.accepts(f, old)) {
+                change = Change::Reworded;
+            }
             changes.insert(f.fingerprint.clone(), change);
         }
         for (fingerprint, old) in accepted {
@@ -112,7 +122,7 @@ impl Comparison {
     pub fn apply(&self, accepted: &BTreeMap<String, FindingLine>, findings: &mut [Finding]) {
         for f in findings {
             if let Some(old) = accepted.get(&f.fingerprint) {
-                f.first_seen.clone_from(&old.first_seen);
+                f.first_seen = old.first_seen.as_str().into();
             }
             if !self.is_new(&f.fingerprint) && f.status == Status::Open {
                 f.status = Status::Baselined;
@@ -197,8 +207,8 @@ pub fn state_change(old: &FindingLine, now: &Finding) -> Change {
         tier_stronger(a, b),
         format!("tier {}", step(a.unwrap_or("unknown"), b.unwrap_or("unknown"))),
     );
-    let names: BTreeSet<&String> = old.evidence.keys().chain(now.evidence.keys()).collect();
-    for name in names.into_iter().filter(|n| !NOT_RANKED.contains(&n.as_str())) {
+    let names: BTreeSet<&Text> = old.evidence.keys().chain(now.evidence.keys()).collect();
+    for name in names.into_iter().filter(|n| !NOT_RANKED.contains(&&***n)) {
         let (a, b) = (old.evidence.get(name), now.evidence.get(name));
         if let Some(order) = rank(a.unwrap_or(&Value::Null), b.unwrap_or(&Value::Null)) {
             note(order, format!("{name} {}", step(&brief(a), &brief(b))));
@@ -329,20 +339,20 @@ mod tests {
         let v = view();
         let accepted: BTreeMap<_, _> =
             v.findings.iter().map(|f| (f.fingerprint.clone(), FindingLine::of(f, &v))).collect();
-        let gone = Comparison::new("b", &accepted, &[], &Reread::of(&v));
+        let gone = Comparison::new("b", &accepted, &[], &Reread::of(&v), None);
         assert!(gone.changes.values().all(|c| *c == Change::Absent));
         let mut blind = v.clone();
         blind.sources.clear();
-        let unknown = Comparison::new("b", &accepted, &[], &Reread::of(&blind));
+        let unknown = Comparison::new("b", &accepted, &[], &Reread::of(&blind), None);
         assert!(unknown.changes.values().all(|c| matches!(c, Change::Unknown(_))));
         let mut later = v.findings.clone();
         for f in &mut later {
             f.first_seen = "2027-01-01T00:00:00Z".into();
         }
-        let same = Comparison::new("b", &accepted, &later, &Reread::of(&v));
+        let same = Comparison::new("b", &accepted, &later, &Reread::of(&v), None);
         same.apply(&accepted, &mut later);
         assert!(later.iter().all(|f| f.status == Status::Baselined));
-        assert!(later.iter().all(|f| f.first_seen == "2026-11-01T00:00:00Z"));
+        assert!(later.iter().all(|f| &*f.first_seen == "2026-11-01T00:00:00Z"));
         assert_eq!(same.to_changes().unchanged, 2);
     }
 }

@@ -343,8 +343,7 @@ pub fn ingest_collected(collected: &Collected, settings: &Settings) -> Ingested 
     }
     out.unknown.sort();
     out.failed.sort();
-    super::aws::authorization_details::reconcile_pages(&mut out.facts);
-    super::aws::snapshots::supersede(&mut out.facts);
+    super::aws::finish(&mut out.facts);
     let conflicts = super::ledger::fold::settle(books, &mut out.facts);
     fold::count_conflicts(&mut out.facts, conflicts);
     fold::finish(&mut out.facts);
@@ -383,7 +382,7 @@ fn recognise<'a>(input: &Input, settings: &'a Settings) -> Recognised<'a> {
         Ok(found) => found,
         Err(e) => return Recognised::Broken(e.to_string()),
     };
-    let name = detect::probe_name(&input.name);
+    let name = detect::probe_name(&detect::place_name(input));
     match registry::recognise(&detect::probe(&name, &head, &detected)) {
         Some(adapter) => Recognised::As(adapter, mapping),
         None => match reader::broken_head(input) {

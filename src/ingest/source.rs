@@ -21,7 +21,8 @@ pub struct Input {
 /// First part of a file, decompressed, from which formats are recognised.
 #[derive(Clone, Debug)]
 pub struct Probe<'a> {
-    /// Path relative to the input argument, lower case, compression suffix removed.
+    /// Path relative to the input argument, behind the name of the argument's own folder; lower case,
+    /// compression suffix removed.
     pub name: &'a str,
     /// First bytes after decompression (at most 256 KiB).
     pub head: &'a [u8],

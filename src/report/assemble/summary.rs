@@ -24,7 +24,7 @@ pub(super) fn summary(input: &Assemble<'_>) -> Summary {
     let mut open: BTreeMap<String, u64> =
         Severity::ALL.iter().map(|s| (s.as_str().to_string(), 0)).collect();
     let mut out = Summary::default();
-    for f in input.findings {
+    for f in &input.findings {
         match f.status {
             Status::Open => {
                 *open.entry(f.severity.as_str().into()).or_default() += 1;
