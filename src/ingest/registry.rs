@@ -24,6 +24,7 @@ static GITHUB_ACTIONS: tasks::github::GithubActions = tasks::github::GithubActio
 pub fn adapters() -> Vec<&'static dyn Adapter> {
     let mut all: Vec<&'static dyn Adapter> = aws::ADAPTERS.to_vec();
     all.push(&GITHUB_ACTIONS);
+    all.extend(ledger::LEDGERS);
     all.extend(TABLES.iter().map(|t| t as &dyn Adapter));
     all
 }

@@ -232,3 +232,78 @@ fn wrong_values_under_the_right_keys_of_aws() {
         }
     }
 }
+/// Records of each broker that are right as they stand.
+const BROKERS: [&str; 10] = [
+    r#"{"event":"access_request.create","code":"T5000I","time":"2026-01-01T10:00:00Z","id":"g1","user":"alice","roles":["a"]}"#,
+    r#"{"type":"response","time":"2026-01-01T10:00:00Z","auth":{"accessor":"a","display_name":"d","policies":["p"],"token_ttl":60,"token_issue_time":"2026-01-01T10:00:00Z"},"request":{"id":"g1","path":"x/y","operation":"read"}}"#,
+    r#"{"data":{"id":"auth/m/login/bob/g1","issue_time":"2026-01-01T10:00:00Z","expire_time":"2026-01-01T11:00:00Z","last_renewal":null,"ttl":5}}"#,
+    r#"{"id":"g1","target_id":"t","user_id":"u","created_time":"2026-01-01T10:00:00Z","expiration_time":"2026-01-01T11:00:00Z","states":[]}"#,
+    r#"{"id":"e","detail-type":"grant.created","time":"2026-01-01T10:00:00Z","detail":{"grant":{"id":"g1","provider":"p","subject":"s","start":"2026-01-01T10:00:00Z","end":"2026-01-01T11:00:00Z","with":{}}}}"#,
+    r#"{"id":"g1","state":"TASK_STATE_OPEN","numericId":"1","createdAt":"2026-01-01T10:00:00Z","type":{"grant":{"appEntitlementId":"e","identityUserId":"u","outcome":""}}}"#,
+    r#"{"id":"g1","created_at":"2026-01-01T10:00:00Z","requester_id":"u","status":"APPROVED","duration_minutes":5,"requested_items_list":[{"resource_id":"r"}]}"#,
+    r#"{"id":"g1","account_id":"a","resource_id":"r","status":"approved","status_at":"2026-01-01T10:00:00Z"}"#,
+    r#"{"id":"g1","isTemporary":true,"permissions":[],"requestedByUserId":"u","createdAt":"2026-01-01T10:00:00Z"}"#,
+    r#"{"id":"g1","spiffe_id":"spiffe://d/p","parent_id":"spiffe://d/a","selectors":[],"created_at":"1547583197","expires_at":"0"}"#,
+];
+
+#[test]
+fn hostile_records_of_brokers_cost_one_record() {
+    let deep = "[".repeat(5_000) + &"]".repeat(5_000);
+    for good in BROKERS {
+        let format = |found: &Ingested| found.facts.sources.first().map(|s| s.format.to_string());
+        let own = format(&read(&[("log.ndjson", format!("{good}\n{good}").as_bytes())]));
+        let bad = [
+            // Every text another type, every object a list, every time no time, nested beyond reason.
+            good.replace(":\"", ":[\"").replace("\",", "\"],").replace("\"}", "\"]}"),
+            good.replace("2026-01-01T10:00:00Z", "2026-13-45T99:00:00Z"),
+            good.replace('{', "[").replace('}', "]"),
+            good.replacen('{', &format!("{{\"x\":{deep},"), 1),
+            good.get(..good.len() / 2).unwrap().to_owned(),
+            "null".to_owned(),
+        ];
+        let mut text = format!("{good}\n");
+        for line in &bad {
+            text.push_str(line);
+            text.push('\n');
+        }
+        text.push_str(&good.replace("g1", "g2"));
+        let found = read(&[("log.ndjson", text.as_bytes())]);
+        assert_eq!(format(&found), own, "{good}");
+        assert!(found.failed.is_empty() && found.unknown.is_empty(), "{:?}", found.failed);
+        let s = &found.facts.sources[0];
+        assert_eq!(s.records, 8, "{good}");
+        assert!(s.quarantined >= 4, "{}: {:?}", s.format, quarantine(&found));
+        assert!(!found.facts.grants.is_empty(), "{good}: {:?}", quarantine(&found));
+        for (_, reason) in quarantine(&found) {
+            assert!(reason.len() < 400, "{reason}");
+        }
+    }
+}
+
+#[test]
+fn a_flood_of_events_stays_linear() {
+    let lock = |i: usize| {
+        format!(
+            r#"{{"event":"lock.created","code":"TLK00I","time":"2026-01-01T10:00:{:02}Z","uid":"l{i}","target":{{"user":"alice"}}}}"#,
+            i % 60
+        )
+    };
+    let ask = |i: usize| {
+        format!(
+            r#"{{"event":"access_request.create","code":"T5000I","time":"2026-01-01T10:00:{:02}Z","id":"r{i}","user":"alice","roles":["a"]}}"#,
+            i % 60
+        )
+    };
+    let mut text = String::new();
+    for i in 0..20_000 {
+        text.push_str(&ask(i));
+        text.push('\n');
+        text.push_str(&lock(i));
+        text.push('\n');
+    }
+    let began = std::time::Instant::now();
+    let found = read(&[("log.ndjson", text.as_bytes())]);
+    assert_eq!(found.facts.grants.len(), 20_000);
+    // Minutes, were each lock compared with each request.
+    assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
+}
