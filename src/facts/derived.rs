@@ -8,11 +8,13 @@
 //! `refs` lists the evidence records of the row as `<source_id>#<source_ref>`.
 
 mod access;
+mod delegations;
 mod evidence;
 mod grants;
 mod paths;
 
 pub use access::*;
+pub use delegations::*;
 pub use evidence::*;
 pub use grants::*;
 pub use paths::*;

@@ -86,6 +86,7 @@ store! {
         usage_facts: UsageFact,
         trust_facts: TrustFact,
         escalations: Escalation,
+        delegation_facts: DelegationFact,
         coverage: Coverage,
         waiver_facts: WaiverFact,
     }
