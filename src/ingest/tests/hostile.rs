@@ -307,3 +307,73 @@ fn a_flood_of_events_stays_linear() {
     // Minutes, were each lock compared with each request.
     assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
 }
+
+/// One hostile document per task system: a field of a wrong type, a time that is none, nesting without end.
+/// Each costs its record only, and is named.
+#[test]
+fn hostile_task_documents_cost_their_record() {
+    let deep = "[".repeat(10_000) + &"]".repeat(10_000);
+    let good_bad: [(&str, String, &str); 9] = [
+        ("gitlab-ci", r#"{"object_kind":"build","build_id":1,"pipeline_id":2,"build_status":"success"}"#.into(),
+            r#"{"object_kind":"build","build_id":{},"pipeline_id":2}"#),
+        ("jenkins", r#"{"building":false,"number":1,"timestamp":1767225600000,"duration":5,"url":"http://h/job/a/1/"}"#.into(),
+            r#"{"building":false,"number":1,"timestamp":1767225600000,"duration":9223372036854775807,"url":"http://h/job/a/1/"}"#),
+        ("circleci", r#"{"pipeline_id":"p","pipeline_number":1,"created_at":"2026-01-05T10:00:00Z","id":"w","status":"success"}"#.into(),
+            r#"{"pipeline_id":"p","pipeline_number":1,"created_at":["x"],"id":"w"}"#),
+        ("airflow", r#"{"dag_id":"d","run_id":"r","state":"success","start_date":"2026-01-05T10:00:00Z"}"#.into(),
+            r#"{"dag_id":"d","run_id":"r","state":"success","start_date":"32 May"}"#),
+        ("argo-workflows", r#"{"apiVersion":"argoproj.io/v1alpha1","kind":"Workflow","metadata":{"name":"w"},"status":{"phase":"Running"}}"#.into(),
+            r#"{"apiVersion":"argoproj.io/v1alpha1","kind":"Workflow","metadata":{"name":[]}}"#),
+        ("kubernetes-jobs", r#"{"apiVersion":"batch/v1","kind":"Job","metadata":{"name":"j"}}"#.into(),
+            r#"{"apiVersion":"batch/v1","kind":"Job","metadata":{"name":"j"},"status":{"startTime":{}}}"#),
+        ("jira", r#"{"key":"A-1","fields":{"created":"2026-01-05T10:00:00.000+0000"}}"#.into(),
+            r#"{"key":"A-1","fields":{},"changelog":{"histories":[{"items":[{"field":"status"}]}]}}"#),
+        ("servicenow", r#"{"sys_id":"s","number":"INC0010001","state":"2","opened_at":"2026-01-05 10:00:00"}"#.into(),
+            r#"{"sys_id":"s","number":[],"state":"2"}"#),
+        ("mcp", r#"{"jsonrpc":"2.0","timestamp":"2026-01-05T10:00:00Z","id":1,"method":"tools/call","params":{"name":"x"}}"#.into(),
+            r#"{"jsonrpc":"2.0","method":"notifications/tasks/status","params":{"taskId":"t","status":"\u0000"}}"#),
+    ];
+    for (format, good, bad) in good_bad {
+        let nested = format!("{},\"zz\":{deep}}}", good.strip_suffix('}').unwrap());
+        let text = format!("{good}\n{bad}\n{nested}\n{{\n[]\n\"x\"\n{good}\n");
+        let found = read(&[("input.ndjson", text.as_bytes())]);
+        let s =
+            &found.facts.sources.first().unwrap_or_else(|| panic!("{format}: {:?}", found.unknown));
+        assert_eq!(&*s.format, format);
+        assert_eq!(s.records, 7, "{format}");
+        assert_eq!(s.records, s.accepted + s.quarantined, "{format}");
+        assert!(s.quarantined == 5, "{format}: {:?}", quarantine(&found));
+        assert_eq!(quarantine(&found)[0].0, "L2", "{format}: {:?}", quarantine(&found));
+        assert!(!found.facts.tasks.is_empty(), "{format}");
+    }
+}
+
+/// A page of a hundred thousand nothings, YAML that multiplies itself, and spans without an end.
+#[test]
+fn hostile_lists_yaml_and_traces_are_bounded() {
+    let page = format!(r#"{{"total":1,"issues":[{}null]}}"#, "null,".repeat(100_000));
+    let mut bomb = String::from(
+        "apiVersion: batch/v1\nkind: Job\nmetadata: {name: a}\na0: &a0 [x,x,x,x,x,x,x,x,x,x]\n",
+    );
+    for i in 1..30 {
+        let row = vec![format!("*a{}", i - 1); 10].join(",");
+        bomb.push_str(&format!("a{i}: &a{i} [{row}]\n"));
+    }
+    let loops = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[
+        {"traceId":"aa","spanId":"b1","parentSpanId":"b2","startTimeUnixNano":"1767225600000000000","endTimeUnixNano":"1767225601000000000","attributes":[{"key":"gen_ai.operation.name","value":{"stringValue":"invoke_agent"}},{"key":"gen_ai.agent.name","value":{"stringValue":"a"}}]},
+        {"traceId":"aa","spanId":"b2","parentSpanId":"b1","startTimeUnixNano":"1767225600000000000","endTimeUnixNano":"1767225601000000000","attributes":[{"key":"gen_ai.operation.name","value":{"stringValue":"invoke_agent"}},{"key":"gen_ai.agent.name","value":{"stringValue":"b"}}]},
+        {"traceId":[],"spanId":"b3","startTimeUnixNano":"-1","attributes":[{"key":"gen_ai.operation.name","value":{"stringValue":"invoke_agent"}}]},
+        {"traceId":"aa","spanId":"b4","startTimeUnixNano":"x","attributes":[{"key":"gen_ai.operation.name","value":{"stringValue":"execute_tool"}},{"key":7,"value":[[]]}]}]}]}]}"#;
+    let found = read(&[
+        ("a.json", page.as_bytes()),
+        ("b.yaml", bomb.as_bytes()),
+        ("c.json", loops.as_bytes()),
+        ("d.json", br#"{"resourceSpans":[{"scopeSpans":[{"spans":7}]}]}"#),
+    ]);
+    let by = |file: &str| found.facts.sources.iter().find(|s| &*s.file == file).unwrap();
+    assert_eq!((by("a.json").records, by("a.json").quarantined), (100_001, 100_001));
+    assert_eq!((by("b.yaml").records, by("b.yaml").quarantined), (1, 1));
+    assert_eq!((by("c.json").records, by("c.json").quarantined), (4, 2));
+    assert_eq!(found.facts.tasks.len(), 2);
+    assert_eq!(found.failed.len(), 1, "{:?}", found.failed);
+}
