@@ -25,6 +25,8 @@ mod people;
 mod root;
 mod trusts;
 
+pub(super) use access::{contents, subject};
+
 /// What the inputs say about held privilege.
 #[derive(Clone, Debug, Default)]
 pub struct Reach {

@@ -445,7 +445,9 @@ fn own_paths(node: &Node<'_>, nodes: &[Node<'_>], out: &mut Reached) {
         } else {
             node.rights.boundary_leaves(classes().critical()).or(can_drop_boundary(node))
         };
-        let verdict = verdict.and(bounded);
+        // No self-grant lifts the organisation's policies.
+        let guarded = node.rights.guardrails_leave(classes().critical());
+        let verdict = verdict.and(bounded).and(guarded);
         if verdict.possible() {
             // Choosing another version of one's own policy gives what that version says, not everything.
             let to_admin = !path.needs.contains("stronger_inactive_version");
