@@ -340,6 +340,8 @@ pub struct Rights<'a> {
     ceiling: Option<Grants>,
     /// What each level lets through.
     limits: Vec<Grants>,
+    /// What organisation policies deny wholly, certainly and possibly.
+    denied_above: [ActionSet; 2],
     /// What the union allows after Deny, boundary and organisation policies.
     pub grants: Grants,
     /// What the union would allow without the boundary; present when there is one.
@@ -363,7 +365,11 @@ impl<'a> Rights<'a> {
     ) -> Self {
         let empty = || [ActionSet::new(), ActionSet::new()];
         let mut denials = Denials { whole: empty(), part: empty() };
-        for b in bindings.iter().chain(guardrails.iter().flat_map(|g| &g.policies)) {
+        for b in guardrails.iter().flat_map(|g| &g.policies) {
+            b.denied(&mut denials);
+        }
+        let denied_above = denials.whole.clone();
+        for b in &bindings {
             b.denied(&mut denials);
         }
         let ceiling = match &boundary {
@@ -382,6 +388,7 @@ impl<'a> Rights<'a> {
             denials,
             ceiling,
             limits,
+            denied_above,
             grants: Grants::none(),
             unbounded: None,
         };
@@ -400,6 +407,16 @@ impl<'a> Rights<'a> {
     #[must_use]
     pub fn contribution(&self, binding: &Bound<'a>) -> Grants {
         self.cut(binding.allowed(), self.ceiling.as_ref(), std::slice::from_ref(binding))
+    }
+
+    /// What several bindings together contribute after the principal's Deny statements and boundary.
+    #[must_use]
+    pub fn contribution_of(&self, bindings: &[Bound<'a>]) -> Grants {
+        let mut union = Grants::none();
+        for b in bindings {
+            union.union_with(&b.allowed());
+        }
+        self.cut(union, self.ceiling.as_ref(), bindings)
     }
 
     /// Deny statements that may apply, of all policies, the boundary and the organisation.
@@ -467,15 +484,7 @@ impl<'a> Rights<'a> {
 
     /// Whether no Deny statement of the organisation takes one of these actions away wholly.
     fn undenied_above(&self, actions: &ActionSet) -> Tri {
-        if self.guardrails.is_empty() {
-            return Tri::T;
-        }
-        let empty = || [ActionSet::new(), ActionSet::new()];
-        let mut denials = Denials { whole: empty(), part: empty() };
-        for b in self.guardrails.iter().flat_map(|g| &g.policies) {
-            b.denied(&mut denials);
-        }
-        let [certain, possible] = &denials.whole;
+        let [certain, possible] = &self.denied_above;
         if !actions.is_disjoint(certain) {
             Tri::F
         } else if actions.is_disjoint(possible) {
@@ -521,6 +530,8 @@ impl<'a> Rights<'a> {
 
 mod ceiling;
 pub use ceiling::Guardrail;
+mod proof;
+pub use proof::Decider;
 
 #[cfg(test)]
 mod tests;
