@@ -1,7 +1,8 @@
 //! What each binding of a principal contributes, and what only their union gives.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
+
+use rayon::prelude::*;
 
 use super::access::{Evaluated, Plan};
 use crate::facts::{Text, Tri, text};
@@ -29,7 +30,7 @@ pub struct Part {
     /// Strongest of them.
     pub strongest: Vec<Text>,
     /// Services with an action that may be allowed.
-    pub services: BTreeSet<String>,
+    pub services: Vec<&'static str>,
     /// Digest of the permissions.
     pub digest: String,
 }
@@ -54,7 +55,7 @@ const STRONGEST: usize = 12;
 pub fn judge(plans: &[Plan], evaluated: &Evaluated<'_>, nodes: &[Node<'_>]) -> Vec<Outcome> {
     let graph = Graph::new(nodes);
     plans
-        .iter()
+        .par_iter()
         .enumerate()
         .map(|(i, plan)| {
             let reached = if plan.subject.kind == SubjectKind::Group {
@@ -99,13 +100,28 @@ fn outcome(plan: &Plan, rights: &Rights<'_>, reached: Reached) -> Outcome {
         };
         parts.push(part);
     }
-    let all: Vec<&Bound<'_>> = rights.bindings.iter().collect();
-    let union = judge_part(&rights.grants, &all, rights, &reached, guarded);
+    let combined = combined(plan, rights, &reached, guarded, &parts);
+    Outcome { reached, parts, combined, unknown }
+}
+
+/// What only the union of all bindings gives, if it gives more than each of them.
+fn combined(
+    plan: &Plan,
+    rights: &Rights<'_>,
+    reached: &Reached,
+    guarded: bool,
+    parts: &[Part],
+) -> Option<Part> {
+    if plan.bindings.len() < 2 {
+        return None;
+    }
+    let (union, admin) = classify(&rights.grants, reached, guarded);
     let known: Vec<Judgement> = parts.iter().filter_map(|p| p.judgement.clone()).collect();
-    let stronger_admin = parts.iter().all(|p| rank(p.admin) < rank(union.admin));
-    let more = plan.bindings.len() > 1
-        && (stronger_admin || union.judgement.as_ref().is_some_and(|j| j.beyond(&known)));
-    Outcome { reached, parts, combined: more.then_some(union), unknown }
+    let stronger_admin = parts.iter().all(|p| rank(p.admin) < rank(admin));
+    (stronger_admin || union.beyond(&known)).then(|| {
+        let all: Vec<&Bound<'_>> = rights.bindings.iter().collect();
+        describe(&rights.grants, &all, rights, (union, admin))
+    })
 }
 
 fn rank(t: Tri) -> u8 {
@@ -125,7 +141,7 @@ fn empty() -> Part {
         wildcards: Vec::new(),
         n_actions: None,
         strongest: Vec::new(),
-        services: BTreeSet::new(),
+        services: Vec::new(),
         digest: String::new(),
     }
 }
@@ -137,6 +153,11 @@ fn judge_part(
     reached: &Reached,
     guarded: bool,
 ) -> Part {
+    describe(grants, from, rights, classify(grants, reached, guarded))
+}
+
+/// Classes and administration, with the paths that rest on these grants.
+fn classify(grants: &Grants, reached: &Reached, guarded: bool) -> (Judgement, Tri) {
     let mut judgement = classes().judge(grants, guarded);
     let mut admin = classes().admin(grants);
     let (certain, possible) = (grants.certain(Scope::Some), grants.possible(Scope::Some));
@@ -158,12 +179,23 @@ fn judge_part(
     if judgement.holds(Class::Admin) && admin != tri::Tri::T {
         admin = tri::Tri::T;
     }
+    (judgement, admin.word())
+}
+
+/// What the grants hold, and the texts that say where it comes from.
+fn describe(
+    grants: &Grants,
+    from: &[&Bound<'_>],
+    rights: &Rights<'_>,
+    (judgement, admin): (Judgement, Tri),
+) -> Part {
+    let (certain, possible) = (grants.certain(Scope::Some), grants.possible(Scope::Some));
     let conditions = conditions(from, rights, possible);
     let n = i64::try_from(certain.count_ones(..)).ok();
     let strongest = classes().strongest(certain, STRONGEST).into_iter().map(text).collect();
     Part {
         judgement: Some(judgement),
-        admin: admin.word(),
+        admin,
         wildcards: wildcards(from, possible),
         n_actions: n,
         strongest,
@@ -215,16 +247,8 @@ fn wildcards(from: &[&Bound<'_>], possible: &ActionSet) -> Vec<Text> {
     out.into_iter().collect()
 }
 
-fn services(possible: &ActionSet) -> BTreeSet<String> {
-    catalogue()
-        .services()
-        .filter(|(_, range)| {
-            // A set may not have grown as far as the catalogue.
-            let end = range.end.min(possible.len());
-            range.start < end && possible.contains_any_in_range(range.start..end)
-        })
-        .map(|(name, _)| name.to_owned())
-        .collect()
+fn services(possible: &ActionSet) -> Vec<&'static str> {
+    catalogue().services_in(possible).map(|(name, _)| name).collect()
 }
 
 /// Resource patterns of the statements that matter here: who may act on one more bucket holds more.
@@ -241,20 +265,31 @@ fn resources(from: &[&Bound<'_>], rights: &Rights<'_>, possible: &ActionSet) -> 
     out
 }
 
-/// What a set holds of one service: `s3:*` for all of it, else the actions; `None` for nothing.
-fn held(set: &ActionSet, service: &str, range: Range<usize>) -> Option<String> {
-    // A set may not have grown as far as the catalogue.
-    let seen = range.start..range.end.min(set.len());
-    if seen.is_empty() || !set.contains_any_in_range(seen.clone()) {
-        return None;
+/// What a set holds, by service: `s3:*` for all of a service, else its actions. Names, not places in
+/// the catalogue: a newer catalogue must not change old digests.
+fn held(set: &ActionSet) -> String {
+    let mut out = String::new();
+    for (service, range) in catalogue().services_in(set) {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.push_str(service);
+        out.push(':');
+        // A set may not have grown as far as the catalogue.
+        let seen = range.start..range.end.min(set.len());
+        if set.count_ones(seen.clone()) == range.len() {
+            out.push('*');
+            continue;
+        }
+        let mut between = "";
+        for id in seen.filter(|id| set.contains(*id)) {
+            let name = catalogue().name(id);
+            out.push_str(between);
+            out.push_str(name.split_once(':').map_or(name, |(_, action)| action));
+            between = ",";
+        }
     }
-    if set.count_ones(seen.clone()) == range.len() {
-        return Some(format!("{service}:*"));
-    }
-    let names = seen.filter(|id| set.contains(*id)).map(|id| catalogue().name(id));
-    let actions: Vec<&str> =
-        names.map(|n| n.split_once(':').map_or(n, |(_, action)| action)).collect();
-    Some(format!("{service}:{}", actions.join(",")))
+    out
 }
 
 fn permissions_digest(
@@ -263,12 +298,15 @@ fn permissions_digest(
     conditions: &[Text],
 ) -> String {
     let mut fields: Vec<String> = vec![resources.iter().cloned().collect::<Vec<_>>().join(" ")];
+    let mut sets: Vec<&ActionSet> = Vec::new();
     for scope in [Scope::Some, Scope::AllExcept, Scope::All] {
         for set in [grants.certain(scope), grants.possible(scope)] {
-            // Names, not places in the catalogue: a newer catalogue must not change old digests.
-            let whole: Vec<String> =
-                catalogue().services().filter_map(|(s, range)| held(set, s, range)).collect();
-            fields.push(whole.join(" "));
+            // Most sets are equal to one before: rights are mostly whole and unconditional.
+            fields.push(match sets.iter().position(|before| *before == set) {
+                Some(same) => format!("={same}"),
+                None => held(set),
+            });
+            sets.push(set);
         }
     }
     fields.extend(conditions.iter().map(ToString::to_string));

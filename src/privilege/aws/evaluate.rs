@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use fixedbitset::FixedBitSet;
-
 use super::action::{ActionSet, Expander, catalogue};
 use super::arn::{self, Home, Spread, Spreader, Variable};
 use super::condition::{Condition, Context, Known};
@@ -403,7 +401,7 @@ impl<'a> Rights<'a> {
     /// whether anything is left.
     fn refine(&self, g: &mut Grants, ceiling: Option<&Grants>, from: &[Bound<'a>]) {
         let [_, part_possible] = &self.denials.part;
-        let mut touched: FixedBitSet = part_possible.clone();
+        let mut touched = part_possible.clone();
         if let Some(c) = ceiling {
             touched.union_with(&minus(c.possible(Scope::Some), c.certain(Scope::AllExcept)));
         }

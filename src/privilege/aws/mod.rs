@@ -12,5 +12,6 @@ pub mod evaluate;
 pub mod grants;
 mod paths;
 pub mod reached;
+pub mod set;
 pub mod subject;
 pub mod tri;
