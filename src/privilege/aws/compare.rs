@@ -18,7 +18,7 @@ mod rule;
 mod snapshot;
 
 use rule::Rule;
-pub use snapshot::{Layer, Part, Snapshot};
+pub use snapshot::{Layer, Part, Snapshot, document_digest};
 
 /// How the access of a principal, or of one of its policies, changed.
 #[derive(Clone, Debug, PartialEq, Eq)]

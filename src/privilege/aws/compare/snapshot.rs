@@ -1,15 +1,13 @@
 //! The policies in force on each principal, as a baseline keeps them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::facts::{Text, text};
+use crate::facts::{PolicyInForce, Text, text};
 
 /// What a policy does for a principal.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "kind", content = "of")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Layer {
     /// Grants: own policies and those of groups.
     Identity,
@@ -17,6 +15,28 @@ pub enum Layer {
     Boundary,
     /// Limits as organisation policy, at this node or level.
     Guardrail(String),
+}
+
+impl Layer {
+    /// The word that `policies_in_force` and baselines hold.
+    #[must_use]
+    pub fn word(&self) -> String {
+        match self {
+            Self::Identity => "identity".into(),
+            Self::Boundary => "boundary".into(),
+            Self::Guardrail(node) => format!("guardrail:{node}"),
+        }
+    }
+
+    /// Reads the word back; `None` for any other text.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "identity" => Some(Self::Identity),
+            "boundary" => Some(Self::Boundary),
+            _ => word.strip_prefix("guardrail:").map(|n| Self::Guardrail(n.to_owned())),
+        }
+    }
 }
 
 /// One policy on one principal.
@@ -40,25 +60,45 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Whether no policy of anybody is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.principals.is_empty()
+    }
+
     /// Policies of a principal; none when it is not there.
     #[must_use]
     pub fn parts(&self, id: &str) -> &[Part] {
         self.principals.get(id).map_or(&[], Vec::as_slice)
     }
 
-    /// Adds a policy to a principal. Call [`Snapshot::finish`] after the last.
-    pub fn add(&mut self, id: &Text, layer: Layer, role_id: &Text, document: Option<&Text>) {
-        let digest = document.map(|d| {
-            let digest = document_digest(d);
-            self.documents.entry(digest.clone()).or_insert_with(|| d.clone());
-            digest
-        });
-        let part = Part { layer, role_id: role_id.clone(), digest };
-        self.principals.entry(id.clone()).or_default().push(part);
+    /// Snapshot from the rows of `policies_in_force` and the documents of the policies. A row whose
+    /// document is not among them counts as unknown.
+    pub fn new<'a>(rows: &[PolicyInForce], documents: impl IntoIterator<Item = &'a Text>) -> Self {
+        let asked: BTreeSet<&Text> = rows.iter().filter_map(|r| r.digest.as_ref()).collect();
+        let mut out = Self::default();
+        let mut seen: BTreeSet<&Text> = BTreeSet::new();
+        for document in documents {
+            if !seen.insert(document) {
+                continue;
+            }
+            let digest = document_digest(document);
+            if asked.contains(&digest) {
+                out.documents.insert(digest, document.clone());
+            }
+        }
+        for row in rows {
+            let Some(layer) = Layer::from_word(&row.layer) else { continue };
+            let digest = row.digest.clone().filter(|d| out.documents.contains_key(d));
+            let part = Part { layer, role_id: row.role_id.clone(), digest };
+            out.principals.entry(row.principal_id.clone()).or_default().push(part);
+        }
+        out.finish();
+        out
     }
 
     /// Puts the policies of each principal in order.
-    pub fn finish(&mut self) {
+    fn finish(&mut self) {
         for parts in self.principals.values_mut() {
             parts.sort_unstable();
             parts.dedup();
