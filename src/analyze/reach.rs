@@ -18,6 +18,7 @@ use crate::settings::Settings;
 mod access;
 mod activity;
 mod credentials;
+mod duties;
 mod escalations;
 mod holdings;
 mod identities;
@@ -106,7 +107,8 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
     let mut tiers = PrivilegeTiers::default();
     access::policy_tiers(facts, &mut store, as_of, &mut tiers);
     let evaluated = access::evaluate(&plans, &store);
-    let nodes = access::nodes(facts, &plans, &evaluated);
+    let dormant = access::dormant(facts, &plans, &evaluated);
+    let nodes = access::nodes(facts, &plans, &evaluated, &dormant);
     let judged = access::judge(&plans, &evaluated, &nodes);
     let mut holdings = Vec::new();
     for (plan, outcome) in plans.iter().zip(&judged) {
@@ -142,6 +144,7 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
     let credential_facts = credentials::rows(facts, &people, &strongest, as_of);
     let trust_facts = trusts::rows(facts, settings, &people, &strongest);
     escalations::on_identities(&escalations, &mut identity_facts);
+    duties::fill(&plans, &nodes, &judged, settings, &mut identity_facts);
     Reach { holdings, identity_facts, credential_facts, trust_facts, escalations, tiers }
 }
 
