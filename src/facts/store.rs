@@ -86,6 +86,10 @@ store! {
         usage_facts: UsageFact,
         trust_facts: TrustFact,
         escalations: Escalation,
+        policies_in_force: PolicyInForce,
+        exposures: ExposureFact,
+        policy_facts: PolicyFact,
+        use_profiles: UseProfile,
         coverage: Coverage,
         waiver_facts: WaiverFact,
     }

@@ -679,3 +679,5 @@ fn an_expired_credential_is_not_active() {
         "a session that may still run is not known to be in use"
     );
 }
+
+mod exposure;

@@ -51,6 +51,8 @@ table! {
         pub not_before: Option<Time>,
         /// End of validity.
         pub not_after: Option<Time>,
+        /// Statements of the policy that the row is about, when others of the same policy live longer or shorter (their own `aws:CurrentTime` bounds); empty = all of them.
+        pub statements: Vec<Text>,
         /// Undecided condition texts.
         pub conditions: Vec<Text>,
         /// Wildcard permission patterns (`*`, `iam:*`, open-ended NotAction) in Allow statements that still have effect.
@@ -71,7 +73,7 @@ table! {
         pub task_running: Option<bool>,
         /// Present in the accepted baseline. Null: no baseline given.
         pub in_baseline: Option<bool>,
-        /// Change against the baseline: `new`, `wider`, `unchanged`; null without baseline.
+        /// Change against the baseline: `new`, `wider`, `reworded` (other words, nothing more allowed), `unchanged`; null without baseline.
         pub baseline_change: Option<Text>,
         /// Last use of the privilege by the principal; null when never or unknown.
         pub last_used_at: Option<Time>,

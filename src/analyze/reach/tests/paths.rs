@@ -269,6 +269,70 @@ fn report(facts: &mut Facts, second_key: bool, password: bool) {
     assert!(batch.facts.quarantine.is_empty(), "{:?}", batch.facts.quarantine);
 }
 
+/// Techniques that the names of the labelled account tell, by the middle part of the name. Where the
+/// technique is for the other kind of principal, the account's own README pairs it with that kind.
+const LABELS: &[(&str, &[&str], &str)] = &[
+    ("privesc1-", &["iam-001"], "user role"),
+    ("privesc2-", &["rhino-02"], "user role"),
+    ("privesc3-", &["ec2-001"], "user role"),
+    ("privesc4-", &["iam-002", "iam-003"], "user role"),
+    ("privesc5-", &["iam-004"], "user role"),
+    ("privesc6-", &["iam-006"], "user role"),
+    ("privesc7-", &["iam-008"], "user"),
+    ("privesc8-", &["iam-010"], "user"),
+    ("privesc9-", &["iam-009"], "role"),
+    ("privesc10-", &["iam-007"], "user"),
+    ("privesc11-", &["iam-011"], "user"),
+    ("privesc12-", &["iam-005"], "role"),
+    ("privesc13-", &["iam-013"], "user"),
+    ("privesc14-", &["iam-012", "rhino-14"], "user role"),
+    ("privesc15-", &["lambda-001"], "user role"),
+    ("privesc16-", &["lambda-002", "cs-lambda-newdynamo"], "user role"),
+    ("privesc17-", &["lambda-003"], "user role"),
+    ("privesc18-", &["glue-001"], "user role"),
+    ("privesc19-", &["glue-002"], "user role"),
+    ("privesc20-", &["cloudformation-001"], "user role"),
+    ("privesc21-", &["datapipeline-001"], "user role"),
+    ("privesc-AssumeRole-start", &["sts-001"], "user role"),
+    ("privesc-CloudFormationUpdateStack-", &["cloudformation-002"], "user role"),
+    ("privesc-codeBuildCreateProjectPassRole-", &["codebuild-001"], "user role"),
+    ("privesc-ec2InstanceConnect-", &["ec2instanceconnect-003"], "user role"),
+    ("privesc-sageMakerCreateNotebookPassRole-", &["sagemaker-001"], "user role"),
+    ("privesc-sageMakerCreatePresignedNotebookURL-", &["sagemaker-004"], "user role"),
+    ("privesc-sageMakerCreateProcessingJobPassRole-", &["sagemaker-003"], "user role"),
+    ("privesc-sageMakerCreateTrainingJobPassRole-", &["sagemaker-002"], "user role"),
+    ("privesc-ssmSendCommand-", &["ssm-002"], "user role"),
+    ("privesc-ssmStartSession-", &["ssm-001"], "user role"),
+];
+
+/// A real account whose principals are named for the technique they are open to.
+#[test]
+fn labelled_account() {
+    let mut facts = Facts::default();
+    let path = shared("data/aws/authorization_details/cloudsplaining_example.json");
+    read(&mut facts, "aws-authorization-details", &path);
+    let r = reach(&facts, &Settings::defaults(), as_of("2023-06-01T00:00:00Z"));
+    let (mut missed, mut found) = (Vec::new(), 0);
+    for i in &r.identity_facts {
+        let Some(name) = i.name.as_deref().filter(|n| n.starts_with("privesc")) else { continue };
+        let label = LABELS.iter().find(|(start, ..)| name.starts_with(start));
+        let Some((_, techniques, kinds)) = label else { continue };
+        let kind = if i.principal_id.contains(":user/") { "user" } else { "role" };
+        if !kinds.contains(kind) {
+            continue;
+        }
+        let has = |t: &&str| i.proof.iter().any(|p| p.starts_with(&format!("{t} ")));
+        if techniques.iter().any(|t| has(&t)) {
+            found += 1;
+        } else {
+            missed.push(format!("{name}: {:?}", i.proof));
+        }
+    }
+    let misses: Vec<&str> = missed.iter().filter_map(|m| m.split(':').next()).collect();
+    assert_eq!(misses, [""; 0], "{}", missed.join("\n"));
+    assert_eq!(found, 0);
+}
+
 #[test]
 fn every_row_of_the_table() {
     let rows = table();
