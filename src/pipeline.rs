@@ -330,6 +330,7 @@ impl Run {
             (self.baseline.is_some(), "baseline"),
             (self.waivers.is_some(), "waivers"),
             (!s.approved_roles.is_empty(), "settings:approved_roles"),
+            (!s.duties.is_empty(), "settings:duties"),
             (!s.approval.approvers.is_empty(), "settings:approval.approvers"),
             (s.environments.iter().any(|e| e.jit_only), "settings:environment"),
         ];

@@ -19,6 +19,7 @@ use crate::settings::Settings;
 mod access;
 mod activity;
 mod credentials;
+mod duties;
 mod escalations;
 mod exposed;
 mod holdings;
@@ -123,7 +124,8 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
     access::policy_tiers(facts, &mut store, as_of, &mut tiers);
     let policy_facts = policies::rows(facts, &mut store, &plans, as_of);
     let evaluated = access::evaluate(&plans, &store);
-    let nodes = access::nodes(facts, &plans, &evaluated);
+    let dormant = access::dormant(facts, &plans, &evaluated);
+    let nodes = access::nodes(facts, &plans, &evaluated, &dormant);
     let judged = access::judge(&plans, &evaluated, &nodes, as_of);
     let mut holdings = Vec::new();
     for (plan, outcome) in plans.iter().zip(&judged) {
@@ -160,6 +162,7 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
     let trust_facts = trusts::rows(facts, settings, &people, &strongest);
     let policies_in_force = access::in_force(&plans, &store);
     escalations::on_identities(&escalations, &mut identity_facts);
+    duties::fill(&plans, &nodes, &judged, settings, &mut identity_facts);
     let exposures = exposed::rows(&plans, &evaluated, &people);
     let held = profiles::Held { plans: &plans, evaluated: &evaluated, holdings: &holdings };
     let use_profiles = profiles::rows(facts, settings, &people, &activity, &held);

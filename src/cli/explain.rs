@@ -151,6 +151,17 @@ fn explain(view: &View, f: &Finding, inputs: &[PathBuf], tree: Result<String, St
     if !f.severity_reasons.is_empty() {
         let _ = writeln!(out, "severity     {}", safe(&f.severity_reasons.join("; ")));
     }
+    let steps = f.path_steps();
+    if !steps.is_empty() {
+        out.push_str("path\n");
+        for (i, (technique, step)) in steps.iter().enumerate() {
+            let technique = technique.map_or_else(String::new, |t| format!(" [{t}]"));
+            let _ = writeln!(out, "  {}. {}{}", i + 1, safe(step), safe(&technique));
+        }
+        if let Some(end) = f.path_end() {
+            let _ = writeln!(out, "  => {}", safe(&end));
+        }
+    }
     rule(&mut out, view, f);
     match tree {
         Ok(text) => {
@@ -277,6 +288,21 @@ mod tests {
         let text = explain(&v, &v.findings[1], &[tmp.path().to_path_buf()], Err("no table".into()));
         assert!(text.contains("not shown: the file is not the one"), "{text}");
         assert!(text.contains("evaluated    not: no table"), "{text}");
+    }
+
+    #[test]
+    fn a_path_is_told_step_by_step() {
+        let mut v = view();
+        let f = &mut v.findings[0];
+        f.evidence
+            .insert("path".into(), serde_json::json!(["user `a` may x", "role `b\u{1b}` may y"]));
+        f.evidence.insert("path_techniques".into(), serde_json::json!(["iam-012", "sts-001"]));
+        f.evidence.insert("path_end".into(), "arn:aws:iam::1:role/c".into());
+        f.evidence.insert("escalates_to_admin".into(), "yes".into());
+        let text = explain(&v, &v.findings[0], &[], Err("no table".into()));
+        assert!(text.contains("  1. user `a` may x [iam-012]\n"), "{text}");
+        assert!(text.contains("  2. role `b\\u{1b}` may y [sts-001]\n"), "{text}");
+        assert!(text.contains("  => administrator, as `arn:aws:iam::1:role/c`"), "{text}");
     }
 
     /// The bundle's own facts are enough to evaluate the rule again.

@@ -193,6 +193,33 @@ impl Finding {
         self.rule.starts_with("EVD-")
     }
 
+    /// Steps of the path that the evidence holds, each with the identifier of its technique; empty for
+    /// findings that are not about a path.
+    #[must_use]
+    pub fn path_steps(&self) -> Vec<(Option<&str>, &str)> {
+        let list = |name: &str| {
+            let values = self.evidence.get(name).and_then(|v| v.as_array());
+            values.map(|v| v.iter().filter_map(|s| s.as_str()).collect()).unwrap_or_default()
+        };
+        let (steps, techniques): (Vec<&str>, Vec<&str>) = (list("path"), list("path_techniques"));
+        let mut techniques = techniques.into_iter();
+        steps.into_iter().map(|s| (techniques.next(), s)).collect()
+    }
+
+    /// Where that path ends, in words.
+    #[must_use]
+    pub fn path_end(&self) -> Option<String> {
+        let text = |name: &str| self.evidence.get(name).and_then(|v| v.as_str());
+        let end = text("path_end")?;
+        let admin = text("escalates_to_admin").is_some_and(|w| w != "no");
+        let tier = text("path_tier").unwrap_or("unknown");
+        Some(match (text("path_gain"), admin) {
+            (Some("potential"), _) => format!("`{end}`, if such a resource exists"),
+            (_, true) => format!("administrator, as `{end}`"),
+            _ => format!("`{end}`, tier {tier}"),
+        })
+    }
+
     /// Order of all lists of findings: worst first, certain before possible, then stable keys.
     #[must_use]
     pub fn sort_key(&self) -> (std::cmp::Reverse<Severity>, bool, &str, &str, &str) {

@@ -147,6 +147,13 @@ fn fix_first(out: &mut String, view: &View) -> std::fmt::Result {
         if !notes.is_empty() {
             writeln!(out, "   _{}._  ", notes.join("; "))?;
         }
+        for (technique, step) in f.path_steps() {
+            let technique = technique.map_or_else(String::new, |t| format!("{} ", code(t)));
+            writeln!(out, "   - {technique}{}", prose(step))?;
+        }
+        if let Some(end) = f.path_end() {
+            writeln!(out, "   - ends at {}\n", prose(&end))?;
+        }
         writeln!(out, "   {}", prose(&f.remediation))?;
     }
     writeln!(out)

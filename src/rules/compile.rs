@@ -37,6 +37,8 @@ pub struct Compiled<'a> {
     pub modifiers: Vec<(Node, bool, &'a str)>,
     /// Basis of the severity.
     pub basis: severity::Basis,
+    /// Column of the tier that the severity and the finding go by.
+    pub tier_column: &'a str,
     /// Columns whose null explains why a row is not assessed, in order.
     pub unknown: Vec<(&'static str, Reason<'a>)>,
     /// Identity columns.
@@ -91,17 +93,19 @@ pub fn compile<'a>(rule: &'a Rule, file: &str) -> Result<Compiled<'a>, RuleError
     let exception = problems.predicate("exception", &rule.exception, &table);
     let possible = rule.possible.as_deref().map(|t| problems.predicate("possible", t, &table));
     let modifiers = problems.modifiers(rule, &table);
-    let basis = severity::Basis::read(&rule.severity.0);
+    let (word, tier_column) = severity::tier_column(&rule.severity.0);
+    let basis = severity::Basis::read(word);
     match &basis {
         None => problems.add(
             "severity",
             format!(
-                "unknown severity `{}`; use tier, tier+1, tier-1, critical, high, medium, low or info",
+                "unknown severity `{}`; use tier, tier+1, tier-1, tier of COLUMN, critical, high, medium, low or info",
                 rule.severity.0
             ),
         ),
-        Some(severity::Basis::Tier(_)) if table.column("tier").is_none() => {
-            problems.add("severity", format!("table `{}` has no column `tier`", table.name));
+        Some(severity::Basis::Tier(_)) if table.column(tier_column).is_none() => {
+            problems
+                .add("severity", format!("table `{}` has no column `{tier_column}`", table.name));
         }
         Some(_) => {}
     }
@@ -128,6 +132,7 @@ pub fn compile<'a>(rule: &'a Rule, file: &str) -> Result<Compiled<'a>, RuleError
                 possible,
                 modifiers,
                 basis,
+                tier_column,
                 unknown,
                 identity,
                 message,

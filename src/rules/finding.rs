@@ -68,7 +68,7 @@ pub fn build(
     let rule = compiled.rule;
     let text = |column: &str| table.text(column, row);
     let at = |column: Option<&str>| column.and_then(text);
-    let subject = subject(table, row, certain);
+    let subject = subject(table, row, compiled.tier_column, certain);
     let applied: Vec<(bool, &str)> = compiled
         .modifiers
         .iter()
@@ -115,13 +115,14 @@ pub fn build(
 
 /// Tier that counts for the severity. For a possible exception the tier under undecided conditions
 /// counts when it is stronger than the certain one.
-fn subject(table: &Table, row: usize, certain: bool) -> Subject {
+fn subject(table: &Table, row: usize, column: &str, certain: bool) -> Subject {
     let tier = |column: &str| match table.get(column, row) {
         Value::Text(word) => Tier::from_word(&word),
         _ => None,
     };
-    let known = tier("tier");
-    match (known, tier("tier_possible").filter(|_| !certain)) {
+    let known = tier(column);
+    // `tier_possible` is the same tier under conditions; a column of its own has no such twin.
+    match (known, tier("tier_possible").filter(|_| !certain && column == "tier")) {
         // Tiers are ordered from the strongest to the weakest.
         (Some(t), Some(p)) if p < t => Subject::Possible(p),
         (None, Some(p)) => Subject::Possible(p),

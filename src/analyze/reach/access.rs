@@ -12,6 +12,7 @@ use crate::facts::{
     BindingKind, Facts, GuardrailKind, PolicyInForce, PrincipalKind, Role, RoleKind, Text, Time,
     Trust, text,
 };
+use crate::privilege::aws::action::catalogue;
 use crate::privilege::aws::arn::Home;
 use crate::privilege::aws::classes::classes;
 use crate::privilege::aws::compare::{Layer, document_digest};
@@ -19,7 +20,7 @@ use crate::privilege::aws::condition::Condition;
 use crate::privilege::aws::document::Document;
 use crate::privilege::aws::escalation::{Node, Source, TrustRule};
 use crate::privilege::aws::evaluate::{
-    Bound, Boundary, Compiler, Guardrail, Policy, Rights, Subject, SubjectKind,
+    Bound, Boundary, Compiler, Guardrail, Policy, Rights, Scope, Subject, SubjectKind,
 };
 use crate::privilege::aws::tri::Tri;
 use crate::privilege::glob;
@@ -461,8 +462,58 @@ pub fn evaluate<'s>(plans: &[Plan], store: &'s Store) -> Evaluated<'s> {
     Evaluated { rights, of_plan }
 }
 
+/// Versions of policies that are not in force, compiled, by policy.
+#[derive(Debug, Default)]
+pub struct Dormant {
+    store: Store,
+    of_policy: BTreeMap<Text, Vec<(String, usize)>>,
+}
+
+/// Compiles the versions that are not in force of policies whose holders may put one in force.
+pub fn dormant(facts: &Facts, plans: &[Plan], evaluated: &Evaluated<'_>) -> Dormant {
+    let mut out = Dormant::default();
+    let Some(action) = catalogue().id("iam:SetDefaultPolicyVersion") else { return out };
+    let roles = contents(facts);
+    for (i, plan) in plans.iter().enumerate() {
+        let may = evaluated.of(i).is_some_and(|r| r.grants.possible(Scope::Some).contains(action));
+        if !may {
+            continue;
+        }
+        for b in plan.bindings.iter().filter(|b| b.customer_managed) {
+            let Some(role) = roles.get(&*b.role_id).filter(|r| !r.other_versions.is_empty()) else {
+                continue;
+            };
+            if out.of_policy.contains_key(&b.role_id) {
+                continue;
+            }
+            let versions = role.other_versions.iter().filter_map(|v| v.split_once(' '));
+            let compiled = versions
+                .map(|(name, d)| (name.to_owned(), out.store.policy(&text(d), &plan.subject.home)))
+                .collect();
+            out.of_policy.insert(b.role_id.clone(), compiled);
+        }
+    }
+    out
+}
+
+impl Dormant {
+    fn of<'n>(&'n self, binding: &Binding, subject: &Subject) -> Vec<(String, Bound<'n>)> {
+        let list = self.of_policy.get(&binding.role_id).map_or(&[][..], Vec::as_slice);
+        list.iter()
+            .filter_map(|(name, i)| {
+                Some((name.clone(), Bound::new(self.store.policies.get(*i)?, subject)))
+            })
+            .collect()
+    }
+}
+
 /// Nodes of the escalation graph, in the order of the plans.
-pub fn nodes<'n>(facts: &Facts, plans: &'n [Plan], evaluated: &'n Evaluated<'_>) -> Vec<Node<'n>> {
+pub fn nodes<'n>(
+    facts: &Facts,
+    plans: &'n [Plan],
+    evaluated: &'n Evaluated<'_>,
+    dormant: &'n Dormant,
+) -> Vec<Node<'n>> {
     let mut trust: BTreeMap<&str, Vec<TrustRule>> = BTreeMap::new();
     for t in &facts.trusts {
         trust.entry(&t.principal_id).or_default().push(rule(t));
@@ -512,7 +563,7 @@ pub fn nodes<'n>(facts: &Facts, plans: &'n [Plan], evaluated: &'n Evaluated<'_>)
                     .bindings
                     .iter()
                     .filter(|b| b.policy.is_some())
-                    .map(|b| source(b, p, plans))
+                    .map(|b| source(b, p, plans, dormant))
                     .collect(),
                 groups: p.groups.clone(),
                 own_policies: customer(false),
@@ -530,7 +581,7 @@ pub fn nodes<'n>(facts: &Facts, plans: &'n [Plan], evaluated: &'n Evaluated<'_>)
 }
 
 /// Where a binding comes from, as escalation paths ask.
-fn source<'n>(binding: &Binding, plan: &Plan, plans: &[Plan]) -> Source<'n> {
+fn source<'n>(binding: &Binding, plan: &Plan, plans: &[Plan], dormant: &'n Dormant) -> Source<'n> {
     let has = |word: &str| binding.via.iter().any(|v| &**v == word);
     let gives = |g: &&usize| {
         let name = plans.get(**g).map_or("", |p| p.subject.name.as_str());
@@ -541,7 +592,7 @@ fn source<'n>(binding: &Binding, plan: &Plan, plans: &[Plan]) -> Source<'n> {
         inline: has("inline"),
         attached: has("attached"),
         groups: plan.groups.iter().filter(gives).copied().collect(),
-        versions: Vec::new(),
+        versions: dormant.of(binding, &plan.subject),
     }
 }
 

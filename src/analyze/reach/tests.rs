@@ -97,6 +97,8 @@ fn trusts(principal: &str) -> String {
     format!(r#"{{"Effect":"Allow","Principal":{principal},"Action":"sts:AssumeRole"}}"#)
 }
 
+mod paths;
+
 const STAR: &str = r#"{"Effect":"Allow","Action":"*","Resource":"*"}"#;
 const NOW: &str = "2026-06-01T00:00:00Z";
 

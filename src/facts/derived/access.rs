@@ -160,6 +160,14 @@ table! {
         pub path_not_after: Option<Time>,
         /// Undecided conditions on the way.
         pub path_conditions: Vec<Text>,
+        /// Can change its own grants, the broker, or the logs and sensors that evidence them.
+        pub controls_itself: Tri,
+        /// What shows it: actions, broker principals, techniques; certain ones first.
+        pub controls_itself_by: Vec<Text>,
+        /// Holds duties that the settings keep apart.
+        pub duty_conflict: Tri,
+        /// The pairs of duties and what shows each side.
+        pub duty_conflicts: Vec<Text>,
         /// Last activity in any usage source, credential or identity record.
         pub last_activity_at: Option<Time>,
         /// Where the last activity was seen.

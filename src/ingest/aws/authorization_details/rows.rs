@@ -317,6 +317,16 @@ impl<'b> Reader<'b> {
             self.bounds.insert(m.arn.to_string(), parsed.time_bounds());
             wrong = parsed.malformed.or(wrong.filter(|_| false));
         }
+        let provider_managed = m.arn.split(':').nth(4) == Some("aws");
+        let other_versions = versions
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| !provider_managed && marked.or(named) != Some(*i))
+            .filter_map(|(_, v)| {
+                let name = v.id.as_deref().unwrap_or("?");
+                Some(text_of(&format!("{name} {}", document_text(v.document?))))
+            })
+            .collect();
         let updated_at = m.updated.as_ref().and_then(When::time);
         if let Some(t) = updated_at {
             self.batch.see(t);
@@ -329,8 +339,9 @@ impl<'b> Reader<'b> {
             realm: account.map(realm),
             name: text_of(m.name.as_deref().unwrap_or_else(|| name_of(&m.arn))),
             kind: RoleKind::ManagedPolicy,
-            provider_managed: m.arn.split(':').nth(4) == Some("aws"),
+            provider_managed,
             document: document.as_deref().map(text_of),
+            other_versions,
             version: version.and_then(|v| v.id.as_deref()).map(text_of),
             updated_at,
             malformed: wrong.as_deref().map(text_of),
