@@ -20,6 +20,7 @@ mod access;
 mod activity;
 mod credentials;
 mod exposed;
+mod guards;
 mod holdings;
 mod identities;
 mod judge;
@@ -28,7 +29,9 @@ mod people;
 mod policies;
 mod profiles;
 mod root;
+mod sensitive;
 mod shares;
+mod spans;
 mod trusts;
 
 /// What the inputs say about held privilege.
@@ -117,7 +120,8 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
     let policy_facts = policies::rows(facts, &mut store, &plans, as_of);
     let evaluated = access::evaluate(&plans, &store);
     let nodes = access::nodes(facts, &plans, &evaluated);
-    let judged = access::judge(&plans, &evaluated, &nodes, as_of);
+    let judged =
+        access::judge(&plans, &evaluated, &nodes, &sensitive::Sensitive::new(facts), as_of);
     let mut holdings = Vec::new();
     for (plan, outcome) in plans.iter().zip(&judged) {
         holdings.extend(holdings::rows(plan, outcome, &people, &activity));
@@ -134,7 +138,11 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
     });
     let verdicts: BTreeMap<Text, &access::Outcome> =
         plans.iter().zip(&judged).map(|(p, o)| (p.principal.clone(), o)).collect();
-    let identity_facts = identities::rows(facts, &people, &verdicts, &holdings, &activity, as_of);
+    let mut identity_facts =
+        identities::rows(facts, &people, &verdicts, &holdings, &activity, as_of);
+    let exposures = exposed::rows(&plans, &evaluated, &people);
+    exposed::mark(&mut identity_facts, &exposures);
+    spans::mark(facts, settings, &mut identity_facts);
     for fact in &identity_facts {
         if fact.platform.as_deref() == Some("aws") {
             tiers.put(&fact.principal_id, fact.tier);
@@ -149,7 +157,6 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
         identity_facts.iter().map(|f| (&*f.principal_id, f.tier)).collect();
     let credential_facts = credentials::rows(facts, &people, &strongest, as_of);
     let trust_facts = trusts::rows(facts, settings, &people, &strongest);
-    let exposures = exposed::rows(&plans, &evaluated, &people);
     let held = profiles::Held { plans: &plans, evaluated: &evaluated, holdings: &holdings };
     let use_profiles = profiles::rows(facts, settings, &people, &activity, &held);
     Reach {

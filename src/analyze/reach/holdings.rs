@@ -14,12 +14,7 @@ use crate::privilege::aws::evaluate::SubjectKind;
 const TEMPORARY_TAGS: [&str; 6] = ["expires", "expiry", "expiration", "ttl", "temporary", "jit"];
 
 /// Holdings of one principal. Members hold what a group gives; a group without members holds it itself.
-pub fn rows(
-    plan: &Plan,
-    outcome: &Outcome,
-    people: &People,
-    activity: &Activity,
-) -> Vec<Holding> {
+pub fn rows(plan: &Plan, outcome: &Outcome, people: &People, activity: &Activity) -> Vec<Holding> {
     if plan.subject.kind == SubjectKind::Group && plan.has_members {
         return Vec::new();
     }
@@ -37,11 +32,15 @@ pub fn rows(
         use_columns(&mut h, plan, part, person, activity);
         finish(h, part)
     };
-    let mut out: Vec<Holding> =
-        plan.bindings.iter().zip(&outcome.parts).flat_map(|(b, parts)| {
+    let mut out: Vec<Holding> = plan
+        .bindings
+        .iter()
+        .zip(&outcome.parts)
+        .flat_map(|(b, parts)| {
             let row = &row;
             parts.iter().map(move |part| row(b, part))
-        }).collect();
+        })
+        .collect();
     if let Some(part) = &outcome.combined {
         let mut h = base(plan, person, part);
         h.privilege = text(COMBINED);
@@ -83,6 +82,11 @@ fn base(plan: &Plan, person: &Person, part: &Part) -> Holding {
         privileged: is_privileged(tier),
         admin: part.admin,
         reads_secrets: part.judgement.as_ref().map(|j| j.holds(Class::Secrets)),
+        reads_sensitive: match &part.judgement {
+            Some(_) => part.sensitive.as_ref().map(|list| !list.is_empty()),
+            None => None,
+        },
+        sensitive_resources: part.sensitive.clone().unwrap_or_default(),
         provider_owned: person.provider_owned,
         break_glass: person.break_glass,
         conditions: part.conditions.clone(),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::access::{Evaluated, Plan};
+use super::sensitive::Sensitive;
 use super::shares::{self, Life};
 use crate::facts::{Text, Time, Tri, text};
 use crate::findings::fingerprint::digest;
@@ -29,6 +30,9 @@ pub struct Part {
     pub wildcards: Vec<Text>,
     /// Actions certainly allowed.
     pub n_actions: Option<i64>,
+    /// Resources classed as sensitive that it certainly reads; `None` when nothing says how sensitive
+    /// the data is that it reads.
+    pub sensitive: Option<Vec<Text>>,
     /// Strongest of them.
     pub strongest: Vec<Text>,
     /// Services with an action that may be allowed.
@@ -58,6 +62,7 @@ pub fn judge(
     plans: &[Plan],
     evaluated: &Evaluated<'_>,
     nodes: &[Node<'_>],
+    sensitive: &Sensitive,
     as_of: Time,
 ) -> Vec<Outcome> {
     let graph = Graph::new(nodes);
@@ -71,14 +76,19 @@ pub fn judge(
                 graph.reach(i)
             };
             match evaluated.of(i) {
-                Some(rights) => outcome(plan, rights, reached, as_of),
+                Some(rights) => outcome(plan, rights, reached, (sensitive, as_of)),
                 None => Outcome { reached, parts: Vec::new(), combined: None, unknown: Vec::new() },
             }
         })
         .collect()
 }
 
-fn outcome(plan: &Plan, rights: &Rights<'_>, reached: Reached, as_of: Time) -> Outcome {
+fn outcome(
+    plan: &Plan,
+    rights: &Rights<'_>,
+    reached: Reached,
+    (sensitive, as_of): (&Sensitive, Time),
+) -> Outcome {
     let critical = classes().critical();
     let guarded = rights.boundary_leaves(critical) != tri::Tri::T
         && reached.admin() != tri::Tri::T
@@ -98,6 +108,7 @@ fn outcome(plan: &Plan, rights: &Rights<'_>, reached: Reached, as_of: Time) -> O
             let grants = rights.contribution(&binding);
             let mut part = judge_part(&grants, &[&binding], rights, &reached, guarded);
             part.life = life;
+            part.sensitive = sensitive.read_by(&grants, &[&binding], rights);
             if b.unknown.is_some() {
                 part.judgement = None;
                 part.n_actions = None;
@@ -109,7 +120,11 @@ fn outcome(plan: &Plan, rights: &Rights<'_>, reached: Reached, as_of: Time) -> O
         });
         parts.push(split.collect());
     }
-    let combined = combined(plan, rights, &reached, guarded, (&parts, as_of));
+    let mut combined = combined(plan, rights, &reached, guarded, (&parts, as_of));
+    if let Some(part) = &mut combined {
+        let all: Vec<&Bound<'_>> = rights.bindings.iter().collect();
+        part.sensitive = sensitive.read_by(&rights.grants, &all, rights);
+    }
     Outcome { reached, parts, combined, unknown }
 }
 
@@ -127,7 +142,8 @@ fn combined(
     }
     let all: Vec<&Bound<'_>> = rights.bindings.iter().collect();
     let mut union = judge_part(&rights.grants, &all, rights, reached, guarded);
-    let known: Vec<Judgement> = parts.iter().flatten().filter_map(|p| p.judgement.clone()).collect();
+    let known: Vec<Judgement> =
+        parts.iter().flatten().filter_map(|p| p.judgement.clone()).collect();
     let stronger_admin = parts.iter().flatten().all(|p| rank(p.admin) < rank(union.admin));
     if !stronger_admin && !union.judgement.as_ref().is_some_and(|j| j.beyond(&known)) {
         return None;
@@ -169,6 +185,7 @@ fn empty(life: Life) -> Part {
         conditions: Vec::new(),
         wildcards: Vec::new(),
         n_actions: None,
+        sensitive: None,
         strongest: Vec::new(),
         services: BTreeSet::new(),
         digest: String::new(),
@@ -212,6 +229,7 @@ fn judge_part(
         admin: admin.word(),
         wildcards: wildcards(from, possible),
         n_actions: n,
+        sensitive: None,
         strongest,
         services: services(possible),
         digest: permissions_digest(grants, &resources(from, rights, possible), &conditions),
