@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::index::Tiers;
 use crate::facts::store::evidence_ref;
 use crate::facts::{
-    CredentialFact, ExposureFact, Facts, Holding, IdentityFact, PolicyFact, Text, Tier, Time, Tri,
-    TrustFact, UseProfile,
+    CredentialFact, Escalation, ExposureFact, Facts, Holding, IdentityFact, PolicyFact,
+    PolicyInForce, Text, Tier, Time, Tri, TrustFact, UseProfile,
 };
 use crate::privilege::aws::action::catalogue;
 use crate::privilege::aws::classes::classes;
@@ -19,6 +19,7 @@ use crate::settings::Settings;
 mod access;
 mod activity;
 mod credentials;
+mod escalations;
 mod exposed;
 mod guards;
 mod holdings;
@@ -45,6 +46,10 @@ pub struct Reach {
     pub credential_facts: Vec<CredentialFact>,
     /// One row per trust statement and party.
     pub trust_facts: Vec<TrustFact>,
+    /// One row per policy in force on a principal.
+    pub policies_in_force: Vec<PolicyInForce>,
+    /// Shortest path per principal and kind of gain.
+    pub escalations: Vec<Escalation>,
     /// One row per principal and class of what its permissions lay open.
     pub exposures: Vec<ExposureFact>,
     /// One row per policy document.
@@ -140,9 +145,6 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
         plans.iter().zip(&judged).map(|(p, o)| (p.principal.clone(), o)).collect();
     let mut identity_facts =
         identities::rows(facts, &people, &verdicts, &holdings, &activity, as_of);
-    let exposures = exposed::rows(&plans, &evaluated, &people);
-    exposed::mark(&mut identity_facts, &exposures);
-    spans::mark(facts, settings, &mut identity_facts);
     for fact in &identity_facts {
         if fact.platform.as_deref() == Some("aws") {
             tiers.put(&fact.principal_id, fact.tier);
@@ -155,8 +157,14 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
     }
     let strongest: BTreeMap<&str, Option<Tier>> =
         identity_facts.iter().map(|f| (&*f.principal_id, f.tier)).collect();
+    let escalations = escalations::rows(&plans, &nodes, &judged, &people, &strongest);
     let credential_facts = credentials::rows(facts, &people, &strongest, as_of);
     let trust_facts = trusts::rows(facts, settings, &people, &strongest);
+    let policies_in_force = access::in_force(&plans, &store);
+    escalations::on_identities(&escalations, &mut identity_facts);
+    let exposures = exposed::rows(&plans, &evaluated, &people);
+    exposed::mark(&mut identity_facts, &exposures);
+    spans::mark(facts, settings, &mut identity_facts);
     let held = profiles::Held { plans: &plans, evaluated: &evaluated, holdings: &holdings };
     let use_profiles = profiles::rows(facts, settings, &people, &activity, &held);
     Reach {
@@ -164,6 +172,8 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
         identity_facts,
         credential_facts,
         trust_facts,
+        policies_in_force,
+        escalations,
         exposures,
         policy_facts,
         use_profiles,

@@ -12,9 +12,11 @@ mod evidence;
 mod exposure;
 mod grants;
 mod paths;
+mod policies;
 
 pub use access::*;
 pub use evidence::*;
 pub use exposure::*;
 pub use grants::*;
 pub use paths::*;
+pub use policies::*;

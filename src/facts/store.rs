@@ -86,6 +86,7 @@ store! {
         usage_facts: UsageFact,
         trust_facts: TrustFact,
         escalations: Escalation,
+        policies_in_force: PolicyInForce,
         exposures: ExposureFact,
         policy_facts: PolicyFact,
         use_profiles: UseProfile,

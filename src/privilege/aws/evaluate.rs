@@ -563,5 +563,8 @@ impl<'a> Rights<'a> {
     }
 }
 
+mod proof;
+pub use proof::Decider;
+
 #[cfg(test)]
 mod tests;
