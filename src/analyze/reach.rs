@@ -22,6 +22,7 @@ mod credentials;
 mod duties;
 mod escalations;
 mod exposed;
+mod guards;
 mod holdings;
 mod identities;
 mod judge;
@@ -30,7 +31,9 @@ mod people;
 mod policies;
 mod profiles;
 mod root;
+mod sensitive;
 mod shares;
+mod spans;
 mod trusts;
 
 pub(super) use access::{contents, subject};
@@ -126,7 +129,8 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
     let evaluated = access::evaluate(&plans, &store);
     let dormant = access::dormant(facts, &plans, &evaluated);
     let nodes = access::nodes(facts, &plans, &evaluated, &dormant);
-    let judged = access::judge(&plans, &evaluated, &nodes, as_of);
+    let sensitive = sensitive::Sensitive::new(facts);
+    let judged = access::judge(&plans, &evaluated, &nodes, &sensitive, as_of);
     let mut holdings = Vec::new();
     for (plan, outcome) in plans.iter().zip(&judged) {
         holdings.extend(holdings::rows(plan, outcome, &people, &activity));
@@ -164,6 +168,8 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
     escalations::on_identities(&escalations, &mut identity_facts);
     duties::fill(&plans, &nodes, &judged, settings, &mut identity_facts);
     let exposures = exposed::rows(&plans, &evaluated, &people);
+    exposed::mark(&mut identity_facts, &exposures);
+    spans::mark(facts, settings, &mut identity_facts);
     let held = profiles::Held { plans: &plans, evaluated: &evaluated, holdings: &holdings };
     let use_profiles = profiles::rows(facts, settings, &people, &activity, &held);
     Reach {

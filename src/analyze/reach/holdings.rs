@@ -82,6 +82,11 @@ fn base(plan: &Plan, person: &Person, part: &Part) -> Holding {
         privileged: is_privileged(tier),
         admin: part.admin,
         reads_secrets: part.judgement.as_ref().map(|j| j.holds(Class::Secrets)),
+        reads_sensitive: match &part.judgement {
+            Some(_) => part.sensitive.as_ref().map(|list| !list.is_empty()),
+            None => None,
+        },
+        sensitive_resources: part.sensitive.clone().unwrap_or_default(),
         provider_owned: person.provider_owned,
         break_glass: person.break_glass,
         conditions: part.conditions.clone(),

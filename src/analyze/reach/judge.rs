@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use rayon::prelude::*;
 
 use super::access::{Evaluated, Plan};
+use super::sensitive::Sensitive;
 use super::shares::{self, Life};
 use crate::facts::{Text, Time, Tri, text};
 use crate::findings::fingerprint::digest;
@@ -30,6 +31,9 @@ pub struct Part {
     pub wildcards: Vec<Text>,
     /// Actions certainly allowed.
     pub n_actions: Option<i64>,
+    /// Resources classed as sensitive that it certainly reads; `None` when nothing says how sensitive
+    /// the data is that it reads.
+    pub sensitive: Option<Vec<Text>>,
     /// Strongest of them.
     pub strongest: Vec<Text>,
     /// Services with an action that may be allowed.
@@ -59,6 +63,7 @@ pub fn judge(
     plans: &[Plan],
     evaluated: &Evaluated<'_>,
     nodes: &[Node<'_>],
+    sensitive: &Sensitive,
     as_of: Time,
 ) -> Vec<Outcome> {
     let graph = Graph::new(nodes);
@@ -72,14 +77,19 @@ pub fn judge(
                 graph.reach(i)
             };
             match evaluated.of(i) {
-                Some(rights) => outcome(plan, rights, reached, as_of),
+                Some(rights) => outcome(plan, rights, reached, (sensitive, as_of)),
                 None => Outcome { reached, parts: Vec::new(), combined: None, unknown: Vec::new() },
             }
         })
         .collect()
 }
 
-fn outcome(plan: &Plan, rights: &Rights<'_>, reached: Reached, as_of: Time) -> Outcome {
+fn outcome(
+    plan: &Plan,
+    rights: &Rights<'_>,
+    reached: Reached,
+    (sensitive, as_of): (&Sensitive, Time),
+) -> Outcome {
     let critical = classes().critical();
     let guarded = rights.boundary_leaves(critical) != tri::Tri::T
         && reached.admin() != tri::Tri::T
@@ -99,6 +109,7 @@ fn outcome(plan: &Plan, rights: &Rights<'_>, reached: Reached, as_of: Time) -> O
             let grants = rights.contribution(&binding);
             let mut part = judge_part(&grants, &[&binding], rights, &reached, guarded);
             part.life = life;
+            part.sensitive = sensitive.read_by(&grants, &[&binding], rights);
             if b.unknown.is_some() {
                 part.judgement = None;
                 part.n_actions = None;
@@ -110,7 +121,11 @@ fn outcome(plan: &Plan, rights: &Rights<'_>, reached: Reached, as_of: Time) -> O
         });
         parts.push(split.collect());
     }
-    let combined = combined(plan, rights, &reached, guarded, (&parts, as_of));
+    let mut combined = combined(plan, rights, &reached, guarded, (&parts, as_of));
+    if let Some(part) = &mut combined {
+        let all: Vec<&Bound<'_>> = rights.bindings.iter().collect();
+        part.sensitive = sensitive.read_by(&rights.grants, &all, rights);
+    }
     Outcome { reached, parts, combined, unknown }
 }
 
@@ -170,6 +185,7 @@ fn empty(life: Life) -> Part {
         conditions: Vec::new(),
         wildcards: Vec::new(),
         n_actions: None,
+        sensitive: None,
         strongest: Vec::new(),
         services: Vec::new(),
         digest: String::new(),
@@ -229,6 +245,7 @@ fn describe(
         admin,
         wildcards: wildcards(from, possible),
         n_actions: n,
+        sensitive: None,
         strongest,
         services: services(possible),
         digest: permissions_digest(grants, &resources(from, rights, possible), &conditions),
