@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::index::Tiers;
 use crate::facts::store::evidence_ref;
 use crate::facts::{
-    CredentialFact, Escalation, ExposureFact, Facts, Holding, IdentityFact, PolicyFact, PolicyInForce, Text, Tier, Time, Tri,
-    TrustFact, UseProfile,
+    CredentialFact, Escalation, ExposureFact, Facts, Holding, IdentityFact, PolicyFact,
+    PolicyInForce, Text, Tier, Time, Tri, TrustFact, UseProfile,
 };
 use crate::privilege::aws::action::catalogue;
 use crate::privilege::aws::classes::classes;
@@ -31,6 +31,8 @@ mod profiles;
 mod root;
 mod shares;
 mod trusts;
+
+pub(super) use access::{contents, subject};
 
 /// What the inputs say about held privilege.
 #[derive(Clone, Debug, Default)]

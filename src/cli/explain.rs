@@ -170,7 +170,7 @@ fn explain(view: &View, f: &Finding, inputs: &[PathBuf], tree: Result<String, St
     sources(&mut out, f, inputs);
     if !f.controls.is_empty() {
         out.push_str("controls\n");
-        for c in &f.controls {
+        for c in f.controls.iter() {
             let _ =
                 writeln!(out, "  {} {} ({})", safe(&c.framework), safe(&c.id), safe(&c.relation));
         }
@@ -254,7 +254,7 @@ mod tests {
         let ledger = b"id,who\ng1,alice\x1b[2J\n";
         std::fs::write(tmp.path().join("ledger.csv"), ledger).unwrap();
         let mut v = view();
-        v.findings[0].sources[0].sha256 = sha256(ledger);
+        v.findings[0].sources[0].sha256 = sha256(ledger).into();
         v.rules[0].limits.insert("task_grace_s".into(), "900".into());
         let text = explain(
             &v,
@@ -283,7 +283,7 @@ mod tests {
     #[cfg(feature = "columnar-io")]
     #[test]
     fn rule_is_evaluated_over_the_bundle() {
-        use crate::evidence::{bundle, files, tables};
+        use crate::evidence::{bundle, files};
         use crate::facts::{Derived, GrantFact, text};
 
         const RULE: &str = include_str!("../../tests/data/rules-sample/grt/GRT-003-sample.yaml");
@@ -324,8 +324,8 @@ mod tests {
         v.findings = vec![out.findings.into_iter().next().unwrap()];
         v.rules.truncate(1);
         let dir = tmp.path().join("b");
-        let mut all = files::view_files(&v).unwrap();
-        all.extend(tables::encode_all(&[frames]).unwrap());
+        let mut all = files::view_files(&v);
+        all.extend(files::facts_files(&frames));
         bundle::write(&dir, all, Manifest::new(&v, &[], None)).unwrap();
         let manifest = bundle::read(&dir).unwrap();
         let text = evaluated(&dir, &manifest, &v, &v.findings[0], &[rules]).unwrap();

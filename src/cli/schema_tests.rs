@@ -39,11 +39,12 @@ fn errors(schema: &Value, instance: &Value) -> Vec<String> {
 fn findings() {
     let schema = schema("findings.schema.json");
     let mut view = testing::view();
-    view.findings[0].controls.push(crate::findings::ControlRef {
+    view.findings[0].controls = [crate::findings::ControlRef {
         framework: "nist-800-53-r5".into(),
         id: "AC-6".into(),
         relation: "tests".into(),
-    });
+    }]
+    .into();
     let sample = serde_json::to_value(&view.findings[0]).unwrap();
     assert_eq!(keys(&sample), properties(&schema));
     for (list, item) in [("sources", &sample["sources"][0]), ("controls", &sample["controls"][0])] {

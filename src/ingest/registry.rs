@@ -17,13 +17,12 @@ pub static TABLES: &[TableAdapter] = &[
     owners::RESOURCES,
 ];
 
-static GITHUB_ACTIONS: tasks::github::GithubActions = tasks::github::GithubActions;
-
 /// All adapters in order of registration; among equal matches the first wins.
 #[must_use]
 pub fn adapters() -> Vec<&'static dyn Adapter> {
     let mut all: Vec<&'static dyn Adapter> = aws::ADAPTERS.to_vec();
-    all.push(&GITHUB_ACTIONS);
+    all.extend_from_slice(tasks::ADAPTERS);
+    all.extend(ledger::LEDGERS);
     all.extend(TABLES.iter().map(|t| t as &dyn Adapter));
     all
 }

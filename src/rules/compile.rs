@@ -8,7 +8,7 @@ use super::expr::{Kind, Node};
 use super::message::{GLOBALS, Message};
 use super::model::Rule;
 use super::{parse, severity};
-use crate::facts::{ColumnDef, TableDef, store};
+use crate::facts::{ColumnDef, TableDef, Text, store, text};
 use crate::findings::{ControlRef, Severity};
 
 /// Frameworks whose controls are outcomes or threats that a rule supports but never tests.
@@ -19,6 +19,12 @@ const ALWAYS_SUPPORTS: [&str; 3] = ["owasp-asi-2026", "csa-maestro-2025", "nist-
 pub struct Compiled<'a> {
     /// The rule.
     pub rule: &'a Rule,
+    /// Its title; findings share this and the next two.
+    pub title: Text,
+    /// Remedy.
+    pub remediation: Text,
+    /// Names of the columns that are evidence.
+    pub evidence: Vec<Text>,
     /// Its table.
     pub table: TableDef,
     /// Filter of the population.
@@ -38,7 +44,7 @@ pub struct Compiled<'a> {
     /// Message.
     pub message: Message,
     /// Controls.
-    pub controls: Vec<ControlRef>,
+    pub controls: std::sync::Arc<[ControlRef]>,
 }
 
 /// Where the reason of a row not assessed comes from.
@@ -113,6 +119,9 @@ pub fn compile<'a>(rule: &'a Rule, file: &str) -> Result<Compiled<'a>, RuleError
         {
             Ok(Compiled {
                 rule,
+                title: text(&rule.title),
+                remediation: text(&rule.remediation),
+                evidence: rule.evidence.iter().map(text).collect(),
                 table,
                 filter,
                 exception,
@@ -122,7 +131,7 @@ pub fn compile<'a>(rule: &'a Rule, file: &str) -> Result<Compiled<'a>, RuleError
                 unknown,
                 identity,
                 message,
-                controls: controls(rule),
+                controls: controls(rule).into(),
             })
         }
         _ => Err(RuleError::Invalid { problems: problems.found }),

@@ -54,9 +54,10 @@ pub fn rows(plans: &[Plan], evaluated: &Evaluated<'_>, people: &People) -> Vec<E
 }
 
 fn row(plan: &Plan, person: &Person, names: &[&Text], l: &Laid) -> ExposureFact {
-    let statements = l.from.iter().map(|(at, label)| {
-        text(format!("{}: {label}", names.get(*at).map_or("?", |name| name)))
-    });
+    let statements = l
+        .from
+        .iter()
+        .map(|(at, label)| text(format!("{}: {label}", names.get(*at).map_or("?", |name| name))));
     let contributing = l.from.iter().filter_map(|(at, _)| plan.bindings.get(*at));
     let places = contributing.flat_map(|b| b.refs.iter().map(|(s, r)| (s, r)));
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);

@@ -14,12 +14,7 @@ use crate::privilege::aws::evaluate::SubjectKind;
 const TEMPORARY_TAGS: [&str; 6] = ["expires", "expiry", "expiration", "ttl", "temporary", "jit"];
 
 /// Holdings of one principal. Members hold what a group gives; a group without members holds it itself.
-pub fn rows(
-    plan: &Plan,
-    outcome: &Outcome,
-    people: &People,
-    activity: &Activity,
-) -> Vec<Holding> {
+pub fn rows(plan: &Plan, outcome: &Outcome, people: &People, activity: &Activity) -> Vec<Holding> {
     if plan.subject.kind == SubjectKind::Group && plan.has_members {
         return Vec::new();
     }
@@ -37,11 +32,15 @@ pub fn rows(
         use_columns(&mut h, plan, part, person, activity);
         finish(h, part)
     };
-    let mut out: Vec<Holding> =
-        plan.bindings.iter().zip(&outcome.parts).flat_map(|(b, parts)| {
+    let mut out: Vec<Holding> = plan
+        .bindings
+        .iter()
+        .zip(&outcome.parts)
+        .flat_map(|(b, parts)| {
             let row = &row;
             parts.iter().map(move |part| row(b, part))
-        }).collect();
+        })
+        .collect();
     if let Some(part) = &outcome.combined {
         let mut h = base(plan, person, part);
         h.privilege = text(COMBINED);

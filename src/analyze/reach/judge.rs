@@ -127,7 +127,8 @@ fn combined(
     }
     let all: Vec<&Bound<'_>> = rights.bindings.iter().collect();
     let mut union = judge_part(&rights.grants, &all, rights, reached, guarded);
-    let known: Vec<Judgement> = parts.iter().flatten().filter_map(|p| p.judgement.clone()).collect();
+    let known: Vec<Judgement> =
+        parts.iter().flatten().filter_map(|p| p.judgement.clone()).collect();
     let stronger_admin = parts.iter().flatten().all(|p| rank(p.admin) < rank(union.admin));
     if !stronger_admin && !union.judgement.as_ref().is_some_and(|j| j.beyond(&known)) {
         return None;

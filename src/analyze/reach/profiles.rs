@@ -89,8 +89,7 @@ pub fn rows(
             Some(rights) => {
                 let mine = used.get(&*plan.principal).map_or(&[][..], Vec::as_slice);
                 let window = window(&logs, person.realm.as_ref());
-                let evidence =
-                    Evidence { rows: mine, window, shown: &shown, activity, settings };
+                let evidence = Evidence { rows: mine, window, shown: &shown, activity, settings };
                 evidence.fill(&mut row, rights);
             }
         }
@@ -299,9 +298,11 @@ impl Evidence<'_> {
         row.proposal = narrower::policy(&seen, &kept).map(text);
         self.days(row, &rows, w);
         let mut refs = std::mem::take(&mut row.refs);
-        refs.extend(rows.iter().take(4).map(|u| {
-            crate::facts::store::evidence_ref(&u.source_id, &u.source_ref)
-        }));
+        refs.extend(
+            rows.iter()
+                .take(4)
+                .map(|u| crate::facts::store::evidence_ref(&u.source_id, &u.source_ref)),
+        );
         refs.sort_unstable();
         refs.dedup();
         row.refs = refs;

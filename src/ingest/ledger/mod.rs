@@ -1,13 +1,40 @@
-//! Ledgers of closed or home-made brokers: grants, approvals, events, credentials, by column names.
+//! Ledgers: the event logs and exports of brokers, one module each, and the tables of closed or
+//! home-made ones (grants, approvals, events, credentials) by column names.
 
 pub mod approvals;
+pub mod boundary;
+pub mod conductorone;
 pub mod credentials;
 pub mod events;
 pub mod fold;
+pub mod glide;
 pub mod grants;
+pub mod infisical;
 pub mod json;
+pub mod kube_jit;
+pub mod opal;
+pub mod spire;
+pub mod strongdm;
+pub mod teleport;
+pub mod vault;
 
 use crate::facts::{ApprovalMethod, Verdict};
+use crate::ingest::source::Adapter;
+
+/// Ledgers and event logs of brokers, one module each.
+pub static LEDGERS: &[&dyn Adapter] = &[
+    &teleport::ADAPTER,
+    &vault::AUDIT,
+    &vault::LOOKUPS,
+    &boundary::ADAPTER,
+    &glide::ADAPTER,
+    &conductorone::ADAPTER,
+    &opal::ADAPTER,
+    &strongdm::ADAPTER,
+    &infisical::ADAPTER,
+    &kube_jit::ADAPTER,
+    &spire::ADAPTER,
+];
 
 /// Reads the word of a decision on a request as an approver's verdict. `None` for an unknown word.
 #[must_use]

@@ -1,6 +1,7 @@
 //! Tests through the driver: whole files in, facts and verdicts out.
 
 mod accounts;
+mod brokers;
 mod formats;
 mod hostile;
 

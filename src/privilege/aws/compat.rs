@@ -273,7 +273,10 @@ mod tests {
     #[test]
     fn deny_case_and_conditions() {
         let deny = r#"{"Effect":"Deny","Action":"s3:*","Resource":"arn:aws:s3:::b"}"#;
-        let c = lists(&format!("{},{deny}", allow(r#"["s3:GetObject","s3:PutBucketPolicy"]"#, r#""*""#)));
+        let c = lists(&format!(
+            "{},{deny}",
+            allow(r#"["s3:GetObject","s3:PutBucketPolicy"]"#, r#""*""#)
+        ));
         assert!(c.data_exfiltration.is_empty());
         assert_eq!(c.resource_exposure, ["s3:PutBucketPolicy"]);
         let c = lists(&allow(r#""S3:*""#, r#""*""#));

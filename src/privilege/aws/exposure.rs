@@ -237,7 +237,8 @@ mod tests {
     };
 
     /// The two entries of cloudsplaining that the catalogue does not know stand for nothing here.
-    const NOT_IN_THE_CATALOGUE: [&str; 2] = ["connect:GetFederationTokens", "sso:GetRoleCredentials"];
+    const NOT_IN_THE_CATALOGUE: [&str; 2] =
+        ["connect:GetFederationTokens", "sso:GetRoleCredentials"];
 
     #[test]
     fn every_listed_pattern_stands_for_something() {
@@ -313,7 +314,10 @@ mod tests {
             (
                 r#"{"Effect":"Allow","Action":["gamelift:GetComputeAccess","ssm:GetParameterHistory"],"Resource":"*"}"#,
                 &[
-                    (CredentialsExposure, &["gamelift:GetComputeAccess", "ssm:GetParameterHistory"]),
+                    (
+                        CredentialsExposure,
+                        &["gamelift:GetComputeAccess", "ssm:GetParameterHistory"],
+                    ),
                     (DataExfiltration, &["ssm:GetParameterHistory"]),
                 ],
             ),
@@ -321,7 +325,11 @@ mod tests {
         for (text, expected) in cases {
             let g = grants(text);
             for (class, want) in *expected {
-                assert_eq!(names(&exposures().judge(*class, &g).certain), *want, "{class:?} {text}");
+                assert_eq!(
+                    names(&exposures().judge(*class, &g).certain),
+                    *want,
+                    "{class:?} {text}"
+                );
             }
         }
     }

@@ -392,7 +392,7 @@ fn blocks<'a>(view: &'a View, full: &'a [Finding]) -> Result<Vec<Block<'a>>, Rep
                 criteria: limits
                     .map(|l| l.iter().map(|(k, v)| limit(k, v)).collect())
                     .unwrap_or_default(),
-                evidence: f.evidence.iter().map(|(k, v)| (k.as_str(), value(k, v))).collect(),
+                evidence: f.evidence.iter().map(|(k, v)| (&**k, value(k, v))).collect(),
                 records: f.sources.get(..RECORDS).unwrap_or(&f.sources),
                 more_records: f.sources.len().saturating_sub(RECORDS),
                 tests: related("tests"),

@@ -20,12 +20,8 @@ const PAST: &str = "2026-05-01T00:00:00Z";
 /// end, and the dead part is residue: three rows, each judged on its own statements.
 #[test]
 fn a_mixed_policy_has_several_lives() {
-    let mixed = format!(
-        "{},{},{}",
-        allow(r#""s3:ListBucket""#),
-        until("iam:*", SOON),
-        until("*", PAST)
-    );
+    let mixed =
+        format!("{},{},{}", allow(r#""s3:ListBucket""#), until("iam:*", SOON), until("*", PAST));
     let r = run(&export(&user("mixed", &[&mixed], ""), "", "", ""));
     let rows = held(&r, "mixed");
     let of = |s: Standing| {
@@ -35,7 +31,10 @@ fn a_mixed_policy_has_several_lives() {
     };
     assert_eq!(rows.len(), 3);
     let standing = of(Standing::Standing);
-    assert_eq!((standing.tier, standing.admin, standing.not_after), (Some(Tier::T4), Tri::No, None));
+    assert_eq!(
+        (standing.tier, standing.admin, standing.not_after),
+        (Some(Tier::T4), Tri::No, None)
+    );
     assert_eq!(standing.statements.iter().map(|s| &**s).collect::<Vec<_>>(), ["statement 0"]);
     let bound = of(Standing::TimeBound);
     assert_eq!((bound.tier, bound.admin), (Some(Tier::T0), Tri::Yes));
@@ -77,9 +76,8 @@ fn a_union_ends_with_the_part_that_it_needs() {
     ]
     .join(",");
     let r = run(&export(&users, "", &admin, ""));
-    let combined = |n: &str| {
-        held(&r, n).into_iter().find(|h| &*h.privilege == "combined").cloned().unwrap()
-    };
+    let combined =
+        |n: &str| held(&r, n).into_iter().find(|h| &*h.privilege == "combined").cloned().unwrap();
     let ends = combined("ends");
     assert_eq!(ends.standing, Standing::TimeBound);
     assert_eq!(ends.not_after.unwrap().to_date(), "2026-07-01");
