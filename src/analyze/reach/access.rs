@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rayon::prelude::*;
+
 use super::PrivilegeTiers;
 use super::people::People;
 use crate::analyze::organisation::Organisation;
@@ -415,7 +417,8 @@ impl<'s> Evaluated<'s> {
 
 /// Evaluates every plan.
 pub fn evaluate<'s>(plans: &[Plan], store: &'s Store) -> Evaluated<'s> {
-    let mut rights: Vec<Rights<'s>> = Vec::new();
+    // The first plan of each distinct set of policies stands for all that have it.
+    let mut first: Vec<(&Plan, Vec<usize>)> = Vec::new();
     let mut known = BTreeMap::new();
     let mut of_plan = Vec::with_capacity(plans.len());
     for p in plans {
@@ -434,24 +437,27 @@ pub fn evaluate<'s>(plans: &[Plan], store: &'s Store) -> Evaluated<'s> {
             personal.then(|| p.principal.clone()),
         );
         let id = *known.entry(key).or_insert_with(|| {
-            let bound = |i: &usize| store.policies.get(*i).map(|x| Bound::new(x, &p.subject));
-            let boundary = match &p.boundary {
-                None => Boundary::Absent,
-                Some(None) => Boundary::Missing,
-                Some(Some(i)) => bound(i).map_or(Boundary::Missing, Boundary::Known),
-            };
-            let guardrails = p.guardrails.iter().map(|l| {
-                let known: Vec<Bound<'_>> = l.policies.iter().flatten().filter_map(bound).collect();
-                let missing = known.len() < l.policies.len();
-                Guardrail::new(known, l.applies, missing)
-            });
-            let guardrails = guardrails.collect();
-            let bindings = policies.iter().filter_map(bound).collect();
-            rights.push(Rights::limited(bindings, boundary, guardrails));
-            rights.len() - 1
+            first.push((p, policies));
+            first.len() - 1
         });
         of_plan.push(id);
     }
+    let rights = first.par_iter().map(|(p, policies)| {
+        let bound = |i: &usize| store.policies.get(*i).map(|x| Bound::new(x, &p.subject));
+        let boundary = match &p.boundary {
+            None => Boundary::Absent,
+            Some(None) => Boundary::Missing,
+            Some(Some(i)) => bound(i).map_or(Boundary::Missing, Boundary::Known),
+        };
+        let guardrails = p.guardrails.iter().map(|l| {
+            let known: Vec<Bound<'_>> = l.policies.iter().flatten().filter_map(bound).collect();
+            let missing = known.len() < l.policies.len();
+            Guardrail::new(known, l.applies, missing)
+        });
+        let guardrails = guardrails.collect();
+        Rights::limited(policies.iter().filter_map(bound).collect(), boundary, guardrails)
+    });
+    let rights = rights.collect();
     Evaluated { rights, of_plan }
 }
 

@@ -110,7 +110,7 @@ fn use_columns(h: &mut Holding, plan: &Plan, part: &Part, person: &Person, activ
     let used = activity.of(&plan.principal);
     let as_of = activity.as_of;
     let days = |t: Time| as_of.days_since(t).max(0);
-    let seen = |s: &String| used.services.get(s).copied();
+    let seen = |s: &&str| used.services.get(*s).copied();
     let last = part.services.iter().filter_map(|s| seen(s).flatten()).max();
     h.last_used_at = last;
     if used.by_service {
