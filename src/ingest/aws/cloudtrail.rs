@@ -60,9 +60,13 @@ impl Adapter for CloudTrail {
             || probe.has(&["eventSource", "eventName", "eventTime"])
             || (probe.has(&["EventName", "CloudTrailEvent"]));
         let trail = probe.has(&["Records"])
-            && (says("\"eventVersion\"") || says("\"eventSource\"") || empty(probe, "Records"));
+            && (says("\"eventVersion\"")
+                || says("\"eventSource\"")
+                || json::is_empty_list(probe, "Records"));
         let lookup = probe.has(&["Events"]) && says("\"CloudTrailEvent\"");
-        (event || trail || lookup).then_some(Match::Specific)
+        // Notifications of Amazon S3 look alike and tell who wrote an object, not who may.
+        let notification = || says("\"aws:s3\"");
+        ((event || trail || lookup) && !notification()).then_some(Match::Specific)
     }
 
     fn read(
@@ -85,13 +89,6 @@ impl Adapter for CloudTrail {
         log.close(batch);
         Ok(())
     }
-}
-
-/// `{"Records": []}`: a trail writes files without events too.
-fn empty(probe: &Probe<'_>, key: &str) -> bool {
-    probe.head.len() < 64
-        && Obj::parse(std::str::from_utf8(probe.head).unwrap_or_default().trim())
-            .is_ok_and(|o| o.raw(key).is_some_and(|r| json::elements(r).is_empty()))
 }
 
 /// A document that holds its events in a list, or is one.

@@ -252,3 +252,12 @@ fn hostile_events_cost_themselves_only() {
         [(6, 6), (3, 3), (0, 0), (1, 1)]
     );
 }
+
+#[test]
+fn notifications_of_buckets_are_no_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let content = r#"{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","awsRegion":"us-east-1","eventTime":"2026-01-01T00:00:00.000Z","eventName":"ObjectCreated:Put","userIdentity":{"principalId":"AIDA1"}}]}"#;
+    std::fs::write(dir.path().join("a.json"), content).unwrap();
+    let found = ingest(&[dir.path().to_path_buf()], &Settings::defaults()).unwrap();
+    assert_eq!((found.unknown.len(), found.facts.sources.len()), (1, 0));
+}
