@@ -9,18 +9,18 @@ use std::path::{Path, PathBuf};
 
 use crate::analyze;
 use crate::evidence::{bundle, files, manifest::Manifest};
-use crate::facts::{
-    Derived, Facts, Holding, Layer, Row, Time, UsageGrain, WaiverFact, store::Frames,
-};
+use crate::facts::{Derived, Facts, Layer, Row, Time, UsageGrain, WaiverFact, store::Frames};
 use crate::findings::fingerprint::digest;
 use crate::findings::{Finding, RuleResult};
 use crate::frameworks;
 use crate::gate::{
     accept,
     baseline::Baseline,
+    held::mark,
     waivers::{Applied, Waivers},
 };
 use crate::ingest::{self, Ingested};
+use crate::privilege::aws::compare::Snapshot;
 use crate::report::assemble::{Assemble, assemble};
 use crate::report::view::Changes;
 use crate::report::{View, registry};
@@ -259,14 +259,19 @@ fn analyse(
                 && r.needs.iter().any(|n| n == layer.as_str())
         })
     };
-    let change = |h: &Holding| {
-        baseline.and_then(|b| {
-            b.holding_change(&h.principal_id, &h.privilege, &h.scope, h.tier, &h.state)
-        })
-    };
-    let change: &dyn Fn(&Holding) -> Option<&'static str> = &change;
-    let options = analyze::Options { as_of, baseline: baseline.map(|_| change), needed: &needed };
-    analyze::derive(facts, settings, &resolution, &options)
+    let options = analyze::Options { as_of, needed: &needed };
+    let mut derived = analyze::derive(facts, settings, &resolution, &options);
+    if let Some(b) = baseline {
+        mark(b, &access(facts, &derived), &mut derived.holdings);
+    }
+    derived
+}
+
+/// The policies in force on each principal, with their documents.
+#[must_use]
+pub fn access(facts: &Facts, derived: &Derived) -> Snapshot {
+    let documents = facts.roles.iter().filter_map(|r| r.document.as_ref());
+    Snapshot::new(&derived.policies_in_force, documents)
 }
 
 /// Whether rows of this granularity say what was used, and not only when somebody was last seen.
@@ -354,9 +359,14 @@ impl Run {
             b.check_scope(&path.display().to_string(), &view)
                 .map_err(|e| PipelineError::Baseline(e.to_string()))?;
         }
+        let access = match &self.baseline {
+            Some(_) => access(&self.ingested.facts, &self.derived),
+            None => Snapshot::default(),
+        };
         let (_, applied) = accept::accept(
             &mut view,
             self.baseline.as_ref().map(|(_, b)| ("baseline", b)),
+            &access,
             self.waivers.as_ref(),
             self.as_of,
             &self.settings.limits,

@@ -198,7 +198,8 @@ impl<'a> Index<'a> {
             if s.layer == Layer::Ledger {
                 self.ledger_windows.push(window);
             }
-            if let Some(platforms) = grains.get(&*s.source_id) {
+            let platforms = grains.get(&*s.source_id).filter(|_| s.layer != Layer::Context);
+            if let Some(platforms) = platforms {
                 let named: BTreeSet<&str> = platforms.iter().flatten().copied().collect();
                 let all = platforms.contains(&None);
                 self.usage_platforms.push((window, (!all).then_some(named)));

@@ -20,19 +20,14 @@ pub mod timeline;
 pub mod uses;
 
 use crate::facts::identity::{DeclaredIdentity, Resolution, resolve};
-use crate::facts::{Derived, Facts, Holding, Layer, Time, text};
+use crate::facts::{Derived, Facts, Layer, Time, text};
 use crate::settings::Settings;
 use index::Index;
-
-/// Word for the change of a holding against the accepted baseline.
-pub type Change<'a> = dyn Fn(&Holding) -> Option<&'static str> + 'a;
 
 /// What the analysis needs besides facts and settings.
 pub struct Options<'a> {
     /// As-of time.
     pub as_of: Time,
-    /// Change of a holding against the accepted baseline: `new`, `wider`, `unchanged`. Absent without a baseline.
-    pub baseline: Option<&'a Change<'a>>,
     /// Whether rules in use need a layer.
     pub needed: &'a dyn Fn(Layer) -> bool,
 }
@@ -58,7 +53,8 @@ pub fn identities(facts: &mut Facts, settings: &Settings) -> Resolution {
     resolve(facts, &declared)
 }
 
-/// Derives all tables but `waiver_facts`, which needs the findings. Identities must be resolved.
+/// Derives all tables but `waiver_facts`, which needs the findings, and the baseline columns of
+/// `holdings`, which the gate fills. Identities must be resolved.
 #[must_use]
 pub fn derive(
     facts: &mut Facts,
@@ -72,6 +68,11 @@ pub fn derive(
         identity_facts: reached.identity_facts,
         credential_facts: reached.credential_facts,
         trust_facts: reached.trust_facts,
+        policies_in_force: reached.policies_in_force,
+        escalations: reached.escalations,
+        exposures: reached.exposures,
+        policy_facts: reached.policy_facts,
+        use_profiles: reached.use_profiles,
         ..Derived::default()
     };
     let links;
@@ -81,7 +82,7 @@ pub fn derive(
         let mut grant_facts = grants::grant_facts(&ix, &profile);
         state::reconcile_grants(&ix, &mut grant_facts, &derived.holdings);
         (derived.chains, derived.access_spans) = chains::derive(&ix, &mut grant_facts);
-        state::reconcile_holdings(&ix, &grant_facts, &mut derived.holdings, options.baseline);
+        state::reconcile_holdings(&ix, &grant_facts, &mut derived.holdings);
         derived.segments = timeline::segments(&ix, &grant_facts, &derived.holdings);
         derived.usage_facts = uses::usage_facts(&ix, &grant_facts);
         derived.delegation_facts =

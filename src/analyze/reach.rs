@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::index::Tiers;
 use crate::facts::store::evidence_ref;
 use crate::facts::{
-    CredentialFact, Facts, Holding, IdentityFact, Text, Tier, Time, Tri, TrustFact,
+    CredentialFact, Escalation, ExposureFact, Facts, Holding, IdentityFact, PolicyFact,
+    PolicyInForce, Text, Tier, Time, Tri, TrustFact, UseProfile,
 };
 use crate::privilege::aws::action::catalogue;
 use crate::privilege::aws::classes::classes;
@@ -18,11 +19,17 @@ use crate::settings::Settings;
 mod access;
 mod activity;
 mod credentials;
+mod escalations;
+mod exposed;
 mod holdings;
 mod identities;
 mod judge;
+mod narrower;
 mod people;
+mod policies;
+mod profiles;
 mod root;
+mod shares;
 mod trusts;
 
 /// What the inputs say about held privilege.
@@ -36,6 +43,16 @@ pub struct Reach {
     pub credential_facts: Vec<CredentialFact>,
     /// One row per trust statement and party.
     pub trust_facts: Vec<TrustFact>,
+    /// One row per policy in force on a principal.
+    pub policies_in_force: Vec<PolicyInForce>,
+    /// Shortest path per principal and kind of gain.
+    pub escalations: Vec<Escalation>,
+    /// One row per principal and class of what its permissions lay open.
+    pub exposures: Vec<ExposureFact>,
+    /// One row per policy document.
+    pub policy_facts: Vec<PolicyFact>,
+    /// One row per principal: what it uses of what it holds.
+    pub use_profiles: Vec<UseProfile>,
     /// Tiers of actions and privileges, from content.
     pub tiers: PrivilegeTiers,
 }
@@ -102,12 +119,13 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
     let plans = access::plan(facts, &people, &mut store, as_of);
     let mut tiers = PrivilegeTiers::default();
     access::policy_tiers(facts, &mut store, as_of, &mut tiers);
+    let policy_facts = policies::rows(facts, &mut store, &plans, as_of);
     let evaluated = access::evaluate(&plans, &store);
     let nodes = access::nodes(facts, &plans, &evaluated);
-    let judged = access::judge(&plans, &evaluated, &nodes);
+    let judged = access::judge(&plans, &evaluated, &nodes, as_of);
     let mut holdings = Vec::new();
     for (plan, outcome) in plans.iter().zip(&judged) {
-        holdings.extend(holdings::rows(plan, outcome, &people, &activity, as_of));
+        holdings.extend(holdings::rows(plan, outcome, &people, &activity));
     }
     holdings.extend(root::rows(facts, &people, &activity));
     holdings.sort_by(|a, b| {
@@ -121,7 +139,8 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
     });
     let verdicts: BTreeMap<Text, &access::Outcome> =
         plans.iter().zip(&judged).map(|(p, o)| (p.principal.clone(), o)).collect();
-    let identity_facts = identities::rows(facts, &people, &verdicts, &holdings, &activity, as_of);
+    let mut identity_facts =
+        identities::rows(facts, &people, &verdicts, &holdings, &activity, as_of);
     for fact in &identity_facts {
         if fact.platform.as_deref() == Some("aws") {
             tiers.put(&fact.principal_id, fact.tier);
@@ -134,9 +153,26 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
     }
     let strongest: BTreeMap<&str, Option<Tier>> =
         identity_facts.iter().map(|f| (&*f.principal_id, f.tier)).collect();
+    let escalations = escalations::rows(&plans, &nodes, &judged, &people, &strongest);
     let credential_facts = credentials::rows(facts, &people, &strongest, as_of);
     let trust_facts = trusts::rows(facts, settings, &people, &strongest);
-    Reach { holdings, identity_facts, credential_facts, trust_facts, tiers }
+    let policies_in_force = access::in_force(&plans, &store);
+    escalations::on_identities(&escalations, &mut identity_facts);
+    let exposures = exposed::rows(&plans, &evaluated, &people);
+    let held = profiles::Held { plans: &plans, evaluated: &evaluated, holdings: &holdings };
+    let use_profiles = profiles::rows(facts, settings, &people, &activity, &held);
+    Reach {
+        holdings,
+        identity_facts,
+        credential_facts,
+        trust_facts,
+        policies_in_force,
+        escalations,
+        exposures,
+        policy_facts,
+        use_profiles,
+        tiers,
+    }
 }
 
 /// Word of a privilege that only several bindings together give.

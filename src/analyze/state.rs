@@ -214,13 +214,8 @@ fn judge_ended(
     f.present_after_end_s = Some(if present { snap.at.secs_since(end) } else { 0 });
 }
 
-/// Fills the ledger and baseline columns of the holdings.
-pub fn reconcile_holdings(
-    ix: &Index<'_>,
-    facts: &[GrantFact],
-    holdings: &mut [Holding],
-    baseline: Option<&super::Change<'_>>,
-) {
+/// Fills the ledger columns of the holdings.
+pub fn reconcile_holdings(ix: &Index<'_>, facts: &[GrantFact], holdings: &mut [Holding]) {
     let mut by_principal: HashMap<&str, Vec<&GrantFact>> = HashMap::new();
     let mut brokered: BTreeSet<&str> = BTreeSet::new();
     for f in facts.iter().filter(|f| f.effective && expects_binding(f)) {
@@ -230,11 +225,6 @@ pub fn reconcile_holdings(
     let ledger = ix.has_layer(Layer::Ledger);
     let running = running_principals(ix);
     for h in holdings {
-        if let Some(change) = baseline {
-            let found = change(h);
-            h.in_baseline = Some(found.is_some_and(|c| c != "new"));
-            h.baseline_change = found.map(text);
-        }
         h.task_running = running.as_ref().map(|r| r.contains(&*h.principal_id));
         if !ledger {
             continue;
@@ -430,7 +420,7 @@ mod tests {
         let ix = Index::new(&f, &settings, &resolution, as_of, &NoTiers);
         let mut held = vec![holding(), holding()];
         held[1].principal_id = text("arn:aws:iam::111122223333:user/bob");
-        reconcile_holdings(&ix, &[grant("g", 10, None)], &mut held, None);
+        reconcile_holdings(&ix, &[grant("g", 10, None)], &mut held);
         assert_eq!((held[0].covered_by_grant, held[0].known_to_ledger), (Some(true), Some(true)));
         assert_eq!((held[1].covered_by_grant, held[1].known_to_ledger), (Some(false), Some(false)));
         assert!(held[1].looks_temporary, "the broker issues this privilege to others");

@@ -106,8 +106,7 @@ fn create(cli: &Cli, a: &Create) -> Outcome {
         return Err(Failure::new(exit::USAGE, error));
     }
     let loaded = input::load(&a.paths, &a.run, None, a.waivers.as_deref())?;
-    let b =
-        Baseline::create(&loaded.view, &loaded.holdings, a.allow_quarantined).map_err(failure)?;
+    let b = Baseline::create(&loaded.view, &loaded.held, a.allow_quarantined).map_err(failure)?;
     input::write_file(&a.output, b.to_text().as_bytes())?;
     input::note(cli, &format!("wrote {}: {}", a.output.display(), summary(&b)));
     Ok(exit::OK)
@@ -118,7 +117,7 @@ fn update(cli: &Cli, a: &Update) -> Outcome {
     let loaded = input::load(&a.paths, &a.run, Some(&a.baseline), a.waivers.as_deref())?;
     old.check_scope(&a.baseline.display().to_string(), &loaded.view).map_err(failure)?;
     let (next, comparison) =
-        old.update(&loaded.view, &loaded.holdings, a.allow_quarantined).map_err(failure)?;
+        old.update(&loaded.view, &loaded.held, a.allow_quarantined).map_err(failure)?;
     input::print(&diff::lines(&against_baseline(&old, &comparison, &loaded.view), false))?;
     if !a.dry_run {
         let output = a.output.as_ref().unwrap_or(&a.baseline);
@@ -200,7 +199,7 @@ mod tests {
         assert_eq!(overstay(&["-q", "baseline", "create", &dir, "-o", file]), Err(2));
         assert_eq!(overstay(&["baseline", "lint", file]), Ok(0));
         let first = Baseline::load(&out).unwrap();
-        assert_eq!(first.holding_change("alice", "", "", Some(Tier::T1), "s"), Some("unchanged"));
+        assert_eq!(first.holding_change("alice", "", "", Some("T1"), "s"), Some("unchanged"));
 
         view.findings[0] = testing::finding("carol", Severity::High);
         write(&view);

@@ -161,7 +161,7 @@ fn judge(args: &Args) -> (Option<View>, Vec<Reason>) {
         usable(baseline.is_some(), &args.baseline).as_deref(),
         usable(waivers.is_some(), &args.waivers).as_deref(),
     );
-    let Loaded { mut view, limits, .. } = match loaded {
+    let Loaded { mut view, limits, held } = match loaded {
         Ok(loaded) => loaded,
         Err(Failure { code, error }) => {
             faults.push(Reason::new(code, format!("{error:#}")));
@@ -183,6 +183,7 @@ fn judge(args: &Args) -> (Option<View>, Vec<Reason>) {
     accept(
         &mut view,
         baseline.as_ref().map(|b| (name.as_str(), b)),
+        &held.access,
         waivers.as_ref(),
         as_of,
         &limits,
@@ -401,7 +402,11 @@ mod tests {
         assert_eq!(gate(&view, &[]).0, 1);
         let path = tmp.path().join("b.jsonl");
         let file = path.to_str().unwrap();
-        std::fs::write(&path, Baseline::create(&view, &[], false).unwrap().to_text()).unwrap();
+        std::fs::write(
+            &path,
+            Baseline::create(&view, &crate::gate::held::Held::default(), false).unwrap().to_text(),
+        )
+        .unwrap();
         assert_eq!(gate(&view, &["--baseline", file]).0, 0);
         assert_eq!(gate(&view, &["--baseline", file, "--fail-on", "any:high"]).0, 1);
         let mut wider = view.clone();

@@ -9,11 +9,13 @@ use super::{Failure, exit};
 use crate::evidence::bundle::{self, BundleError, MAX_JSON};
 use crate::evidence::manifest::Counts;
 use crate::evidence::{Manifest, files, tables};
-use crate::facts::Time;
 use crate::facts::time::parse_rfc3339;
+use crate::facts::{PolicyInForce, Text, Time};
 use crate::findings::fingerprint::sha256;
 use crate::gate::baseline::HoldingLine;
-use crate::pipeline::{PipelineError, ScanRequest, scan};
+use crate::gate::held::Held;
+use crate::pipeline::{PipelineError, ScanRequest, access, scan};
+use crate::privilege::aws::compare::Snapshot;
 use crate::report::View;
 use crate::report::view::VIEW_VERSION;
 use crate::settings::{Limits, Settings};
@@ -49,7 +51,7 @@ pub struct Loaded {
     /// The view.
     pub view: View,
     /// Privileges held.
-    pub holdings: Vec<HoldingLine>,
+    pub held: Held,
     /// Limits in force.
     pub limits: Limits,
 }
@@ -80,7 +82,10 @@ pub fn load(
     })
     .map_err(pipeline_failure)?;
     Ok(Loaded {
-        holdings: scan.derived.holdings.iter().filter_map(HoldingLine::of).collect(),
+        held: Held {
+            lines: scan.derived.holdings.iter().filter_map(HoldingLine::of).collect(),
+            access: access(&scan.facts, &scan.derived),
+        },
         limits: scan.settings.limits,
         view: scan.view,
     })
@@ -110,7 +115,8 @@ fn load_bundle(dir: &Path) -> Result<Loaded, Failure> {
         Some(_) => table_rows(&dir, &manifest, "holdings")?,
         None => Vec::new(),
     };
-    Ok(Loaded { view, limits, holdings: holding_lines(&rows)? })
+    let access = bundle_access(&dir, &manifest)?;
+    Ok(Loaded { view, limits, held: Held { lines: holding_lines(&rows)?, access } })
 }
 
 /// Limits of the run that wrote a bundle.
@@ -227,6 +233,46 @@ fn holding_lines(rows: &[u8]) -> Result<Vec<HoldingLine>, Failure> {
         });
     }
     Ok(out)
+}
+
+/// Policies in force of a bundle; none when it was written without these tables.
+fn bundle_access(dir: &Path, manifest: &Manifest) -> Result<Snapshot, Failure> {
+    let there = |table: &str| tables::path_in(dir, table).is_some();
+    if !there("policies_in_force") || !there("roles") {
+        return Ok(Snapshot::default());
+    }
+    let rows = rows_of(dir, manifest, "policies_in_force")?;
+    let field = |row: &serde_json::Value, name: &str| {
+        row.get(name).and_then(serde_json::Value::as_str).map(crate::facts::text)
+    };
+    let policies: Vec<PolicyInForce> = rows
+        .iter()
+        .map(|r| PolicyInForce {
+            principal_id: field(r, "principal_id").unwrap_or_default(),
+            layer: field(r, "layer").unwrap_or_default(),
+            role_id: field(r, "role_id").unwrap_or_default(),
+            digest: field(r, "digest"),
+        })
+        .collect();
+    let roles = rows_of(dir, manifest, "roles")?;
+    let documents: Vec<Text> = roles.iter().filter_map(|r| field(r, "document")).collect();
+    Ok(Snapshot::new(&policies, &documents))
+}
+
+fn rows_of(
+    dir: &Path,
+    manifest: &Manifest,
+    table: &str,
+) -> Result<Vec<serde_json::Value>, Failure> {
+    table_rows(dir, manifest, table)?
+        .split(|b| *b == b'\n')
+        .filter(|l| !l.is_empty())
+        .map(|line| {
+            serde_json::from_slice(line)
+                .with_context(|| format!("table `{table}` of the bundle"))
+                .map_err(|e| Failure::new(exit::NO_INPUT, e))
+        })
+        .collect()
 }
 
 /// Writes to standard output. A reader that went away is no error.

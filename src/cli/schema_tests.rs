@@ -8,9 +8,12 @@ use serde_json::{Value, json};
 
 use crate::facts::cell::Word;
 use crate::facts::vocab::Layer;
+use crate::facts::{PolicyInForce, text};
 use crate::gate::Baseline;
 use crate::gate::baseline::HoldingLine;
+use crate::gate::held::Held;
 use crate::gate::testing;
+use crate::privilege::aws::compare::{Snapshot, document_digest};
 use crate::settings::{LIMITS, Settings};
 
 fn schema(name: &str) -> Value {
@@ -72,17 +75,28 @@ fn baselines() {
         standing: "standing".into(),
         state: "s".into(),
     };
-    let text = Baseline::create(&view, &[holding], false).unwrap().to_text();
+    let document = text(r#"{"Version":"2012-10-17","Statement":[]}"#);
+    let row = PolicyInForce {
+        principal_id: text("p"),
+        layer: text("identity"),
+        role_id: text("x"),
+        digest: Some(document_digest(&document)),
+    };
+    let access = Snapshot::new(&[row], [&document]);
+    let held = Held { lines: vec![holding], access };
+    let text = Baseline::create(&view, &held, false).unwrap().to_text();
     for line in text.lines() {
         let line: Value = serde_json::from_str(line).unwrap();
         assert_eq!(errors(&schema, &line), Vec::<String>::new());
-        let kind = ["header", "finding", "holding"].iter().position(|k| line["kind"] == **k);
+        let kind = ["header", "finding", "holding", "document", "policy"]
+            .iter()
+            .position(|k| line["kind"] == **k);
         assert_eq!(keys(&line), properties(&schema["oneOf"][kind.unwrap()]));
         let mut more = line.clone();
         more["extra"] = json!(1);
         assert!(!errors(&schema, &more).is_empty());
     }
-    assert_eq!(text.lines().count(), 4);
+    assert_eq!(text.lines().count(), 6);
 }
 
 /// Keys that the settings know at a place, as their own error message lists them.

@@ -10,11 +10,15 @@
 mod access;
 mod delegations;
 mod evidence;
+mod exposure;
 mod grants;
 mod paths;
+mod policies;
 
 pub use access::*;
 pub use delegations::*;
 pub use evidence::*;
+pub use exposure::*;
 pub use grants::*;
 pub use paths::*;
+pub use policies::*;

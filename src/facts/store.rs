@@ -87,6 +87,10 @@ store! {
         trust_facts: TrustFact,
         escalations: Escalation,
         delegation_facts: DelegationFact,
+        policies_in_force: PolicyInForce,
+        exposures: ExposureFact,
+        policy_facts: PolicyFact,
+        use_profiles: UseProfile,
         coverage: Coverage,
         waiver_facts: WaiverFact,
     }

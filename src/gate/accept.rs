@@ -2,6 +2,7 @@
 
 use crate::facts::Time;
 use crate::findings::Status;
+use crate::privilege::aws::compare::Snapshot;
 use crate::report::View;
 use crate::settings::Limits;
 
@@ -14,6 +15,7 @@ use super::waivers::{Applied, Waivers};
 pub fn accept(
     view: &mut View,
     baseline: Option<(&str, &Baseline)>,
+    access: &Snapshot,
     waivers: Option<&Waivers>,
     as_of: Time,
     limits: &Limits,
@@ -26,7 +28,7 @@ pub fn accept(
         }
     }
     let comparison = baseline.map(|(name, b)| {
-        let c = b.compare(name, view);
+        let c = b.compare(name, view, access);
         c.apply(&b.findings, &mut view.findings);
         view.changes = Some(c.to_changes());
         c

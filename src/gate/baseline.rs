@@ -10,17 +10,19 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::facts::{Holding, Standing, Tier};
+use crate::facts::{self, Holding, PolicyInForce, Standing};
 use crate::findings::fingerprint::{is_sha256, sha256};
 use crate::findings::scope::Scope;
 use crate::findings::{Finding, Severity};
+use crate::privilege::aws::compare::{Layer, Snapshot, document_digest};
 use crate::report::View;
 
 use super::compare::{Comparison, tier_stronger};
+use super::held::{Held, Rewordings};
 use super::scope::{Reread, SourceKey, scope_of};
 
 /// Version of the file.
-pub const BASELINE_VERSION: u32 = 1;
+pub const BASELINE_VERSION: u32 = 2;
 
 /// Largest baseline that is read, bytes.
 const MAX_BYTES: u64 = 1 << 30;
@@ -225,6 +227,60 @@ impl HoldingLine {
 enum Line {
     Finding(FindingLine),
     Holding(HoldingLine),
+    Document(DocumentLine),
+    Policy(PolicyLine),
+}
+
+/// A policy document that accepted access rests on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DocumentLine {
+    /// SHA-256 of the text.
+    pub digest: String,
+    /// The document.
+    pub text: String,
+}
+
+/// A policy in force on a principal.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyLine {
+    /// Principal.
+    pub principal: String,
+    /// `identity`, `boundary` or `guardrail:<node>`.
+    pub layer: String,
+    /// Policy.
+    pub policy: String,
+    /// Digest of its document; null when the inputs lacked it.
+    pub digest: Option<String>,
+}
+
+/// Kinds of body lines in the order of the file, and the last one read of each.
+#[derive(Default)]
+struct Order {
+    stage: u8,
+    holding: Option<HoldingLine>,
+    document: Option<String>,
+    policy: Option<PolicyLine>,
+}
+
+impl Order {
+    /// Whether a line may follow those before it.
+    fn allows(&mut self, line: &Line, findings: &BTreeMap<String, FindingLine>) -> bool {
+        let (stage, after) = match line {
+            Line::Finding(f) => {
+                (0, findings.last_key_value().is_none_or(|(k, _)| *k < f.fingerprint))
+            }
+            Line::Holding(h) => (1, self.holding.replace(h.clone()).is_none_or(|last| last < *h)),
+            Line::Document(d) => {
+                (2, self.document.replace(d.digest.clone()).is_none_or(|last| last < d.digest))
+            }
+            Line::Policy(p) => (3, self.policy.replace(p.clone()).is_none_or(|last| last < *p)),
+        };
+        let forward = stage >= self.stage;
+        self.stage = stage;
+        forward && after
+    }
 }
 
 /// A baseline.
@@ -236,6 +292,8 @@ pub struct Baseline {
     pub findings: BTreeMap<String, FindingLine>,
     /// Holdings by principal, privilege and scope; several ways of holding the same stay apart.
     pub holdings: BTreeMap<(String, String, String), BTreeSet<HoldingLine>>,
+    /// Policies in force on each principal.
+    pub access: Snapshot,
 }
 
 impl Baseline {
@@ -245,7 +303,7 @@ impl Baseline {
     /// When the run is incomplete: what it did not see would later look new, or be taken as gone.
     pub fn create(
         view: &View,
-        holdings: &[HoldingLine],
+        held: &Held,
         allow_quarantined: bool,
     ) -> Result<Self, BaselineError> {
         let problems = incomplete(view, allow_quarantined);
@@ -279,12 +337,13 @@ impl Baseline {
             },
             findings: BTreeMap::new(),
             holdings: BTreeMap::new(),
+            access: held.access.clone(),
         };
         let by_file = view.sources.iter().map(|s| (s.file.as_str(), s)).collect();
         for f in view.findings.iter().filter(|f| f.status != crate::findings::Status::Waived) {
             out.findings.insert(f.fingerprint.clone(), FindingLine::with(f, &by_file, view));
         }
-        for h in holdings {
+        for h in &held.lines {
             out.holdings.entry(h.key()).or_default().insert(h.clone());
         }
         out.header.body_sha256 = sha256(&out.body());
@@ -299,12 +358,12 @@ impl Baseline {
     pub fn update(
         &self,
         view: &View,
-        holdings: &[HoldingLine],
+        held: &Held,
         allow_quarantined: bool,
     ) -> Result<(Self, Comparison), BaselineError> {
         self.check_scope("given", view)?;
-        let mut next = Self::create(view, holdings, allow_quarantined)?;
-        let comparison = self.compare("baseline", view);
+        let mut next = Self::create(view, held, allow_quarantined)?;
+        let comparison = self.compare("baseline", view, &held.access);
         for (fingerprint, old) in &self.findings {
             match next.findings.get_mut(fingerprint) {
                 Some(line)
@@ -324,11 +383,18 @@ impl Baseline {
         Ok((next, comparison))
     }
 
-    /// Compares the accepted findings with a run.
+    /// Compares the accepted findings with a run in which these policies are in force.
     #[must_use]
-    pub fn compare(&self, name: &str, view: &View) -> Comparison {
+    pub fn compare(&self, name: &str, view: &View, access: &Snapshot) -> Comparison {
         let against = format!("{name} of {}", self.header.as_of);
-        Comparison::new(&against, &self.findings, &view.findings, &Reread::of(view))
+        let mut rewordings = Rewordings::new(self, access);
+        Comparison::new(
+            &against,
+            &self.findings,
+            &view.findings,
+            &Reread::of(view),
+            Some(&mut rewordings),
+        )
     }
 
     /// Refuses a baseline of another scope.
@@ -352,7 +418,7 @@ impl Baseline {
         principal: &str,
         privilege: &str,
         scope: &str,
-        tier: Option<Tier>,
+        tier: Option<&str>,
         state: &str,
     ) -> Option<&'static str> {
         if !self.header.sources.iter().any(|s| s.layer == "state") {
@@ -360,9 +426,9 @@ impl Baseline {
         }
         let key = (principal.to_owned(), privilege.to_owned(), scope.to_owned());
         let Some(lines) = self.holdings.get(&key) else { return Some("new") };
-        let covered = lines.iter().any(|l| {
-            l.state == state || tier_stronger(l.tier.as_deref(), tier.map(Tier::as_str)).is_lt()
-        });
+        let covered = lines
+            .iter()
+            .any(|l| l.state == state || tier_stronger(l.tier.as_deref(), tier).is_lt());
         Some(if covered { "unchanged" } else { "wider" })
     }
 
@@ -370,7 +436,25 @@ impl Baseline {
         let mut out = Vec::new();
         let findings = self.findings.values().cloned().map(Line::Finding);
         let holdings = self.holdings.values().flatten().cloned().map(Line::Holding);
-        for line in findings.chain(holdings) {
+        let documents = self.access.documents.iter().map(|(digest, text)| {
+            Line::Document(DocumentLine { digest: digest.to_string(), text: text.to_string() })
+        });
+        let mut policies: Vec<PolicyLine> = self
+            .access
+            .principals
+            .iter()
+            .flat_map(|(principal, parts)| {
+                parts.iter().map(|p| PolicyLine {
+                    principal: principal.to_string(),
+                    layer: p.layer.word(),
+                    policy: p.role_id.to_string(),
+                    digest: p.digest.as_ref().map(ToString::to_string),
+                })
+            })
+            .collect();
+        policies.sort_unstable();
+        let policies = policies.into_iter().map(Line::Policy);
+        for line in findings.chain(holdings).chain(documents).chain(policies) {
             // These types always serialise: string keys and no foreign writers.
             if serde_json::to_writer(&mut out, &line).is_ok() {
                 out.push(b'\n');
@@ -421,31 +505,41 @@ impl Baseline {
         let body: Vec<&str> = lines.collect();
         let joined: Vec<u8> = body.iter().flat_map(|l| l.bytes().chain([b'\n'])).collect();
         let mut out = Self { header, ..Self::default() };
-        let mut last: Option<HoldingLine> = None;
-        for (i, text) in body.iter().enumerate() {
+        let mut order = Order::default();
+        let mut documents = Vec::new();
+        let mut policies = Vec::new();
+        for (i, line) in body.iter().enumerate() {
             let n = i + 2;
-            let order = || bad(n, "is not in the canonical order".into());
-            match serde_json::from_str(text).map_err(|e| bad(n, e.to_string()))? {
+            let line: Line = serde_json::from_str(line).map_err(|e| bad(n, e.to_string()))?;
+            if !order.allows(&line, &out.findings) {
+                return Err(bad(n, "is not in the canonical order".into()));
+            }
+            match line {
+                Line::Finding(f) if !is_sha256(&f.fingerprint) => {
+                    return Err(bad(n, "the fingerprint is not 64 hex digits".into()));
+                }
                 Line::Finding(f) => {
-                    if !is_sha256(&f.fingerprint) {
-                        return Err(bad(n, "the fingerprint is not 64 hex digits".into()));
-                    }
-                    let after =
-                        out.findings.last_key_value().is_none_or(|(k, _)| *k < f.fingerprint);
-                    if !after || last.is_some() {
-                        return Err(order());
-                    }
                     out.findings.insert(f.fingerprint.clone(), f);
                 }
                 Line::Holding(h) => {
-                    if last.as_ref().is_some_and(|l| *l >= h) {
-                        return Err(order());
-                    }
-                    last = Some(h.clone());
                     out.holdings.entry(h.key()).or_default().insert(h);
                 }
+                Line::Document(d) if *document_digest(&d.text) != *d.digest => {
+                    return Err(bad(n, "the digest is not that of the document".into()));
+                }
+                Line::Document(d) => documents.push(facts::text(d.text)),
+                Line::Policy(p) if Layer::from_word(&p.layer).is_none() => {
+                    return Err(bad(n, format!("`{}` is no layer of policies", p.layer)));
+                }
+                Line::Policy(p) => policies.push(PolicyInForce {
+                    principal_id: facts::text(p.principal),
+                    layer: facts::text(p.layer),
+                    role_id: facts::text(p.policy),
+                    digest: p.digest.map(facts::text),
+                }),
             }
         }
+        out.access = Snapshot::new(&policies, &documents);
         if sha256(&joined) != out.header.body_sha256 {
             return Err(bad(
                 1,
@@ -469,7 +563,8 @@ fn parse_header(line: &str, file: &str) -> Result<Header, BaselineError> {
     }
     // The version is looked at before the rest, whose keys a later version may have changed.
     match value.get("schema_version").and_then(Value::as_u64) {
-        Some(v) if v == u64::from(BASELINE_VERSION) => {}
+        // Version 1 knew neither documents nor policies; the rest is the same.
+        Some(v) if (1..=u64::from(BASELINE_VERSION)).contains(&v) => {}
         Some(v) if v > u64::from(BASELINE_VERSION) => {
             return Err(BaselineError::Future { file: file.to_owned(), version: v });
         }

@@ -11,6 +11,7 @@ use crate::findings::{Finding, Severity, Status};
 use crate::report::view::Changes;
 
 use super::baseline::FindingLine;
+use super::held::Rewordings;
 use super::scope::Reread;
 
 /// What became of one finding.
@@ -24,6 +25,8 @@ pub enum Change {
     Stronger(String),
     /// Accepted before, and now provably not stronger in anything that can be ranked.
     Weaker(String),
+    /// Words differ, and effective rights are no wider than what was accepted.
+    Reworded,
     /// Accepted before, in the same state.
     Unchanged,
     /// Gone, and its sources were read again.
@@ -38,7 +41,7 @@ impl Change {
     pub fn word(&self) -> &'static str {
         match self {
             Self::New => "new",
-            Self::Stronger(_) | Self::Weaker(_) => "updated",
+            Self::Stronger(_) | Self::Weaker(_) | Self::Reworded => "updated",
             Self::Unchanged => "unchanged",
             Self::Absent => "absent",
             Self::Unknown(_) => "unknown",
@@ -57,6 +60,7 @@ impl Change {
         match self {
             Self::New => "not there before",
             Self::Stronger(r) | Self::Weaker(r) | Self::Unknown(r) => r,
+            Self::Reworded => "other words for rights that were accepted; nothing more is allowed",
             Self::Unchanged => "same state",
             Self::Absent => "gone, and its sources were read again",
         }
@@ -80,13 +84,18 @@ impl Comparison {
         accepted: &BTreeMap<String, FindingLine>,
         now: &[Finding],
         reread: &Reread,
+        mut rewordings: Option<&mut Rewordings<'_>>,
     ) -> Self {
         let mut changes = BTreeMap::new();
         for f in now {
-            let change = match accepted.get(&f.fingerprint) {
+            let old = accepted.get(&f.fingerprint);
+            let mut change = match old {
                 None => Change::New,
                 Some(old) => state_change(old, f),
             };
+            if change.counts_as_new() && rewordings.as_mut().is_some_and(|r| r.accepts(f, old)) {
+                change = Change::Reworded;
+            }
             changes.insert(f.fingerprint.clone(), change);
         }
         for (fingerprint, old) in accepted {
@@ -329,17 +338,17 @@ mod tests {
         let v = view();
         let accepted: BTreeMap<_, _> =
             v.findings.iter().map(|f| (f.fingerprint.clone(), FindingLine::of(f, &v))).collect();
-        let gone = Comparison::new("b", &accepted, &[], &Reread::of(&v));
+        let gone = Comparison::new("b", &accepted, &[], &Reread::of(&v), None);
         assert!(gone.changes.values().all(|c| *c == Change::Absent));
         let mut blind = v.clone();
         blind.sources.clear();
-        let unknown = Comparison::new("b", &accepted, &[], &Reread::of(&blind));
+        let unknown = Comparison::new("b", &accepted, &[], &Reread::of(&blind), None);
         assert!(unknown.changes.values().all(|c| matches!(c, Change::Unknown(_))));
         let mut later = v.findings.clone();
         for f in &mut later {
             f.first_seen = "2027-01-01T00:00:00Z".into();
         }
-        let same = Comparison::new("b", &accepted, &later, &Reread::of(&v));
+        let same = Comparison::new("b", &accepted, &later, &Reread::of(&v), None);
         same.apply(&accepted, &mut later);
         assert!(later.iter().all(|f| f.status == Status::Baselined));
         assert!(later.iter().all(|f| f.first_seen == "2026-11-01T00:00:00Z"));

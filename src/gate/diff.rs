@@ -62,7 +62,8 @@ impl Diff {
 pub fn diff(old: &View, new: &View) -> Diff {
     let accepted: BTreeMap<String, FindingLine> =
         old.findings.iter().map(|f| (f.fingerprint.clone(), FindingLine::of(f, old))).collect();
-    let comparison = Comparison::new("the older run", &accepted, &new.findings, &Reread::of(new));
+    let comparison =
+        Comparison::new("the older run", &accepted, &new.findings, &Reread::of(new), None);
     let mut out = of_comparison(&comparison, &accepted, new, Some(&Reread::of(old)));
     out.old = format!("run as of {}", old.as_of);
     if let Some(why) = scope_of(old).differs(&scope_of(new)) {

@@ -4,6 +4,7 @@ pub mod accept;
 pub mod baseline;
 pub mod compare;
 pub mod diff;
+pub mod held;
 pub mod scope;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -77,6 +77,21 @@ pub fn probe_name(name: &str) -> String {
     lower
 }
 
+/// Name with the folder that was given as the argument in front: some formats are told apart by where
+/// a file lies, and the folder says as much when it is the argument itself.
+#[must_use]
+pub fn place_name(input: &Input) -> String {
+    let path = input.path.to_string_lossy().replace('\\', "/");
+    let folder = path
+        .strip_suffix(&input.name)
+        .and_then(|root| root.trim_end_matches('/').rsplit('/').next())
+        .filter(|f| !f.is_empty() && *f != "." && *f != "..");
+    match folder {
+        Some(folder) => format!("{folder}/{}", input.name),
+        None => input.name.clone(),
+    }
+}
+
 /// Builds the probe that adapters see.
 #[must_use]
 pub fn probe<'a>(name: &'a str, head: &'a [u8], detected: &Detected) -> Probe<'a> {

@@ -13,6 +13,7 @@ use crate::facts::{Completeness, Facts, Source, Text, text};
 use crate::privilege::glob;
 use crate::settings::{CoverageClaim, Mapping, Settings};
 
+use super::ledger::fold::Book;
 use super::source::{Adapter, Batch, Context, IngestError, Input, Shape};
 use super::{detect, fold, reader, registry};
 
@@ -326,9 +327,11 @@ pub fn ingest_collected(collected: &Collected, settings: &Settings) -> Ingested 
     }
     let results: Vec<Result<Part, IngestError>> =
         jobs.par_iter().map(|job| read(job, settings)).collect();
+    let mut books = Vec::new();
     for (job, result) in jobs.iter().zip(results) {
         match result {
             Ok(part) => {
+                books.push(part.book);
                 out.facts.append(part.facts);
                 out.facts.sources.push(part.source);
                 out.inputs.insert(job.id.clone(), job.input.clone());
@@ -340,8 +343,9 @@ pub fn ingest_collected(collected: &Collected, settings: &Settings) -> Ingested 
     }
     out.unknown.sort();
     out.failed.sort();
-    super::aws::authorization_details::reconcile_pages(&mut out.facts);
-    super::aws::snapshots::supersede(&mut out.facts);
+    super::aws::finish(&mut out.facts);
+    let conflicts = super::ledger::fold::settle(books, &mut out.facts);
+    fold::count_conflicts(&mut out.facts, conflicts);
     fold::finish(&mut out.facts);
     out
 }
@@ -362,6 +366,7 @@ struct Job<'a> {
 struct Part {
     facts: Facts,
     source: Source,
+    book: Book,
 }
 
 fn matches(pattern: &str, name: &str) -> bool {
@@ -377,7 +382,7 @@ fn recognise<'a>(input: &Input, settings: &'a Settings) -> Recognised<'a> {
         Ok(found) => found,
         Err(e) => return Recognised::Broken(e.to_string()),
     };
-    let name = detect::probe_name(&input.name);
+    let name = detect::probe_name(&detect::place_name(input));
     match registry::recognise(&detect::probe(&name, &head, &detected)) {
         Some(adapter) => Recognised::As(adapter, mapping),
         None => match reader::broken_head(input) {
@@ -471,7 +476,7 @@ fn finish_source(
             source.completeness = Completeness::Complete;
         }
     }
-    Part { facts: batch.facts, source }
+    Part { facts: batch.facts, source, book: batch.book }
 }
 
 fn claims(claim: &CoverageClaim, source: &Source) -> bool {

@@ -375,7 +375,8 @@ fn run_ends(tasks: &mut [Task]) {
     }
 }
 
-fn count_conflicts(facts: &mut Facts, conflicts: Vec<Quarantined>) {
+/// Counts contradicting records with their sources and puts them into quarantine.
+pub(super) fn count_conflicts(facts: &mut Facts, conflicts: Vec<Quarantined>) {
     let mut per_source: BTreeMap<Text, i64> = BTreeMap::new();
     for c in &conflicts {
         *per_source.entry(c.source_id.clone()).or_default() += 1;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use crate::facts::{Completeness, Facts, Layer, Quarantined, Text, Time, text};
 use crate::settings::{Mapping, Settings};
 
+use super::ledger::fold::Book;
+
 /// A file to read.
 #[derive(Clone, Debug)]
 pub struct Input {
@@ -19,7 +21,8 @@ pub struct Input {
 /// First part of a file, decompressed, from which formats are recognised.
 #[derive(Clone, Debug)]
 pub struct Probe<'a> {
-    /// Path relative to the input argument, lower case, compression suffix removed.
+    /// Path relative to the input argument, behind the name of the argument's own folder; lower case,
+    /// compression suffix removed.
     pub name: &'a str,
     /// First bytes after decompression (at most 256 KiB).
     pub head: &'a [u8],
@@ -136,6 +139,9 @@ pub struct Batch {
     pub ambiguous_times: i64,
     /// Layer, where the adapter decides it by content (a generic file); else the adapter's own.
     pub layer: Option<Layer>,
+    /// Grants, credentials and uses of an event log, which are joined over all files before they
+    /// become facts.
+    pub book: Book,
 }
 
 impl Batch {

@@ -15,7 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("rules", &["facts", "findings", "settings"]),
     ("report", &["facts", "findings", "settings"]),
     ("frameworks", &["facts", "findings", "settings", "report"]),
-    ("gate", &["facts", "findings", "settings", "report"]),
+    ("gate", &["facts", "findings", "settings", "privilege", "report"]),
     ("evidence", &["facts", "findings", "settings", "report"]),
 ];
 

@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::PrivilegeTiers;
 use super::people::People;
-use crate::facts::{BindingKind, Facts, PrincipalKind, Role, Text, Time, Trust, text};
+use crate::facts::{
+    BindingKind, Facts, PolicyInForce, PrincipalKind, Role, RoleKind, Text, Time, Trust, text,
+};
 use crate::privilege::aws::arn::Home;
 use crate::privilege::aws::classes::classes;
+use crate::privilege::aws::compare::{Layer, document_digest};
 use crate::privilege::aws::condition::Condition;
 use crate::privilege::aws::document::Document;
-use crate::privilege::aws::escalation::{Node, TrustRule};
+use crate::privilege::aws::escalation::{Node, Source, TrustRule};
 use crate::privilege::aws::evaluate::{
     Bound, Boundary, Compiler, Policy, Rights, Subject, SubjectKind,
 };
@@ -26,10 +29,18 @@ pub struct Store {
     index: BTreeMap<(Text, Home), usize>,
     /// Policies.
     pub policies: Vec<Policy>,
+    /// Digests of their documents, in the same order.
+    digests: Vec<Text>,
 }
 
 impl Store {
-    fn policy(&mut self, document: &Text, home: &Home) -> usize {
+    /// A document as parsed; known after [`Store::policy`] has seen it.
+    pub fn document(&self, text: &Text) -> Option<&Document> {
+        self.documents.get(text)
+    }
+
+    /// Place of the compiled policy of a document for principals of an account.
+    pub fn policy(&mut self, document: &Text, home: &Home) -> usize {
         if let Some(known) = self.index.get(&(document.clone(), home.clone())) {
             return *known;
         }
@@ -37,6 +48,7 @@ impl Store {
             self.documents.entry(document.clone()).or_insert_with(|| Document::parse(document));
         let id = self.policies.len();
         self.policies.push(self.compiler.compile(parsed, home));
+        self.digests.push(document_digest(document));
         self.index.insert((document.clone(), home.clone()), id);
         id
     }
@@ -80,6 +92,8 @@ pub struct Plan {
     pub bindings: Vec<Binding>,
     /// Boundary: `Some(None)` when its document is missing.
     pub boundary: Option<Option<usize>>,
+    /// The policy that is the boundary; empty without one.
+    pub boundary_id: Text,
     /// Rows of `entitlements` that reach the principal.
     pub n_entitlements: i64,
     /// Groups by place in the list of plans.
@@ -106,6 +120,7 @@ pub fn plan(facts: &Facts, people: &People, store: &mut Store, as_of: Time) -> V
             subject: subject(id, p.kind, &p.tags, unique.get(&**id).copied(), as_of),
             bindings: Vec::new(),
             boundary: None,
+            boundary_id: Text::default(),
             n_entitlements: 0,
             groups: Vec::new(),
             has_members: false,
@@ -152,7 +167,7 @@ fn subject(
 }
 
 /// The content of each role record: the one of the latest source that has a document.
-fn contents(facts: &Facts) -> BTreeMap<&str, &Role> {
+pub fn contents(facts: &Facts) -> BTreeMap<&str, &Role> {
     let mut out: BTreeMap<&str, &Role> = BTreeMap::new();
     for r in facts.roles.iter().filter(|r| &*r.platform == "aws") {
         let better =
@@ -174,6 +189,7 @@ fn bind(facts: &Facts, store: &mut Store, plans: &mut [Plan], at: &BTreeMap<Text
         match e.binding_kind {
             BindingKind::Ceiling => {
                 plan.boundary = Some(policy);
+                plan.boundary_id = e.role_id.clone();
                 continue;
             }
             BindingKind::Active => {}
@@ -284,6 +300,29 @@ fn join_groups(facts: &Facts, plans: &mut [Plan], at: &BTreeMap<Text, usize>) {
     }
 }
 
+/// Rows of `policies_in_force` of all principals but groups, whose policies count for their members.
+pub fn in_force(plans: &[Plan], store: &Store) -> Vec<PolicyInForce> {
+    let digest = |policy: Option<usize>| policy.and_then(|i| store.digests.get(i)).cloned();
+    let mut out = Vec::new();
+    for plan in plans.iter().filter(|p| p.subject.kind != SubjectKind::Group) {
+        let mut row = |layer: &Layer, role_id: &Text, digest: Option<Text>| {
+            out.push(PolicyInForce {
+                principal_id: plan.principal.clone(),
+                layer: text(layer.word()),
+                role_id: role_id.clone(),
+                digest,
+            });
+        };
+        for b in &plan.bindings {
+            row(&Layer::Identity, &b.role_id, digest(b.policy));
+        }
+        if let Some(policy) = plan.boundary {
+            row(&Layer::Boundary, &plan.boundary_id, digest(policy));
+        }
+    }
+    out
+}
+
 /// Rights of all plans; equal sets of policies share one evaluation.
 #[derive(Debug)]
 pub struct Evaluated<'s> {
@@ -292,6 +331,16 @@ pub struct Evaluated<'s> {
 }
 
 impl<'s> Evaluated<'s> {
+    /// Rights of all plans, each once.
+    pub fn distinct(&self) -> &[Rights<'s>] {
+        &self.rights
+    }
+
+    /// Place of the rights of a plan among the distinct ones.
+    pub fn place(&self, plan: usize) -> Option<usize> {
+        self.of_plan.get(plan).copied()
+    }
+
     /// Rights of a plan.
     pub fn of(&self, plan: usize) -> Option<&Rights<'s>> {
         self.of_plan.get(plan).and_then(|i| self.rights.get(*i))
@@ -378,6 +427,12 @@ pub fn nodes<'n>(facts: &Facts, plans: &'n [Plan], evaluated: &'n Evaluated<'_>)
             Some(Node {
                 subject: &p.subject,
                 rights,
+                sources: p
+                    .bindings
+                    .iter()
+                    .filter(|b| b.policy.is_some())
+                    .map(|b| source(b, p, plans))
+                    .collect(),
                 groups: p.groups.clone(),
                 own_policies: customer(false),
                 attached_policies: customer(true),
@@ -393,6 +448,22 @@ pub fn nodes<'n>(facts: &Facts, plans: &'n [Plan], evaluated: &'n Evaluated<'_>)
         .collect()
 }
 
+/// Where a binding comes from, as escalation paths ask.
+fn source<'n>(binding: &Binding, plan: &Plan, plans: &[Plan]) -> Source<'n> {
+    let has = |word: &str| binding.via.iter().any(|v| &**v == word);
+    let gives = |g: &&usize| {
+        let name = plans.get(**g).map_or("", |p| p.subject.name.as_str());
+        binding.via.iter().any(|v| v.strip_prefix("group:") == Some(name))
+    };
+    Source {
+        policy: binding.role_id.to_string(),
+        inline: has("inline"),
+        attached: has("attached"),
+        groups: plan.groups.iter().filter(gives).copied().collect(),
+        versions: Vec::new(),
+    }
+}
+
 fn rule(t: &Trust) -> TrustRule {
     let condition = t.condition.as_deref().map(Condition::parse);
     let assume = |a: &Text| match a.strip_prefix("not:") {
@@ -406,26 +477,41 @@ fn rule(t: &Trust) -> TrustRule {
         allow: t.allow,
         assume: if negated { t.actions.iter().all(assume) } else { t.actions.iter().any(assume) },
         doubtful: matches!(condition, Some(Err(_))),
+        condition_text: t.condition.as_deref().unwrap_or_default().to_owned(),
         condition: condition.and_then(Result::ok).unwrap_or_default(),
+    }
+}
+
+/// Whoever may hold a policy: only the account is known.
+pub fn policy_subject(r: &Role, as_of: Time) -> Subject {
+    let account = r.realm.as_deref().and_then(|x| x.strip_prefix("aws:")).unwrap_or_default();
+    let partition = r.role_id.split(':').nth(1).filter(|p| p.starts_with("aws"));
+    Subject {
+        arn: String::new(),
+        kind: SubjectKind::Policy,
+        home: Home {
+            partition: partition.unwrap_or("aws").to_owned(),
+            account: account.to_owned(),
+        },
+        name: String::new(),
+        unique_id: None,
+        tags: Vec::new(),
+        as_of,
     }
 }
 
 /// Tier of every policy on its own.
 pub fn policy_tiers(facts: &Facts, store: &mut Store, as_of: Time, tiers: &mut PrivilegeTiers) {
-    for r in contents(facts).values() {
-        let account = r.realm.as_deref().and_then(|x| x.strip_prefix("aws:")).unwrap_or_default();
-        let partition = r.role_id.split(':').nth(1).filter(|p| p.starts_with("aws"));
-        let home =
-            Home { partition: partition.unwrap_or("aws").to_owned(), account: account.to_owned() };
-        let subject = Subject {
-            arn: String::new(),
-            kind: SubjectKind::Policy,
-            home: home.clone(),
-            name: String::new(),
-            unique_id: None,
-            tags: Vec::new(),
-            as_of,
-        };
+    // A policy of the organisation limits; it gives nothing that could have a tier.
+    let gives = |r: &&&Role| {
+        !matches!(
+            r.kind,
+            RoleKind::ServiceControlPolicy | RoleKind::ResourceControlPolicy | RoleKind::Role
+        )
+    };
+    for r in contents(facts).values().filter(gives) {
+        let subject = policy_subject(r, as_of);
+        let home = subject.home.clone();
         let tier = r.document.as_ref().and_then(|d| {
             let id = store.policy(d, &home);
             let policy = store.policies.get(id).filter(|p| p.malformed.is_none())?;

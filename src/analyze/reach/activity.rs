@@ -62,7 +62,10 @@ impl Activity {
                 UsageGrain::Credential => entry.tracked = true,
                 UsageGrain::Service => {
                     entry.tracked = true;
-                    entry.by_service = true;
+                    // A list of unused services does not name the used ones.
+                    let names =
+                        |f: &str| sources.get(&*u.source_id).is_some_and(|s| &*s.format == f);
+                    entry.by_service |= !names("aws-access-analyzer");
                     let start = sources.get(&*u.source_id).and_then(|s| s.window_start);
                     entry.since = entry.since.max(start);
                 }

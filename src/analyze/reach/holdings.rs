@@ -14,37 +14,35 @@ use crate::privilege::aws::evaluate::SubjectKind;
 const TEMPORARY_TAGS: [&str; 6] = ["expires", "expiry", "expiration", "ttl", "temporary", "jit"];
 
 /// Holdings of one principal. Members hold what a group gives; a group without members holds it itself.
-pub fn rows(
-    plan: &Plan,
-    outcome: &Outcome,
-    people: &People,
-    activity: &Activity,
-    as_of: Time,
-) -> Vec<Holding> {
+pub fn rows(plan: &Plan, outcome: &Outcome, people: &People, activity: &Activity) -> Vec<Holding> {
     if plan.subject.kind == SubjectKind::Group && plan.has_members {
         return Vec::new();
     }
     let nobody = Person::default();
     let person = people.get(&plan.principal).unwrap_or(&nobody);
     let row = |b: &Binding, part: &Part| {
-        let mut h = base(plan, person, part, as_of);
+        let mut h = base(plan, person, part);
         h.privilege = b.privilege.clone();
         h.role_id = b.role_id.clone();
         h.scope = b.scope.clone();
         h.via = b.via.iter().cloned().collect();
-        h.not_before = b.not_before;
-        h.not_after = b.not_after;
-        h.standing = standing(b.not_after, as_of);
-        h.looks_temporary |= b.temporary;
+        h.looks_temporary |= b.temporary || h.standing == Standing::TimeBound;
         h.content_unknown = b.unknown.map(text);
         h.refs = refs(b.refs.iter().map(|(s, r)| (s, r)));
         use_columns(&mut h, plan, part, person, activity);
         finish(h, part)
     };
-    let mut out: Vec<Holding> =
-        plan.bindings.iter().zip(&outcome.parts).map(|(b, part)| row(b, part)).collect();
+    let mut out: Vec<Holding> = plan
+        .bindings
+        .iter()
+        .zip(&outcome.parts)
+        .flat_map(|(b, parts)| {
+            let row = &row;
+            parts.iter().map(move |part| row(b, part))
+        })
+        .collect();
     if let Some(part) = &outcome.combined {
-        let mut h = base(plan, person, part, as_of);
+        let mut h = base(plan, person, part);
         h.privilege = text(COMBINED);
         h.role_id = text(plan.bindings.iter().map(|b| &*b.role_id).collect::<Vec<_>>().join("+"));
         h.scope = plan.bindings.first().map(|b| b.scope.clone()).unwrap_or_default();
@@ -52,9 +50,6 @@ pub fn rows(
         via.sort_unstable();
         via.dedup();
         h.via = via;
-        // The union ends when the first of its parts does; open when none has an end.
-        h.not_after = plan.bindings.iter().filter_map(|b| b.not_after).min();
-        h.standing = standing(h.not_after, as_of);
         h.refs = refs(plan.bindings.iter().flat_map(|b| b.refs.iter().map(|(s, r)| (s, r))));
         use_columns(&mut h, plan, part, person, activity);
         out.push(finish(h, part));
@@ -62,15 +57,7 @@ pub fn rows(
     out
 }
 
-fn standing(not_after: Option<Time>, as_of: Time) -> Standing {
-    match not_after {
-        None => Standing::Standing,
-        Some(t) if t <= as_of => Standing::Residue,
-        Some(_) => Standing::TimeBound,
-    }
-}
-
-fn base(plan: &Plan, person: &Person, part: &Part, _as_of: Time) -> Holding {
+fn base(plan: &Plan, person: &Person, part: &Part) -> Holding {
     let tier = part.judgement.as_ref().map(|j| j.tier());
     let words =
         |classes: &mut dyn Iterator<Item = Class>| classes.map(|c| text(c.word())).collect();
@@ -102,6 +89,10 @@ fn base(plan: &Plan, person: &Person, part: &Part, _as_of: Time) -> Holding {
         n_actions: part.n_actions,
         strongest_actions: part.strongest.clone(),
         looks_temporary: tagged,
+        standing: part.life.standing,
+        not_before: part.life.not_before,
+        not_after: part.life.not_after,
+        statements: part.life.statements.clone(),
         owner: person.owner.clone(),
         ..Holding::default()
     }

@@ -89,6 +89,7 @@ pub fn rows(
             if id.ends_with(":root") && p.platform.as_deref() == Some("aws") {
                 row.tier = Some(Tier::T0);
                 row.admin = Tri::Yes;
+                row.full_admin = Tri::Yes;
                 row.proof = vec![text("root user of the account: no identity policy limits it")];
             }
             activity_columns(&mut row, p, activity, as_of);
@@ -108,6 +109,9 @@ fn verdict(row: &mut IdentityFact, o: &Outcome, held: &[&Holding]) {
         .filter(|h| h.content_unknown.is_none())
         .map(|h| h.admin)
         .fold(by_paths, stronger);
+    row.full_admin = o.reached.full_admin.word();
+    row.admin_equivalent = o.reached.self_admin.word();
+    row.bounded_self_grant = o.reached.bounded_self_grant.word();
     row.escalates = o.reached.escalates.word();
     row.escalates_to_admin = o.reached.to_admin.word();
     row.proof = o.reached.proof.iter().map(text).collect();

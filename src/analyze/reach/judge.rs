@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::access::{Evaluated, Plan};
-use crate::facts::{Text, Tri, text};
+use super::shares::{self, Life};
+use crate::facts::{Text, Time, Tri, text};
 use crate::findings::fingerprint::digest;
 use crate::privilege::aws::action::{ActionSet, catalogue};
 use crate::privilege::aws::classes::{Class, Judgement, classes};
@@ -13,9 +14,11 @@ use crate::privilege::aws::escalation::{Graph, Node, Reached};
 use crate::privilege::aws::evaluate::{Bound, Grants, Rights, Scope, SubjectKind};
 use crate::privilege::aws::tri;
 
-/// What one binding, or the union of all, gives.
+/// What one binding, a part of it, or the union of all, gives.
 #[derive(Clone, Debug)]
 pub struct Part {
+    /// How long it lasts.
+    pub life: Life,
     /// Classes and tiers; `None` when the content is unknown.
     pub judgement: Option<Judgement>,
     /// Administration.
@@ -39,8 +42,8 @@ pub struct Part {
 pub struct Outcome {
     /// Paths and administration.
     pub reached: Reached,
-    /// One per binding, in its order.
-    pub parts: Vec<Part>,
+    /// Per binding, in its order: its parts by how long they last.
+    pub parts: Vec<Vec<Part>>,
     /// What only the union gives.
     pub combined: Option<Part>,
     /// Some binding's content is unknown.
@@ -51,7 +54,12 @@ const STRONGEST: usize = 12;
 
 /// Judges every principal. Contributions of a policy under the same Deny and boundary are the same;
 /// the graph is walked once per principal.
-pub fn judge(plans: &[Plan], evaluated: &Evaluated<'_>, nodes: &[Node<'_>]) -> Vec<Outcome> {
+pub fn judge(
+    plans: &[Plan],
+    evaluated: &Evaluated<'_>,
+    nodes: &[Node<'_>],
+    as_of: Time,
+) -> Vec<Outcome> {
     let graph = Graph::new(nodes);
     plans
         .iter()
@@ -63,14 +71,14 @@ pub fn judge(plans: &[Plan], evaluated: &Evaluated<'_>, nodes: &[Node<'_>]) -> V
                 graph.reach(i)
             };
             match evaluated.of(i) {
-                Some(rights) => outcome(plan, rights, reached),
+                Some(rights) => outcome(plan, rights, reached, as_of),
                 None => Outcome { reached, parts: Vec::new(), combined: None, unknown: Vec::new() },
             }
         })
         .collect()
 }
 
-fn outcome(plan: &Plan, rights: &Rights<'_>, reached: Reached) -> Outcome {
+fn outcome(plan: &Plan, rights: &Rights<'_>, reached: Reached, as_of: Time) -> Outcome {
     let critical = classes().critical();
     let guarded = rights.boundary_leaves(critical) != tri::Tri::T
         && reached.admin() != tri::Tri::T
@@ -82,30 +90,67 @@ fn outcome(plan: &Plan, rights: &Rights<'_>, reached: Reached) -> Outcome {
         if b.unknown.is_some() {
             unknown.push(b.privilege.clone());
         }
-        let part = match b.policy.and_then(|_| bound.next()) {
-            None => empty(),
-            Some(binding) => {
-                let grants = rights.contribution(binding);
-                let mut part = judge_part(&grants, &[binding], rights, &reached, guarded);
-                if b.unknown.is_some() {
-                    part.judgement = None;
-                    part.n_actions = None;
-                    if part.admin == Tri::No {
-                        part.admin = Tri::Conditional;
-                    }
-                }
-                part
-            }
+        let Some(binding) = b.policy.and_then(|_| bound.next()) else {
+            parts.push(vec![empty(Life::of(b.not_before, b.not_after, as_of))]);
+            continue;
         };
-        parts.push(part);
+        let split = shares::split(binding, b, as_of).into_iter().map(|(life, binding)| {
+            let grants = rights.contribution(&binding);
+            let mut part = judge_part(&grants, &[&binding], rights, &reached, guarded);
+            part.life = life;
+            if b.unknown.is_some() {
+                part.judgement = None;
+                part.n_actions = None;
+                if part.admin == Tri::No {
+                    part.admin = Tri::Conditional;
+                }
+            }
+            part
+        });
+        parts.push(split.collect());
+    }
+    let combined = combined(plan, rights, &reached, guarded, (&parts, as_of));
+    Outcome { reached, parts, combined, unknown }
+}
+
+/// What only the union of all bindings gives, if it gives more than each of them. It stands when the
+/// statements without an end alone give as much; else it ends with the first of those that end.
+fn combined(
+    plan: &Plan,
+    rights: &Rights<'_>,
+    reached: &Reached,
+    guarded: bool,
+    (parts, as_of): (&[Vec<Part>], Time),
+) -> Option<Part> {
+    if plan.bindings.len() < 2 {
+        return None;
     }
     let all: Vec<&Bound<'_>> = rights.bindings.iter().collect();
-    let union = judge_part(&rights.grants, &all, rights, &reached, guarded);
-    let known: Vec<Judgement> = parts.iter().filter_map(|p| p.judgement.clone()).collect();
-    let stronger_admin = parts.iter().all(|p| rank(p.admin) < rank(union.admin));
-    let more = plan.bindings.len() > 1
-        && (stronger_admin || union.judgement.as_ref().is_some_and(|j| j.beyond(&known)));
-    Outcome { reached, parts, combined: more.then_some(union), unknown }
+    let mut union = judge_part(&rights.grants, &all, rights, reached, guarded);
+    let known: Vec<Judgement> =
+        parts.iter().flatten().filter_map(|p| p.judgement.clone()).collect();
+    let stronger_admin = parts.iter().flatten().all(|p| rank(p.admin) < rank(union.admin));
+    if !stronger_admin && !union.judgement.as_ref().is_some_and(|j| j.beyond(&known)) {
+        return None;
+    }
+    let ends = plan.bindings.iter().filter_map(|b| b.not_after).filter(|end| *end > as_of);
+    let by_binding = ends.min();
+    let timed = rights.bindings.iter().any(|b| shares::ends(b, as_of));
+    let end = if timed {
+        let open: Vec<Bound<'_>> = rights.bindings.iter().map(shares::standing_part).collect();
+        let from: Vec<&Bound<'_>> = open.iter().collect();
+        let grants = rights.contribution_of(&open);
+        let left = judge_part(&grants, &from, rights, reached, guarded);
+        // Whether what only the union gives goes with the statements that end.
+        let lost_admin = stronger_admin && rank(left.admin) < rank(union.admin);
+        let with: Vec<Judgement> = known.iter().cloned().chain(left.judgement).collect();
+        let less = lost_admin || union.judgement.as_ref().is_some_and(|u| u.beyond(&with));
+        less.then(|| shares::first_end(&rights.bindings, as_of)).flatten()
+    } else {
+        by_binding
+    };
+    union.life = Life::of(None, end, as_of);
+    Some(union)
 }
 
 fn rank(t: Tri) -> u8 {
@@ -117,8 +162,9 @@ fn rank(t: Tri) -> u8 {
 }
 
 /// A binding whose content the inputs lack: nothing is known, not even that it is harmless.
-fn empty() -> Part {
+fn empty(life: Life) -> Part {
     Part {
+        life,
         judgement: None,
         admin: Tri::Conditional,
         conditions: Vec::new(),
@@ -162,6 +208,7 @@ fn judge_part(
     let n = i64::try_from(certain.count_ones(..)).ok();
     let strongest = classes().strongest(certain, STRONGEST).into_iter().map(text).collect();
     Part {
+        life: Life::default(),
         judgement: Some(judgement),
         admin: admin.word(),
         wildcards: wildcards(from, possible),

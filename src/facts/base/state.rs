@@ -157,6 +157,8 @@ table! {
         pub updated_at: Option<Time>,
         /// What is wrong with the document, or null.
         pub malformed: Option<Text>,
+        /// Longest session that it lets start, seconds (`MaxSessionDuration` of an AWS role, `SessionDuration` of a permission set); null when not known or not applicable.
+        pub max_session_s: Option<i64>,
         /// Source.
         pub source_id: Text,
         /// Place in the source.

@@ -51,6 +51,8 @@ table! {
         pub not_before: Option<Time>,
         /// End of validity.
         pub not_after: Option<Time>,
+        /// Statements of the policy that the row is about, when others of the same policy live longer or shorter (their own `aws:CurrentTime` bounds); empty = all of them.
+        pub statements: Vec<Text>,
         /// Undecided condition texts.
         pub conditions: Vec<Text>,
         /// Wildcard permission patterns (`*`, `iam:*`, open-ended NotAction) in Allow statements that still have effect.
@@ -71,7 +73,7 @@ table! {
         pub task_running: Option<bool>,
         /// Present in the accepted baseline. Null: no baseline given.
         pub in_baseline: Option<bool>,
-        /// Change against the baseline: `new`, `wider`, `unchanged`; null without baseline.
+        /// Change against the baseline: `new`, `wider`, `reworded` (other words, nothing more allowed), `unchanged`; null without baseline.
         pub baseline_change: Option<Text>,
         /// Last use of the privilege by the principal; null when never or unknown.
         pub last_used_at: Option<Time>,
@@ -132,12 +134,32 @@ table! {
         pub tier: Option<Tier>,
         /// Full or equivalent administrator.
         pub admin: Tri,
+        /// Every critical action on whole resource types (specification: AWS semantics, 5.6).
+        pub full_admin: Tri,
+        /// Can give itself everything, and no ceiling stops that.
+        pub admin_equivalent: Tri,
+        /// Can give itself permissions, within a ceiling that it cannot take away.
+        pub bounded_self_grant: Tri,
         /// Can reach something stronger than it holds.
         pub escalates: Tri,
         /// Can reach full or equivalent administration.
         pub escalates_to_admin: Tri,
         /// Proof of `admin` or `escalates`: statements and actions.
         pub proof: Vec<Text>,
+        /// Steps of the path in `escalations` that weighs most, in order; empty when there is none.
+        pub path: Vec<Text>,
+        /// Techniques of that path, one per step.
+        pub path_techniques: Vec<Text>,
+        /// Principal at its end.
+        pub path_end: Option<Text>,
+        /// Its gain: `self_grant`, `principal`, `potential`; null without a path.
+        pub path_gain: Option<Text>,
+        /// Tier at its end; T3 when it needs a resource that the inputs do not show; null when there is no path or the tier is unknown.
+        pub path_tier: Option<Tier>,
+        /// End of validity of the permissions on the way; null when they have none.
+        pub path_not_after: Option<Time>,
+        /// Undecided conditions on the way.
+        pub path_conditions: Vec<Text>,
         /// Last activity in any usage source, credential or identity record.
         pub last_activity_at: Option<Time>,
         /// Where the last activity was seen.

@@ -1,4 +1,5 @@
-//! AWS exports: authorization details, credential report, service last-accessed details.
+//! AWS exports: identities and their policies, the organisation above them, the resources beside them,
+//! what AWS itself found, and what was used.
 
 use std::borrow::Cow;
 
@@ -6,11 +7,16 @@ use serde::Deserialize;
 
 use super::source::{Adapter, Batch, IngestError, Input};
 use crate::facts::time::parse_rfc3339;
-use crate::facts::{Alias, Confidence, Owner, OwnerSource, Text, Time, text};
+use crate::facts::{Alias, Confidence, Facts, Owner, OwnerSource, Text, Time, text};
 
+pub mod access_analyzer;
 pub mod authorization_details;
 pub mod credential_report;
+pub mod identity_center;
+pub mod json;
 pub mod last_accessed;
+pub mod organizations;
+pub mod resource_policies;
 pub mod snapshots;
 
 /// The adapters of this folder.
@@ -18,7 +24,20 @@ pub static ADAPTERS: &[&dyn Adapter] = &[
     &authorization_details::AuthorizationDetails,
     &credential_report::CredentialReport,
     &last_accessed::LastAccessed,
+    &organizations::Organizations,
+    &access_analyzer::AccessAnalyzer,
+    &resource_policies::ResourcePolicies,
+    &identity_center::IdentityCenter,
 ];
+
+/// Joins what several AWS files of a run say. Called once with all facts, before anything is resolved.
+pub fn finish(facts: &mut Facts) {
+    authorization_details::reconcile_pages(facts);
+    snapshots::supersede(facts);
+    organizations::finish(facts);
+    identity_center::finish(facts);
+    access_analyzer::finish(facts);
+}
 
 /// A date of the AWS CLI: ISO 8601 with `T` or blank, `Z` or an offset, or epoch seconds.
 #[derive(Deserialize)]

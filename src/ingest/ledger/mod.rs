@@ -3,7 +3,9 @@
 pub mod approvals;
 pub mod credentials;
 pub mod events;
+pub mod fold;
 pub mod grants;
+pub mod json;
 
 use crate::facts::{ApprovalMethod, Verdict};
 

@@ -171,6 +171,13 @@ fn compute(home: &Home, patterns: &[String]) -> Spread {
             if !both(&mine, &template, glob::overlaps_ignore_case, glob::overlaps) {
                 continue;
             }
+            // The name of a bucket has no `/`: `bucket/key` is an object and never a bucket.
+            let [.., name] = &template;
+            let [.., asked] = &mine;
+            let literal = asked.split(['*', '?']).next().unwrap_or_default();
+            if service.eq_ignore_ascii_case("s3") && is_any(name) && literal.contains('/') {
+                continue;
+            }
             let takes_all =
                 !variable && both(&mine, &template, glob::contains_ignore_case, glob::contains);
             *whole.entry(id).or_insert(false) |= takes_all;

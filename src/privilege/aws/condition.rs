@@ -158,6 +158,15 @@ impl Condition {
         if self.unknown.is_empty() { known } else { known.and(Tri::U) }
     }
 
+    /// Whether `wider` holds whenever this holds (sound, not complete): every clause of the other is
+    /// asked here too, with values at least as narrow.
+    #[must_use]
+    pub fn implies(&self, wider: &Self) -> bool {
+        // Of an operator that is not known the values are not kept either.
+        wider.unknown.is_empty()
+            && wider.clauses.iter().all(|w| self.clauses.iter().any(|c| c.implies(w)))
+    }
+
     /// Start and end of validity by `aws:CurrentTime` or `aws:EpochTime`.
     #[must_use]
     pub fn time_bounds(&self) -> (Option<Time>, Option<Time>) {
@@ -272,6 +281,39 @@ impl Clause {
         }
     }
 
+    /// Whether `w` holds whenever this clause holds.
+    fn implies(&self, w: &Self) -> bool {
+        let same = self.base == w.base
+            && self.negated == w.negated
+            && self.set == w.set
+            && self.key == w.key
+            // Without `...IfExists` a missing key fails a positive operator: that is narrower.
+            && (self.if_exists == w.if_exists || w.if_exists);
+        if !same {
+            return false;
+        }
+        if self.negated {
+            return w.values.iter().all(|v| self.values.contains(v));
+        }
+        let plain = |v: &str| !v.contains("${");
+        let within = |v: &String| match self.base {
+            Base::StringLike => {
+                w.values.iter().any(|o| o == v || (plain(v) && plain(o) && glob::contains(o, v)))
+            }
+            _ => w.values.contains(v),
+        };
+        if self.values.iter().all(within) {
+            return true;
+        }
+        match self.base {
+            Base::Date(order) => bounded(order, &self.values, &w.values, date),
+            Base::Numeric(order) => {
+                bounded(order, &self.values, &w.values, |v| number(v).map(OrderedNumber))
+            }
+            _ => false,
+        }
+    }
+
     /// 5.3.3: positive = some policy value agrees, negated = none does; a policy value of the wrong
     /// type agrees with nothing, and spoils a negated operator.
     fn on_value(&self, v: &str, variables: bool, lookup: &dyn Fn(&str) -> Variable) -> Tri {
@@ -339,6 +381,42 @@ impl Clause {
             Base::Null => false,
         };
         Some(Tri::from_bool(yes))
+    }
+}
+
+/// A finite number with a total order.
+#[derive(Clone, Copy, PartialEq)]
+struct OrderedNumber(f64);
+
+impl Eq for OrderedNumber {}
+
+impl PartialOrd for OrderedNumber {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for OrderedNumber {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+/// Whether a bound is at least as narrow as another: of several values the widest counts.
+fn bounded<T: Ord>(
+    order: Order,
+    narrow: &[String],
+    wide: &[String],
+    read: impl Fn(&str) -> Option<T>,
+) -> bool {
+    let all = |list: &[String]| list.iter().map(|v| read(v)).collect::<Option<Vec<T>>>();
+    let (Some(narrow), Some(wide)) = (all(narrow), all(wide)) else { return false };
+    match order {
+        Order::Lt | Order::Le => narrow.iter().max() <= wide.iter().max(),
+        Order::Gt | Order::Ge => {
+            narrow.iter().min().zip(wide.iter().min()).is_some_and(|(n, w)| n >= w)
+        }
+        Order::Eq => false,
     }
 }
 

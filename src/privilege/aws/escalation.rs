@@ -1,16 +1,24 @@
 //! How a principal can reach more than it holds: the known paths, each judged for a principal's whole
-//! set of policies against concrete targets of the same export.
+//! set of policies against concrete targets of the same export, followed to any depth (5.6).
+//!
+//! The graph is walked backwards from the administrators, level by level: a principal is compared with
+//! the targets of one level at a time, which lists by account, service and trust and the patterns of
+//! its statements keep few. Paths that hold for certain are looked for first, then those that need an
+//! undecided condition, then those that need something the inputs do not show.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::action::{ActionSet, catalogue};
-use super::arn;
+use rayon::prelude::*;
+
 use super::classes::classes;
 use super::condition::Condition;
-use super::evaluate::{Grants, Rights, Scope, Setting, Subject, SubjectKind};
-use super::paths::{ADMINISTRATOR, ASSUME, Path, Target, paths};
-pub use super::reached::{Reached, Used};
+use super::evaluate::{Bound, Rights, Scope, Subject, SubjectKind};
+pub use super::hops::can_assume;
+use super::hops::{View, hop, views};
+use super::own::{OwnPaths, own_paths};
+use super::paths::Path;
+pub use super::reached::{Found, Gain, Hop, Reached, Used};
+use super::search::Targets;
 use super::tri::Tri;
 
 /// One statement of a trust policy.
@@ -26,8 +34,25 @@ pub struct TrustRule {
     pub assume: bool,
     /// Condition.
     pub condition: Condition,
+    /// Condition as written; empty when there is none.
+    pub condition_text: String,
     /// A condition is there that could not be read.
     pub doubtful: bool,
+}
+
+/// Where a policy of a principal comes from.
+#[derive(Clone, Debug, Default)]
+pub struct Source<'a> {
+    /// Identifier: an ARN, or the place of an inline policy.
+    pub policy: String,
+    /// Inline policy of the principal itself.
+    pub inline: bool,
+    /// Managed policy attached to the principal itself.
+    pub attached: bool,
+    /// Groups that give it: indexes of nodes.
+    pub groups: Vec<usize>,
+    /// Versions that are not in force, by name; filled where the principal may put one in force.
+    pub versions: Vec<(String, Bound<'a>)>,
 }
 
 /// A principal as target and as start of paths.
@@ -37,6 +62,8 @@ pub struct Node<'a> {
     pub subject: &'a Subject,
     /// Its rights.
     pub rights: &'a Rights<'a>,
+    /// Where each of the policies in its rights comes from, in the same order.
+    pub sources: Vec<Source<'a>>,
     /// Groups it is a member of: indexes of nodes.
     pub groups: Vec<usize>,
     /// Customer-managed policies attached to it or its groups.
@@ -55,74 +82,197 @@ pub struct Node<'a> {
     pub attached_policies: Vec<String>,
 }
 
+/// How sure a path is: it needs something that the inputs do not show, an undecided condition, or
+/// nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Grade {
+    Potential,
+    Conditional,
+    Certain,
+}
+
+impl Grade {
+    /// Least certainty of each hop.
+    fn least(self) -> Tri {
+        if self == Self::Certain { Tri::T } else { Tri::U }
+    }
+
+    fn takes(self, path: &Path) -> bool {
+        !path.potential || self == Self::Potential
+    }
+}
+
+const GRADES: [Grade; 3] = [Grade::Certain, Grade::Conditional, Grade::Potential];
+
+/// What comes next on the way to administration.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// Administration is held.
+    Holds,
+    /// The principal raises itself: place in its own paths.
+    Own(usize),
+    /// Another principal is taken over; `true`: its policies are written first, which ends the path.
+    Hop { path: usize, to: usize, verdict: Tri, raised: bool },
+}
+
+/// Shortest way of a principal to administration.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    hops: usize,
+    grade: Grade,
+    step: Step,
+}
+
 /// All principals of the export, ready for questions about paths.
 #[derive(Debug)]
 pub struct Graph<'a> {
     nodes: &'a [Node<'a>],
+    own: Vec<OwnPaths>,
+    /// Full or equivalent administration of each node.
     admin: Vec<Tri>,
-    /// Roles by service that may assume them, strongest first.
-    by_service: BTreeMap<String, Vec<usize>>,
-    /// Roles that other principals may assume, strongest first.
-    assumable: Vec<usize>,
-    /// Roles by the principal that their trust policy names; `*` = anybody.
-    named: BTreeMap<String, Vec<usize>>,
-    users: Vec<usize>,
-    groups: Vec<usize>,
-    roles: Vec<usize>,
+    /// Paths to others by node, shared by nodes with the same rights.
+    views: Vec<Vec<View>>,
+    views_of: Vec<usize>,
+    ways: Vec<Option<Way>>,
+    /// Targets from which administration is reached, by grade of the way.
+    reaching: [Targets<'a>; 3],
+    /// All targets in the order of ARNs.
+    all: Targets<'a>,
+    /// All targets, strongest first.
+    strongest: Targets<'a>,
 }
 
+/// Comparisons after which the search for longer paths to something merely stronger ends.
+const SEARCH: usize = 2_000;
+/// Principals that a search for something merely stronger passes through at most.
+const PASSED: usize = 64;
+
 impl<'a> Graph<'a> {
-    /// Prepares the graph: self-granted administration first, since targets are measured by it.
+    /// Prepares the graph and finds every principal's shortest way to administration.
     #[must_use]
     pub fn new(nodes: &'a [Node<'a>]) -> Self {
+        let own: Vec<OwnPaths> = nodes.par_iter().map(|n| own_paths(n, nodes)).collect();
         let admin: Vec<Tri> = nodes
             .iter()
-            .map(|n| {
-                let mut r = Reached::default();
-                own_paths(n, nodes, &mut r);
-                classes().admin(&n.rights.grants).or(r.self_admin)
-            })
+            .zip(&own)
+            .map(|(n, o)| classes().admin(&n.rights.grants).or(o.admin))
             .collect();
+        let (first, views_of) = share(nodes);
+        let views =
+            first.par_iter().map(|i| nodes.get(*i).map(views).unwrap_or_default()).collect();
         let mut order: Vec<usize> = (0..nodes.len()).collect();
-        let weight = |i: usize| {
-            let size =
-                nodes.get(i).map_or(0, |n| n.rights.grants.certain(Scope::Some).count_ones(..));
-            (admin.get(i).copied().unwrap_or(Tri::F), size)
-        };
         order.sort_by_cached_key(|i| {
-            let arn = nodes.get(*i).map(|n| n.subject.arn.clone());
-            (std::cmp::Reverse(weight(*i)), arn)
+            let node = nodes.get(*i);
+            let size = node.map_or(0, |n| n.rights.grants.certain(Scope::Some).count_ones(..));
+            (std::cmp::Reverse((admin.get(*i).copied(), size)), *i)
         });
-        let of = |kind: SubjectKind| -> Vec<usize> {
-            let is = |i: &usize| nodes.get(*i).is_some_and(|n| n.subject.kind == kind);
-            order.iter().copied().filter(is).collect()
+        let mut by_arn: Vec<usize> = (0..nodes.len()).collect();
+        by_arn.sort_by_key(|i| nodes.get(*i).map(|n| &n.subject.arn));
+        let mut out = Self {
+            nodes,
+            own,
+            admin,
+            views,
+            views_of,
+            ways: vec![None; nodes.len()],
+            reaching: [Targets::default(), Targets::default(), Targets::default()],
+            all: Targets::new(nodes, by_arn.iter().copied(), true),
+            strongest: Targets::new(nodes, order, false),
         };
-        let roles = of(SubjectKind::Role);
-        let mut by_service: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        let mut assumable = Vec::new();
-        let mut named: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for &i in &roles {
-            let Some(node) = nodes.get(i) else { continue };
-            for rule in node.trust.iter().filter(|t| t.allow && t.assume) {
-                if rule.kind == "service" {
-                    let list = by_service.entry(rule.trusted.to_ascii_lowercase()).or_default();
-                    if list.last() != Some(&i) {
-                        list.push(i);
-                    }
-                    continue;
-                }
-                if assumable.last() != Some(&i) {
-                    assumable.push(i);
-                }
-                let who = if rule.kind == "any" { "*" } else { rule.trusted.as_str() };
-                let list = named.entry(who.to_owned()).or_default();
-                if list.last() != Some(&i) {
-                    list.push(i);
-                }
+        for (grade, place) in GRADES.into_iter().zip(0..) {
+            out.begin(grade);
+            out.spread(grade, &by_arn);
+            let reached = by_arn.iter().copied().filter(|i| out.way(*i).is_some());
+            let list = Targets::new(nodes, reached, true);
+            if let Some(slot) = out.reaching.get_mut(place) {
+                *slot = list;
             }
         }
-        let (users, groups) = (of(SubjectKind::User), of(SubjectKind::Group));
-        Self { nodes, admin, by_service, assumable, named, users, groups, roles }
+        out
+    }
+
+    fn way(&self, i: usize) -> Option<Way> {
+        self.ways.get(i).copied().flatten()
+    }
+
+    fn admin_of(&self, i: usize) -> Tri {
+        self.admin.get(i).copied().unwrap_or(Tri::F)
+    }
+
+    fn views(&self, i: usize) -> &[View] {
+        let shared = self.views_of.get(i).and_then(|v| self.views.get(*v));
+        shared.map_or(&[], Vec::as_slice)
+    }
+
+    /// Administrators are where paths end.
+    fn begin(&mut self, grade: Grade) {
+        let least = match grade {
+            Grade::Certain => Tri::T,
+            Grade::Conditional => Tri::U,
+            Grade::Potential => return,
+        };
+        for (i, node) in self.nodes.iter().enumerate() {
+            if self.admin_of(i) != least || self.way(i).is_some() {
+                continue;
+            }
+            let (hops, step) = if classes().admin(&node.rights.grants) == least {
+                (0, Step::Holds)
+            } else {
+                let found = self.own.get(i).map(|o| o.found.as_slice()).unwrap_or_default();
+                let place = found.iter().position(|f| f.to_admin && f.verdict == least);
+                (1, Step::Own(place.unwrap_or_default()))
+            };
+            if let Some(slot) = self.ways.get_mut(i) {
+                *slot = Some(Way { hops, grade, step });
+            }
+        }
+    }
+
+    /// Level by level: who reaches a target of this level is one hop further away.
+    fn spread(&mut self, grade: Grade, by_arn: &[usize]) {
+        let mut level = 0;
+        loop {
+            let at = |i: &usize| self.way(*i).is_some_and(|w| w.hops == level);
+            let frontier = Targets::new(self.nodes, by_arn.iter().copied().filter(at), true);
+            let further = self.ways.iter().flatten().any(|w| w.hops > level);
+            if frontier.is_empty() && !further && level > 0 {
+                return;
+            }
+            let found: Vec<(usize, Step)> = (0..self.nodes.len())
+                .into_par_iter()
+                .filter(|i| self.way(*i).is_none())
+                .filter_map(|i| Some((i, self.next(i, grade, &frontier, level == 0)?)))
+                .collect();
+            for (i, step) in found {
+                if let Some(slot) = self.ways.get_mut(i) {
+                    *slot = Some(Way { hops: level + 1, grade, step });
+                }
+            }
+            level += 1;
+        }
+    }
+
+    /// A hop into the frontier, by the first path that leads there.
+    fn next(&self, from: usize, grade: Grade, frontier: &Targets<'_>, first: bool) -> Option<Step> {
+        let least = grade.least();
+        self.views(from).iter().filter(|v| v.path().is_some_and(|p| grade.takes(p))).find_map(|v| {
+            let hit = if first { self.raise(from, v, least) } else { None };
+            hit.or_else(|| {
+                let (to, verdict) = frontier.first(self.nodes, from, v, least, |_, _| true)?;
+                Some(Step::Hop { path: v.path, to, verdict, raised: false })
+            })
+        })
+    }
+
+    /// Taking over a principal after writing its policies.
+    fn raise(&self, from: usize, view: &View, least: Tri) -> Option<Step> {
+        if !view.path().is_some_and(|p| p.raises) {
+            return None;
+        }
+        let (to, verdict) =
+            self.all.first(self.nodes, from, view, least, |_, t| raisable(t) >= least)?;
+        let verdict = verdict.and(self.nodes.get(to).map_or(Tri::F, raisable));
+        Some(Step::Hop { path: view.path, to, verdict, raised: true })
     }
 
     /// What a principal holds, without paths: for groups, which act through their members only.
@@ -135,7 +285,7 @@ impl<'a> Graph<'a> {
         out
     }
 
-    /// What a principal can reach by one hop.
+    /// What a principal can reach.
     #[must_use]
     pub fn reach(&self, index: usize) -> Reached {
         let mut out = Reached::default();
@@ -153,376 +303,265 @@ impl<'a> Graph<'a> {
                 "administrator (conditional): every critical action, under conditions".into(),
             );
         }
-        own_paths(node, self.nodes, &mut out);
-        let held = node.rights.grants.possible(Scope::Some);
-        for path in paths() {
-            // A trust policy that names the principal needs no identity policy.
-            if path.id == ASSUME || path.actions.iter().all(|a| held.contains(*a)) {
-                self.follow(index, node, path, &mut out);
-            }
+        self.on_itself(index, &mut out);
+        if self.admin_of(index) != Tri::T {
+            self.on_others(index, &mut out);
         }
         out.settle();
         out
     }
 
-    fn follow(&self, index: usize, node: &Node<'_>, path: &Path, out: &mut Reached) {
-        let candidates: Cow<'_, [usize]> = match &path.target {
-            Target::OwnUser
-            | Target::OwnRole
-            | Target::OwnGroup
-            | Target::OwnPolicy
-            | Target::NewRole => return,
-            Target::AnyGroup if node.subject.kind != SubjectKind::User => return,
-            Target::AnyGroup => Cow::Borrowed(&self.groups),
-            Target::OtherUser => Cow::Borrowed(&self.users),
-            Target::OtherRole if path.id == ASSUME => {
-                let held = node.rights.grants.possible(Scope::Some);
-                if path.actions.iter().all(|a| held.contains(*a)) {
-                    Cow::Borrowed(&self.assumable)
-                } else {
-                    let of = |k: &str| self.named.get(k).map_or(&[][..], Vec::as_slice);
-                    Cow::Owned([of(&node.subject.arn), of("*")].concat())
+    /// Notes what a principal can do to itself.
+    fn on_itself(&self, index: usize, out: &mut Reached) {
+        let Some(own) = self.own.get(index) else { return };
+        out.self_admin = own.admin;
+        out.bounded_self_grant = if own.admin == Tri::T { Tri::F } else { own.bounded };
+        for f in &own.found {
+            if let Some(path) = super::paths::paths().get(f.path) {
+                out.note(path, f.verdict, f.to_admin, &f.resource);
+                if f.bounded {
+                    // A class of its own: what it gives itself stays within the boundary.
+                    out.used.pop();
                 }
             }
-            Target::OtherRole | Target::PolicyOfOtherRole => Cow::Borrowed(&self.roles),
-            Target::PassRole(services) => self.trusting(services),
-            Target::Existing(service) => match service {
-                Some(s) => self.trusting(&[(*s).to_owned()]),
-                None => Cow::Borrowed(&[]),
-            },
-        };
-        let mut best: Option<(Tri, bool, &str)> = None;
-        for &i in candidates.iter() {
-            let Some(target) = self.nodes.get(i) else { continue };
-            let admin = self.admin.get(i).copied().unwrap_or(Tri::F) == Tri::T;
-            // Candidates come strongest first: once something is found, weaker ones add nothing.
-            if best.is_some_and(|(v, a, _)| v == Tri::T || (a && !admin)) {
-                break;
-            }
-            // Identity, services and their roles belong to one account; only a role may be assumed
-            // from another one.
-            let reachable = path.id == ASSUME || target.subject.home == node.subject.home;
-            if i == index || !reachable || !self.stronger(index, i) {
+        }
+        // To administration before to less, certain before conditional, then in the order of the table.
+        let best = (0..own.found.len())
+            .rev()
+            .filter_map(|i| own.found.get(i).map(|f| (i, f)))
+            .max_by_key(|(_, f)| (f.to_admin, f.verdict));
+        if let Some((i, f)) = best {
+            out.found.push(Found {
+                gain: Gain::SelfGrant,
+                to_admin: f.to_admin,
+                verdict: f.verdict,
+                hops: self.own_hop(index, i).into_iter().collect(),
+                gained: f.gained.clone(),
+            });
+        }
+    }
+
+    fn own_hop(&self, index: usize, place: usize) -> Option<Hop> {
+        let f = self.own.get(index)?.found.get(place)?;
+        Some(Hop {
+            from: index,
+            to: index,
+            path: f.path,
+            verdict: f.verdict,
+            resource: Some(f.resource.clone()),
+            raises: false,
+        })
+    }
+
+    /// Notes what a principal reaches through others.
+    fn on_others(&self, index: usize, out: &mut Reached) {
+        let mut stronger: Option<(bool, Tri, usize, usize)> = None;
+        for view in self.views(index) {
+            let Some(path) = view.path() else { continue };
+            if let Some((to, verdict)) = self.to_admin(index, view) {
+                out.note(path, verdict, true, self.name(to));
                 continue;
             }
-            let verdict = self.hop(node, target, path);
-            if verdict.possible() && best.is_none_or(|(v, _, _)| verdict > v) {
-                best = Some((verdict, admin, target.subject.arn.as_str()));
+            let wanted = |i: usize, _: &Node<'_>| self.exceeds(i, index);
+            let search = |least| self.strongest.first(self.nodes, index, view, least, wanted);
+            // Verdicts of a path that needs something unseen are never certain.
+            let certain = if path.potential { None } else { search(Tri::T) };
+            if let Some((to, verdict)) = certain.or_else(|| search(Tri::U)) {
+                out.note(path, verdict, false, self.name(to));
+                let found = (!path.potential, verdict, view.path, to);
+                if stronger.is_none_or(|(p, v, ..)| (p, v) < (found.0, found.1)) {
+                    stronger = Some(found);
+                }
             }
         }
-        if let Some((verdict, admin, arn)) = best {
-            out.note(path, verdict, admin, arn);
+        let way = self.way(index).filter(|w| matches!(w.step, Step::Hop { .. }));
+        if let Some(way) = way {
+            out.found.extend(self.along(index, way));
+        }
+        let sure = way.is_some_and(|w| w.grade == Grade::Certain);
+        let possible = way.is_some_and(|w| w.grade != Grade::Potential);
+        match stronger {
+            // Something stronger for certain is worth telling beside administration under conditions.
+            Some((true, verdict, path, to)) if !possible || (verdict == Tri::T && !sure) => {
+                out.found.push(direct(Gain::Principal, verdict, index, path, to));
+            }
+            Some((false, verdict, path, to)) if way.is_none() => {
+                out.found.push(direct(Gain::Potential, verdict, index, path, to));
+            }
+            _ => {}
+        }
+        if !possible && !stronger.is_some_and(|(direct, ..)| direct) {
+            self.further(index, out);
         }
     }
 
-    /// Roles that trust all of these services, strongest first.
-    fn trusting(&self, services: &[String]) -> Cow<'_, [usize]> {
-        let mut lists =
-            services.iter().map(|s| self.by_service.get(s).map_or(&[][..], Vec::as_slice));
-        let first = Cow::Borrowed(lists.next().unwrap_or_default());
-        lists.fold(first, |acc, l| acc.iter().copied().filter(|i| l.contains(i)).collect())
+    fn name(&self, i: usize) -> &str {
+        self.nodes.get(i).map_or("", |n| n.subject.arn.as_str())
     }
 
-    /// Whether a target has administration or rights that the principal lacks.
-    fn stronger(&self, of: usize, than: usize) -> bool {
-        let (Some(a), Some(b)) = (self.nodes.get(of), self.nodes.get(than)) else { return false };
-        let admin = |i: usize| self.admin.get(i).copied().unwrap_or(Tri::F);
-        if admin(than) > admin(of) {
-            return true;
+    /// The best target of a path from which administration is reached, and how sure that is.
+    fn to_admin(&self, index: usize, view: &View) -> Option<(usize, Tri)> {
+        let path = view.path()?;
+        let own = self.admin_of(index);
+        for (grade, targets) in GRADES.into_iter().zip(&self.reaching) {
+            let least = grade.least();
+            // Administration under conditions is no gain for who has it under conditions.
+            if !grade.takes(path) || (grade != Grade::Certain && own != Tri::F) {
+                continue;
+            }
+            if let Some(Step::Hop { to, verdict, .. }) = self.raise(index, view, least) {
+                return Some((to, verdict));
+            }
+            if let Some((to, verdict)) = targets.first(self.nodes, index, view, least, |_, _| true)
+            {
+                let sure = grade == Grade::Certain;
+                return Some((to, if sure { verdict } else { verdict.and(Tri::U) }));
+            }
         }
-        admin(of) != Tri::T && b.rights.grants.exceeds(&a.rights.grants)
+        None
     }
 
-    /// Verdict of a path from a principal to one target.
-    fn hop(&self, node: &Node<'_>, target: &Node<'_>, path: &Path) -> Tri {
-        let existing = path.needs.iter().any(|n| n.starts_with("existing:"));
-        let ceiling = if existing { Tri::U } else { Tri::T };
-        let facts = facts_hold(&path.needs, node, target);
-        let first = ceiling.and(facts);
-        if !first.possible() {
-            return Tri::F;
+    /// Whether a target has rights that the principal lacks.
+    fn exceeds(&self, target: usize, of: usize) -> bool {
+        let (Some(a), Some(b)) = (self.nodes.get(of), self.nodes.get(target)) else { return false };
+        !std::ptr::eq(a.rights, b.rights) && b.rights.grants.exceeds(&a.rights.grants)
+    }
+
+    /// The hops of a way, to its end.
+    fn along(&self, index: usize, way: Way) -> Option<Found> {
+        let gain = if way.grade == Grade::Potential { Gain::Potential } else { Gain::Principal };
+        let mut out =
+            Found { gain, to_admin: true, verdict: Tri::T, hops: Vec::new(), gained: None };
+        let (mut at, mut next) = (index, Some(way));
+        // Each hop comes closer to the end, so this ends.
+        while let Some(w) = next {
+            next = None;
+            match w.step {
+                Step::Holds => {
+                    let held =
+                        self.nodes.get(at).map_or(Tri::F, |n| classes().admin(&n.rights.grants));
+                    out.verdict = out.verdict.and(held);
+                }
+                Step::Own(place) => {
+                    let hop = self.own_hop(at, place)?;
+                    out.verdict = out.verdict.and(hop.verdict);
+                    out.hops.push(hop);
+                }
+                Step::Hop { path, to, verdict, raised } => {
+                    out.verdict = out.verdict.and(verdict);
+                    out.hops.push(Hop {
+                        from: at,
+                        to,
+                        path,
+                        verdict,
+                        resource: None,
+                        raises: raised,
+                    });
+                    at = to;
+                    next = if raised { None } else { self.way(to) };
+                }
+            }
         }
-        let verdict = match &path.target {
-            Target::PassRole(services) => pass_role(node, target, path, services),
-            Target::Existing(_) => Tri::U.and(all_anywhere(node, &path.actions)),
-            Target::PolicyOfOtherRole => Tri::any(
-                target.attached_policies.iter().map(|p| on_target(node, path, target, Some(p))),
-            ),
-            _ => on_target(node, path, target, None),
-        };
-        first.and(verdict)
+        if gain == Gain::Potential {
+            out.verdict = out.verdict.and(Tri::U);
+        }
+        Some(out)
+    }
+
+    /// Looks behind principals that are not stronger for one that is. Certain hops first.
+    fn further(&self, index: usize, out: &mut Reached) {
+        for least in [Tri::T, Tri::U] {
+            let mut left = SEARCH;
+            let mut before: BTreeMap<usize, Hop> = BTreeMap::new();
+            let mut queue = VecDeque::from([index]);
+            while let Some(at) = queue.pop_front() {
+                let Some(node) = self.nodes.get(at) else { continue };
+                for view in self.views(at) {
+                    if view.path().is_none_or(|p| p.potential) {
+                        continue;
+                    }
+                    for &to in self.all.candidates(self.nodes, node, view).iter() {
+                        if to == index || to == at || before.contains_key(&to) {
+                            continue;
+                        }
+                        if left == 0 || before.len() > PASSED {
+                            out.cut = true;
+                            return;
+                        }
+                        left -= 1;
+                        let Some(target) = self.nodes.get(to) else { continue };
+                        let verdict = hop(node, target, view, least);
+                        if !verdict.possible() {
+                            continue;
+                        }
+                        let step = Hop {
+                            from: at,
+                            to,
+                            path: view.path,
+                            verdict,
+                            resource: None,
+                            raises: false,
+                        };
+                        before.insert(to, step);
+                        if self.exceeds(to, index) {
+                            let hops = walk_back(&before, to, index);
+                            let verdict = Tri::all(hops.iter().map(|h| h.verdict));
+                            out.escalates = out.escalates.or(verdict);
+                            out.found.push(Found {
+                                gain: Gain::Principal,
+                                to_admin: false,
+                                verdict,
+                                hops,
+                                gained: None,
+                            });
+                            return;
+                        }
+                        queue.push_back(to);
+                    }
+                }
+            }
+        }
     }
 }
 
-/// Every action on the target (or the policy for actions on policies).
-fn on_target(node: &Node<'_>, path: &Path, target: &Node<'_>, policy: Option<&str>) -> Tri {
-    if target.provider_owned && path.id != ASSUME {
+fn direct(gain: Gain, verdict: Tri, from: usize, path: usize, to: usize) -> Found {
+    let hop = Hop { from, to, path, verdict, resource: None, raises: false };
+    Found { gain, to_admin: false, verdict, hops: vec![hop], gained: None }
+}
+
+/// The hops that led to a place, in order.
+fn walk_back(before: &BTreeMap<usize, Hop>, end: usize, start: usize) -> Vec<Hop> {
+    let mut out = Vec::new();
+    let mut at = end;
+    let mut seen = BTreeSet::new();
+    while at != start && seen.insert(at) {
+        let Some(hop) = before.get(&at) else { break };
+        out.push(hop.clone());
+        at = hop.from;
+    }
+    out.reverse();
+    out
+}
+
+/// Whether policies written to a principal may give it everything: its ceilings leave that.
+fn raisable(target: &Node<'_>) -> Tri {
+    if target.provider_owned || target.subject.kind == SubjectKind::Group {
         return Tri::F;
     }
-    let assume = catalogue().id("sts:AssumeRole");
-    Tri::all(path.actions.iter().map(|a| {
-        if Some(*a) == assume {
-            // Trust that the path itself rewrites lets the principal in; else the trust policy decides.
-            let rewrites =
-                path.actions.iter().any(|b| catalogue().name(*b) == "iam:UpdateAssumeRolePolicy");
-            return if rewrites {
-                Tri::T.and(not_denied(node, *a, &target.subject.arn))
-            } else {
-                can_assume(node, target)
-            };
-        }
-        let name = catalogue().name(*a);
-        let on_policy = name == "iam:CreatePolicyVersion" || name == "iam:SetDefaultPolicyVersion";
-        let resource = if on_policy { policy.unwrap_or_default() } else { &target.subject.arn };
-        let extra: &[(&str, &str)] =
-            if name.starts_with("iam:Attach") { &[("iam:policyarn", ADMINISTRATOR)] } else { &[] };
-        node.rights.decide(*a, resource, &Setting { subject: node.subject, extra })
-    }))
+    target.rights.boundary_leaves(classes().critical())
 }
 
-/// A trust policy that names the principal itself needs no identity policy; only a Deny can stop it.
-fn not_denied(node: &Node<'_>, action: usize, resource: &str) -> Tri {
-    node.rights.not_denied(action, resource, node.subject)
-}
-
-/// Whether a principal may assume a role of the export (5.4.5).
-#[must_use]
-pub fn can_assume(node: &Node<'_>, role: &Node<'_>) -> Tri {
-    let Some(action) = catalogue().id("sts:AssumeRole") else { return Tri::F };
-    let me = node.subject;
-    let same_account = me.home == role.subject.home;
-    let root = format!("arn:{}:iam::{}:root", me.home.partition, me.home.account);
-    let (mut direct, mut account, mut denied) = (Tri::F, Tri::F, Tri::F);
-    for rule in role.trust.iter().filter(|r| r.assume) {
-        let mut m = rule.condition.evaluate(me, true);
-        if rule.doubtful {
-            m = m.and(Tri::U);
-        }
-        let named = rule.trusted == me.arn;
-        let any = rule.kind == "any";
-        let mine = rule.trusted == root || rule.trusted == me.home.account;
-        if !rule.allow {
-            if named || any || mine {
-                denied = denied.or(m);
-            }
-        } else if rule.trusted.starts_with("not:") {
-            account = account.or(m.and(Tri::U));
-        } else if named || any {
-            direct = direct.or(m);
-        } else if mine {
-            account = account.or(m);
-        }
+/// Nodes with the same rights, kind and account: the first of each, and for each node its place there.
+fn share(nodes: &[Node<'_>]) -> (Vec<usize>, Vec<usize>) {
+    let mut known: BTreeMap<(usize, SubjectKind), usize> = BTreeMap::new();
+    let mut first = Vec::new();
+    let mut of = Vec::with_capacity(nodes.len());
+    for (i, n) in nodes.iter().enumerate() {
+        let key = (std::ptr::from_ref(n.rights).addr(), n.subject.kind);
+        of.push(*known.entry(key).or_insert_with(|| {
+            first.push(i);
+            first.len() - 1
+        }));
     }
-    if denied == Tri::T || !direct.or(account).possible() {
-        return Tri::F;
-    }
-    let identity = node.rights.decide(action, &role.subject.arn, me);
-    let free = not_denied(node, action, &role.subject.arn);
-    let grant = if same_account {
-        direct.and(free).or(account.and(identity))
-    } else {
-        direct.or(account).and(identity)
-    };
-    grant.and(!denied)
-}
-
-/// The role can be handed to the service, and the other actions are allowed on something.
-fn pass_role(node: &Node<'_>, target: &Node<'_>, path: &Path, services: &[String]) -> Tri {
-    if target.provider_owned {
-        return Tri::F;
-    }
-    let Some(pass) = catalogue().id("iam:PassRole") else { return Tri::F };
-    let arn = target.subject.arn.as_str();
-    let passed = Tri::all(services.iter().map(|s| {
-        let extra = [("iam:passedtoservice", s.as_str())];
-        node.rights.decide(pass, arn, &Setting { subject: node.subject, extra: &extra })
-    }));
-    if !passed.possible() {
-        return Tri::F;
-    }
-    let trusted = Tri::all(services.iter().map(|s| {
-        Tri::any(
-            target
-                .trust
-                .iter()
-                .filter(|r| r.allow && r.assume && r.trusted.eq_ignore_ascii_case(s))
-                .map(|r| if r.doubtful { Tri::U } else { service_trust(r, target) }),
-        )
-    }));
-    let others: Vec<usize> = path.actions.iter().copied().filter(|a| *a != pass).collect();
-    passed.and(trusted).and(all_anywhere(node, &others))
-}
-
-/// Conditions on the source account hold for a resource of the own account; others stay open.
-fn service_trust(rule: &TrustRule, target: &Node<'_>) -> Tri {
-    let extra = [("aws:sourceaccount", target.subject.home.account.as_str())];
-    let nobody = Subject {
-        arn: String::new(),
-        kind: SubjectKind::Policy,
-        home: arn::Home::default(),
-        name: String::new(),
-        unique_id: None,
-        tags: Vec::new(),
-        as_of: target.subject.as_of,
-    };
-    rule.condition.evaluate(&Setting { subject: &nobody, extra: &extra }, true)
-}
-
-fn all_anywhere(node: &Node<'_>, actions: &[usize]) -> Tri {
-    let g = &node.rights.grants;
-    Tri::all(actions.iter().map(|a| anywhere(g, *a)))
-}
-
-fn anywhere(g: &Grants, action: usize) -> Tri {
-    if g.certain(Scope::Some).contains(action) {
-        Tri::T
-    } else if g.possible(Scope::Some).contains(action) {
-        Tri::U
-    } else {
-        Tri::F
-    }
-}
-
-fn facts_hold(needs: &BTreeSet<String>, node: &Node<'_>, target: &Node<'_>) -> Tri {
-    let known = |value: Option<bool>| value.map_or(Tri::U, Tri::from_bool);
-    Tri::all(needs.iter().map(|need| match need.as_str() {
-        "role_trusts_principal" => can_assume(node, target),
-        "access_keys<2" => known(target.access_keys.map(|n| n < 2)),
-        "access_keys=2" => known(target.access_keys.map(|n| n >= 2)),
-        "login_profile" => known(target.login_profile),
-        "no_login_profile" => known(target.login_profile.map(|b| !b)),
-        "instance_profile" => known(target.instance_profile),
-        "no_instance_profile" => known(target.instance_profile.map(|b| !b)),
-        "principal=user" => Tri::from_bool(node.subject.kind == SubjectKind::User),
-        n if n.starts_with("existing:") || n.starts_with("condition:") => Tri::T,
-        _ => Tri::U,
-    }))
-}
-
-/// Paths by which a principal raises itself: on itself, its groups, its policies, or a role it makes.
-fn own_paths(node: &Node<'_>, nodes: &[Node<'_>], out: &mut Reached) {
-    let held: &ActionSet = node.rights.grants.possible(Scope::Some);
-    let me = node.subject;
-    let full = classes().full_admin(&node.rights.grants) == Tri::T;
-    if full || node.provider_owned {
-        return;
-    }
-    for path in paths() {
-        if !path.actions.iter().all(|a| held.contains(*a)) {
-            continue;
-        }
-        let removal = path.needs.contains("has_boundary");
-        if removal || path.needs.iter().any(|n| n.starts_with("deny_in_")) {
-            if removal {
-                remove_boundary(node, path, out);
-            }
-            continue;
-        }
-        let (verdict, target) = match &path.target {
-            Target::OwnUser if me.kind == SubjectKind::User => {
-                (own(node, path, &me.arn), me.arn.clone())
-            }
-            Target::OwnRole if me.kind == SubjectKind::Role => {
-                (own(node, path, &me.arn), me.arn.clone())
-            }
-            Target::OwnGroup if me.kind == SubjectKind::User => best(
-                node.groups
-                    .iter()
-                    .filter_map(|g| nodes.get(*g))
-                    .map(|g| (own(node, path, &g.subject.arn), g.subject.arn.clone())),
-            ),
-            Target::OwnPolicy => {
-                let dormant = path.needs.contains("stronger_inactive_version");
-                let limit = if dormant { Tri::U } else { Tri::T };
-                best(node.own_policies.iter().map(|p| (own(node, path, p).and(limit), p.clone())))
-            }
-            Target::NewRole => new_role(node, path),
-            _ => continue,
-        };
-        let bounded = if path.target == Target::NewRole {
-            // The new role carries no boundary unless a condition asks for one, which stays open.
-            Tri::T
-        } else {
-            node.rights.boundary_leaves(classes().critical()).or(can_drop_boundary(node))
-        };
-        let verdict = verdict.and(bounded);
-        if verdict.possible() {
-            // Choosing another version of one's own policy gives what that version says, not everything.
-            let to_admin = !path.needs.contains("stronger_inactive_version");
-            if to_admin {
-                out.self_admin = out.self_admin.or(verdict);
-            }
-            out.note(path, verdict, to_admin, &target);
-        }
-    }
-}
-
-fn best(found: impl Iterator<Item = (Tri, String)>) -> (Tri, String) {
-    found.fold((Tri::F, String::new()), |a, b| if b.0 > a.0 { b } else { a })
-}
-
-fn own(node: &Node<'_>, path: &Path, resource: &str) -> Tri {
-    Tri::all(path.actions.iter().map(|a| {
-        let attach = catalogue().name(*a).starts_with("iam:Attach");
-        let extra: &[(&str, &str)] = if attach { &[("iam:policyarn", ADMINISTRATOR)] } else { &[] };
-        node.rights.decide(*a, resource, &Setting { subject: node.subject, extra })
-    }))
-}
-
-/// A role that the principal may both create and give rights; tried on the names its patterns allow.
-fn new_role(node: &Node<'_>, path: &Path) -> (Tri, String) {
-    let home = &node.subject.home;
-    let prefix = format!("arn:{}:iam::{}:role/", home.partition, home.account);
-    let mut names = vec![format!("{prefix}example")];
-    for action in &path.actions {
-        for shape in node.rights.shapes(*action) {
-            if let Some((_, tail)) = shape.split_once(":role/") {
-                names.push(format!("{prefix}{}", tail.replace(['*', '?'], "x")));
-            }
-        }
-    }
-    names.sort_unstable();
-    names.dedup();
-    best(names.into_iter().map(|n| (own(node, path, &n), n)))
-}
-
-/// Whether the principal may take away or replace its own boundary.
-fn can_drop_boundary(node: &Node<'_>) -> Tri {
-    let actions: [&str; 2] = match node.subject.kind {
-        SubjectKind::User => {
-            ["iam:DeleteUserPermissionsBoundary", "iam:PutUserPermissionsBoundary"]
-        }
-        SubjectKind::Role => {
-            ["iam:DeleteRolePermissionsBoundary", "iam:PutRolePermissionsBoundary"]
-        }
-        SubjectKind::Group | SubjectKind::Policy => return Tri::F,
-    };
-    let me = node.subject;
-    let ids = actions.iter().filter_map(|a| catalogue().id(a));
-    Tri::any(ids.map(|a| node.rights.decide(a, &me.arn, me)))
-}
-
-/// Taking the own boundary away gives what the policies allow without it.
-fn remove_boundary(node: &Node<'_>, path: &Path, out: &mut Reached) {
-    let Some(free) = &node.rights.unbounded else { return };
-    let fits = match path.target {
-        Target::OwnUser => node.subject.kind == SubjectKind::User,
-        Target::OwnRole => node.subject.kind == SubjectKind::Role,
-        _ => false,
-    };
-    if !fits || !free.exceeds(&node.rights.grants) {
-        return;
-    }
-    let verdict = own(node, path, &node.subject.arn);
-    let gain = classes().admin(free);
-    if verdict.possible() {
-        let to_admin = gain.possible();
-        out.self_admin = out.self_admin.or(verdict.and(gain));
-        out.note(
-            path,
-            if to_admin { verdict.and(gain) } else { verdict },
-            to_admin,
-            &node.subject.arn,
-        );
-    }
+    (first, of)
 }

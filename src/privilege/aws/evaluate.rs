@@ -379,6 +379,16 @@ impl<'a> Rights<'a> {
         self.cut(binding.allowed(), self.ceiling.as_ref(), std::slice::from_ref(binding))
     }
 
+    /// What several bindings together contribute after the principal's Deny statements and boundary.
+    #[must_use]
+    pub fn contribution_of(&self, bindings: &[Bound<'a>]) -> Grants {
+        let mut union = Grants::none();
+        for b in bindings {
+            union.union_with(&b.allowed());
+        }
+        self.cut(union, self.ceiling.as_ref(), bindings)
+    }
+
     fn cut(&self, mut g: Grants, ceiling: Option<&Grants>, from: &[Bound<'a>]) -> Grants {
         if let Some(c) = ceiling {
             g.intersect_with(c);
@@ -541,6 +551,9 @@ impl<'a> Rights<'a> {
             .collect()
     }
 }
+
+mod proof;
+pub use proof::Decider;
 
 #[cfg(test)]
 mod tests;

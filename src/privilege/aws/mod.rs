@@ -3,13 +3,20 @@
 
 pub mod action;
 pub mod arn;
+pub mod chain;
 pub mod classes;
+pub mod compare;
+pub mod compat;
 pub mod condition;
 pub mod document;
 pub mod escalation;
 pub mod evaluate;
+pub mod exposure;
 pub mod grants;
+mod hops;
+mod own;
 mod paths;
 pub mod reached;
+mod search;
 pub mod subject;
 pub mod tri;

@@ -32,12 +32,34 @@ pub(super) struct Path {
     pub(super) target: Target,
     /// Further facts about the target.
     pub(super) needs: BTreeSet<String>,
+    /// Needs an existing resource that an export of IAM does not show (`existing:*`).
+    pub(super) potential: bool,
+    /// The service takes no new customers: information only.
+    pub(super) retired: bool,
+    /// Writes a policy of its target before becoming it: ends in administration within the target's
+    /// ceilings, whatever the target holds now.
+    pub(super) raises: bool,
+    /// Key and value that the last action is judged with (`condition:KEY=VALUE`), key lower case.
+    pub(super) setting: Option<(String, String)>,
 }
 
 const TABLE: &str = include_str!("../../../rules/privilege/aws_escalation_paths.csv");
 /// The path that only assumes a role.
 pub(super) const ASSUME: &str = "sts-001";
-pub(super) const ADMINISTRATOR: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
+
+/// The managed policy that allows everything, in the partition of a principal.
+pub(super) fn administrator(partition: &str) -> String {
+    format!("arn:{partition}:iam::aws:policy/AdministratorAccess")
+}
+
+/// Actions that write a policy of another principal.
+const WRITES: [&str; 5] = [
+    "iam:AttachRolePolicy",
+    "iam:AttachUserPolicy",
+    "iam:CreatePolicyVersion",
+    "iam:PutRolePolicy",
+    "iam:PutUserPolicy",
+];
 
 /// Service that assumes the role of an existing resource of a kind.
 const EXISTING: &[(&str, &str)] = &[
@@ -65,13 +87,19 @@ pub(super) fn paths() -> &'static [Path] {
 }
 
 impl Path {
-    /// `None` for a path whose service is retired, or with an action that the catalogue lacks.
+    /// `None` for a path with an action that the catalogue lacks: no principal can be shown to hold it.
+    /// Of the table this is one row, whose service is retired.
     fn parse(id: &str, name: &str, actions: &str, condition: &str) -> Option<Self> {
         let mut target = None;
         let mut needs = BTreeSet::new();
+        let (mut potential, mut retired, mut setting) = (false, false, None);
         for term in condition.split(';') {
+            potential |= term.starts_with("existing:");
             let found = match term {
-                "retired_service" => return None,
+                "retired_service" => {
+                    retired = true;
+                    continue;
+                }
                 "self:user" => Target::OwnUser,
                 "self:role" => Target::OwnRole,
                 "self_group" => Target::OwnGroup,
@@ -88,6 +116,12 @@ impl Path {
                     Some(("existing", kind)) if target.is_none() => Target::Existing(
                         EXISTING.iter().find(|(k, _)| kind.starts_with(k)).map(|(_, s)| *s),
                     ),
+                    Some(("existing", _)) => continue,
+                    Some(("condition", pair)) => {
+                        let (key, value) = pair.split_once('=')?;
+                        setting = Some((key.to_ascii_lowercase(), value.to_owned()));
+                        continue;
+                    }
                     _ => {
                         needs.insert(term.to_owned());
                         continue;
@@ -96,7 +130,21 @@ impl Path {
             };
             target.get_or_insert(found);
         }
+        let raises = matches!(
+            target,
+            Some(Target::OtherUser | Target::OtherRole | Target::PolicyOfOtherRole)
+        ) && actions.split('|').any(|a| WRITES.contains(&a));
         let actions = actions.split('|').map(|a| catalogue().id(a)).collect::<Option<Vec<_>>>()?;
-        Some(Self { id: id.into(), name: name.into(), actions, target: target?, needs })
+        Some(Self {
+            id: id.into(),
+            name: name.into(),
+            actions,
+            target: target?,
+            needs,
+            potential,
+            retired,
+            raises,
+            setting,
+        })
     }
 }

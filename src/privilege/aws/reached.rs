@@ -1,8 +1,64 @@
 //! What the paths of one principal lead to, with proof.
 
 use super::action::catalogue;
+use super::evaluate::Grants;
 use super::paths::{Path, Target};
 use super::tri::Tri;
+
+/// Kind of gain at the end of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Gain {
+    /// The principal raises itself.
+    SelfGrant,
+    /// Another principal is taken over.
+    Principal,
+    /// As `Principal`, by way of an existing resource that the inputs do not show.
+    Potential,
+}
+
+impl Gain {
+    /// The public word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::SelfGrant => "self_grant",
+            Self::Principal => "principal",
+            Self::Potential => "potential",
+        }
+    }
+}
+
+/// One hop of a path.
+#[derive(Clone, Debug)]
+pub struct Hop {
+    /// Who acts: place of the node.
+    pub from: usize,
+    /// Whose rights are gained; the same place for a change of the own permissions.
+    pub to: usize,
+    /// Place in the list of known techniques.
+    pub path: usize,
+    /// Verdict.
+    pub verdict: Tri,
+    /// What is acted on, for a change of the own permissions.
+    pub resource: Option<String>,
+    /// Policies of the target are written first, so that it becomes an administrator.
+    pub raises: bool,
+}
+
+/// The shortest path to one kind of gain.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Kind of gain.
+    pub gain: Gain,
+    /// Ends in full or equivalent administration.
+    pub to_admin: bool,
+    /// Holds for certain, or under conditions.
+    pub verdict: Tri,
+    /// The hops, in order.
+    pub hops: Vec<Hop>,
+    /// What is held at the end, where that is neither administration nor what the last target holds.
+    pub gained: Option<Grants>,
+}
 
 /// What a principal can reach.
 #[derive(Clone, Debug)]
@@ -19,6 +75,12 @@ pub struct Reached {
     pub proof: Vec<String>,
     /// The paths found.
     pub used: Vec<Used>,
+    /// The shortest path to each kind of gain.
+    pub found: Vec<Found>,
+    /// Can give itself permissions, within a boundary that it cannot take away.
+    pub bounded_self_grant: Tri,
+    /// The search for longer paths to something stronger was ended before all was seen.
+    pub cut: bool,
     ranked: Vec<Ranked>,
 }
 
@@ -50,6 +112,9 @@ impl Default for Reached {
             to_admin: Tri::F,
             proof: Vec::new(),
             used: Vec::new(),
+            found: Vec::new(),
+            bounded_self_grant: Tri::F,
+            cut: false,
             ranked: Vec::new(),
         }
     }
@@ -70,6 +135,11 @@ impl Reached {
         self.proof.extend(self.ranked.drain(..).take(PROOFS).map(|(_, _, text)| text));
         if more > 0 {
             self.proof.push(format!("and {more} further paths"));
+        }
+        if self.cut {
+            // What was not looked at may lead further.
+            self.escalates = self.escalates.or(Tri::U);
+            self.proof.push("the search for longer paths was ended before all was seen".into());
         }
     }
 

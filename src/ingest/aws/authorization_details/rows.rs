@@ -315,6 +315,7 @@ impl<'b> Reader<'b> {
             malformed: wrong.as_deref().map(text_of),
             source_id: self.batch.source_id.clone(),
             source_ref: place,
+            ..Role::default()
         });
     }
 

@@ -1,0 +1,243 @@
+//! Rows of `escalations`: the shortest path to each kind of gain, in words and with its evidence.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::access::{Binding, Outcome, Plan};
+use super::people::{People, Person};
+use super::refs;
+use crate::facts::{Escalation, IdentityFact, Text, Tier, Time, text};
+use crate::privilege::aws::chain::{self, Act};
+use crate::privilege::aws::classes::classes;
+use crate::privilege::aws::escalation::{Found, Gain, Hop, Node};
+use crate::privilege::aws::tri::Tri;
+
+/// Most conditions that a row lists; the rest is counted.
+const CONDITIONS: usize = 12;
+/// Longest text of a condition that is carried along.
+const CONDITION: usize = 400;
+
+/// One row per principal and kind of gain, in the order of principals.
+pub fn rows(
+    plans: &[Plan],
+    nodes: &[Node<'_>],
+    judged: &[Outcome],
+    people: &People,
+    tiers: &BTreeMap<&str, Option<Tier>>,
+) -> Vec<Escalation> {
+    let nobody = Person::default();
+    let mut out = Vec::new();
+    for (plan, outcome) in plans.iter().zip(judged) {
+        let person = people.get(&plan.principal).unwrap_or(&nobody);
+        for found in &outcome.reached.found {
+            out.push(row(plan, plans, nodes, person, found, tiers));
+        }
+    }
+    out
+}
+
+fn row(
+    plan: &Plan,
+    plans: &[Plan],
+    nodes: &[Node<'_>],
+    person: &Person,
+    found: &Found,
+    tiers: &BTreeMap<&str, Option<Tier>>,
+) -> Escalation {
+    let mut told = Told::default();
+    for hop in &found.hops {
+        told.hop(plans, nodes, hop);
+    }
+    let end = found
+        .hops
+        .last()
+        .map_or(&plan.principal, |h| plans.get(h.to).map_or(&plan.principal, |p| &p.principal));
+    let target_tier = if found.to_admin {
+        Some(Tier::T0)
+    } else if let Some(grants) = &found.gained {
+        Some(classes().judge(grants, true).tier())
+    } else {
+        tiers.get(&**end).copied().flatten()
+    };
+    let ids = found.hops.iter().filter_map(chain::technique).map(|t| text(t.id));
+    Escalation {
+        principal_id: plan.principal.clone(),
+        principal_kind: person.kind,
+        platform: text("aws"),
+        realm: person.realm.clone(),
+        environment: person.environment.clone(),
+        tier: tiers.get(&*plan.principal).copied().flatten(),
+        target_id: end.clone(),
+        target_tier,
+        gain: text(found.gain.word()),
+        to_admin: found.to_admin,
+        verdict: found.verdict.word(),
+        n_hops: i64::try_from(found.hops.len()).unwrap_or(i64::MAX),
+        techniques: ids.collect(),
+        through: through(plan, plans, &found.hops),
+        conditions: limited(told.conditions),
+        not_after: told.not_after,
+        steps: told.steps.into_iter().map(text).collect(),
+        provider_owned: person.provider_owned,
+        break_glass: person.break_glass,
+        owner: person.owner.clone(),
+        refs: refs(told.refs.iter().map(|(s, r)| (s, r))),
+    }
+}
+
+/// Principals from start to end, each once in a row.
+fn through(plan: &Plan, plans: &[Plan], hops: &[Hop]) -> Vec<Text> {
+    let mut out = vec![plan.principal.clone()];
+    for p in hops.iter().filter_map(|h| plans.get(h.to)) {
+        if out.last() != Some(&p.principal) {
+            out.push(p.principal.clone());
+        }
+    }
+    out
+}
+
+fn limited(conditions: BTreeSet<String>) -> Vec<Text> {
+    let more = conditions.len().saturating_sub(CONDITIONS);
+    let cut = |c: String| match c.char_indices().nth(CONDITION) {
+        Some((at, _)) => format!("{} ...", c.get(..at).unwrap_or_default()),
+        None => c,
+    };
+    let mut out: Vec<Text> = conditions.into_iter().take(CONDITIONS).map(cut).map(text).collect();
+    if more > 0 {
+        out.push(text(format!("and {more} more")));
+    }
+    out
+}
+
+/// What is told of the hops.
+#[derive(Default)]
+struct Told {
+    steps: Vec<String>,
+    conditions: BTreeSet<String>,
+    not_after: Option<Time>,
+    refs: Vec<(Text, Text)>,
+}
+
+impl Told {
+    fn hop(&mut self, plans: &[Plan], nodes: &[Node<'_>], hop: &Hop) {
+        let (Some(from), Some(to)) = (nodes.get(hop.from), nodes.get(hop.to)) else { return };
+        let bindings: Vec<&Binding> = plans
+            .get(hop.from)
+            .map(|p| p.bindings.iter().filter(|b| b.policy.is_some()).collect())
+            .unwrap_or_default();
+        let acts = chain::acts(from, to, hop);
+        let mut parts = Vec::new();
+        for act in &acts {
+            self.conditions.extend(act.conditions());
+            parts.push(self.act(act, &bindings, to, hop));
+        }
+        if let Some(p) = plans.get(hop.to) {
+            // Whose rights are gained: the bindings that make it worth reaching.
+            self.refs.extend(p.bindings.iter().flat_map(|b| b.refs.iter().cloned()).take(4));
+        }
+        if hop.verdict != Tri::T {
+            self.conditions.extend(chain::open_questions(from, to, hop));
+        }
+        self.steps.push(sentence(from, to, hop, &parts));
+    }
+
+    /// One action with its statement; its end and evidence are kept.
+    fn act(&mut self, act: &Act<'_>, bindings: &[&Binding], to: &Node<'_>, hop: &Hop) -> String {
+        let mut out = act.action.to_owned();
+        if act.on.is_some() {
+            out.push_str(" on ");
+            out.push_str(&match &hop.resource {
+                Some(r) if *r == to.subject.arn => "itself".to_owned(),
+                Some(r) => format!("`{r}`"),
+                None => chain::title(to),
+            });
+        }
+        let binding_of = |place: Option<usize>| place.and_then(|i| bindings.get(i));
+        if let Some(w) = act.witness() {
+            if let Some(b) = binding_of(w.binding) {
+                out.push_str(&format!(" (policy `{}`, {})", b.privilege, w.statement.label));
+                self.refs.extend(b.refs.iter().cloned());
+            }
+        }
+        // The statement that lasts longest keeps the action open.
+        let ends = act.deciders.iter().filter(|d| {
+            d.binding.is_some()
+                && d.statement.effect == crate::privilege::aws::document::Effect::Allow
+        });
+        let ends: Vec<Option<Time>> = ends
+            .map(|d| {
+                let bound = d.statement.condition.time_bounds().1;
+                let binding = binding_of(d.binding).and_then(|b| b.not_after);
+                [bound, binding].into_iter().flatten().min()
+            })
+            .collect();
+        if !ends.is_empty() && ends.iter().all(Option::is_some) {
+            let end = ends.into_iter().flatten().max();
+            self.not_after = [self.not_after, end].into_iter().flatten().min();
+        }
+        out
+    }
+}
+
+/// Who does what and becomes whom.
+fn sentence(from: &Node<'_>, to: &Node<'_>, hop: &Hop, parts: &[String]) -> String {
+    let who = chain::title(from);
+    let Some(technique) = chain::technique(hop) else { return who };
+    let mut out = if parts.is_empty() {
+        format!("{who} may assume {}, whose trust policy lets it in", chain::title(to))
+    } else {
+        format!("{who} may {}", parts.join(" and "))
+    };
+    if hop.resource.is_none() && !parts.is_empty() {
+        let services = technique.services.join(" and ");
+        if technique.potential {
+            out.push_str(&format!(" and so use an existing resource of `{services}`"));
+        } else if !services.is_empty() {
+            out.push_str(&format!(" and so run `{services}`"));
+        }
+        let end = if hop.raises { ", raised to administrator" } else { "" };
+        let account = if chain::same_account(from, to) {
+            String::new()
+        } else {
+            format!(" of account `{}`", to.subject.home.account)
+        };
+        out.push_str(&format!(", and act as {}{account}{end}", chain::title(to)));
+    }
+    if hop.verdict != Tri::T {
+        out.push_str(" (conditional)");
+    }
+    out
+}
+
+/// Puts the path that weighs most into the facts about each identity.
+pub fn on_identities(rows: &[Escalation], identities: &mut [IdentityFact]) {
+    let mut best: BTreeMap<&str, &Escalation> = BTreeMap::new();
+    for row in rows {
+        let have = best.entry(&row.principal_id).or_insert(row);
+        if weight(row) > weight(have) {
+            *have = row;
+        }
+    }
+    for identity in identities {
+        let Some(row) = best.get(&*identity.principal_id) else { continue };
+        identity.path = row.steps.clone();
+        identity.path_techniques = row.techniques.clone();
+        identity.path_end = Some(row.target_id.clone());
+        identity.path_gain = Some(row.gain.clone());
+        identity.path_not_after = row.not_after;
+        identity.path_conditions = row.conditions.clone();
+        // What needs a resource that nobody showed is not graver than ordinary write access.
+        let potential = &*row.gain == Gain::Potential.word();
+        identity.path_tier = if potential { Some(Tier::T3) } else { row.target_tier };
+    }
+}
+
+/// Seen before unseen, certain before conditional, administration before less, few hops before many.
+fn weight(row: &Escalation) -> (bool, u8, bool, std::cmp::Reverse<i64>) {
+    let sure = match row.verdict {
+        crate::facts::Tri::Yes => 2,
+        crate::facts::Tri::Conditional => 1,
+        crate::facts::Tri::No => 0,
+    };
+    let seen = &*row.gain != Gain::Potential.word();
+    (seen, sure, row.to_admin, std::cmp::Reverse(row.n_hops))
+}

@@ -1,0 +1,140 @@
+//! Rows of `exposures`: what each principal's effective permissions lay open, with the statements
+//! that contribute.
+
+use rayon::prelude::*;
+
+use super::access::{Evaluated, Plan};
+use super::people::{People, Person};
+use super::refs;
+use crate::facts::{ExposureFact, Text, Tri, text};
+use crate::privilege::aws::action::{ActionSet, catalogue};
+use crate::privilege::aws::document::Effect;
+use crate::privilege::aws::evaluate::{Bound, Rights, Scope, SubjectKind};
+use crate::privilege::aws::exposure::{EXPOSURES, Exposure, exposures, services};
+use crate::privilege::aws::tri;
+
+/// Actions that a row names.
+const ACTIONS: usize = 12;
+/// Services that a row names.
+const SERVICES: usize = 40;
+/// Statements that a row names.
+const STATEMENTS: usize = 20;
+
+/// What one set of policies lays open in one class.
+struct Laid {
+    class: Exposure,
+    verdict: Tri,
+    all: bool,
+    n_actions: usize,
+    actions: Vec<Text>,
+    services: Vec<Text>,
+    n_services: usize,
+    /// Place of the binding and label of the statement.
+    from: Vec<(usize, Text)>,
+}
+
+/// Rows in the order of principal and class. Principals with the same policies share the work.
+pub fn rows(plans: &[Plan], evaluated: &Evaluated<'_>, people: &People) -> Vec<ExposureFact> {
+    let laid: Vec<Vec<Laid>> = evaluated.distinct().par_iter().map(laid_open).collect();
+    let nobody = Person::default();
+    let mut out = Vec::new();
+    for (i, plan) in plans.iter().enumerate() {
+        // Members hold what a group gives, as in `holdings`.
+        if plan.subject.kind == SubjectKind::Group && plan.has_members {
+            continue;
+        }
+        let person = people.get(&plan.principal).unwrap_or(&nobody);
+        let names: Vec<&Text> =
+            plan.bindings.iter().filter(|b| b.policy.is_some()).map(|b| &b.privilege).collect();
+        let of = evaluated.place(i).and_then(|place| laid.get(place));
+        out.extend(of.into_iter().flatten().map(|l| row(plan, person, &names, l)));
+    }
+    out.sort_by(|a, b| (&a.principal_id, &a.exposure).cmp(&(&b.principal_id, &b.exposure)));
+    out
+}
+
+fn row(plan: &Plan, person: &Person, names: &[&Text], l: &Laid) -> ExposureFact {
+    let statements = l
+        .from
+        .iter()
+        .map(|(at, label)| text(format!("{}: {label}", names.get(*at).map_or("?", |name| name))));
+    let contributing = l.from.iter().filter_map(|(at, _)| plan.bindings.get(*at));
+    let places = contributing.flat_map(|b| b.refs.iter().map(|(s, r)| (s, r)));
+    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    ExposureFact {
+        principal_id: plan.principal.clone(),
+        principal_kind: person.kind,
+        platform: text("aws"),
+        realm: person.realm.clone(),
+        environment: person.environment.clone(),
+        exposure: text(l.class.word()),
+        verdict: l.verdict,
+        scope: text(if l.all { "all" } else { "all_except" }),
+        n_actions: count(l.n_actions),
+        actions: l.actions.clone(),
+        services: l.services.clone(),
+        n_services: count(l.n_services),
+        statements: statements.collect(),
+        provider_owned: person.provider_owned,
+        break_glass: person.break_glass,
+        owner: person.owner.clone(),
+        refs: refs(places),
+    }
+}
+
+fn laid_open(rights: &Rights<'_>) -> Vec<Laid> {
+    EXPOSURES.into_iter().filter_map(|class| one(rights, class)).collect()
+}
+
+fn one(rights: &Rights<'_>, class: Exposure) -> Option<Laid> {
+    let found = exposures().judge(class, &rights.grants);
+    let (set, verdict) = if !found.certain.is_clear() {
+        (found.certain, Tri::Yes)
+    } else if !found.possible.is_clear() {
+        (found.possible, Tri::Conditional)
+    } else {
+        return None;
+    };
+    let of = services(&set);
+    Some(Laid {
+        class,
+        verdict,
+        all: found.all,
+        n_actions: set.count_ones(..),
+        actions: set.ones().take(ACTIONS).map(|id| text(catalogue().name(id))).collect(),
+        n_services: of.len(),
+        services: of.iter().take(SERVICES).map(text).collect(),
+        from: contributing(rights, class, &set),
+    })
+}
+
+/// Statements that by themselves, under the principal's Deny and boundary, lay open some of the set.
+fn contributing(rights: &Rights<'_>, class: Exposure, set: &ActionSet) -> Vec<(usize, Text)> {
+    let scope = match class {
+        Exposure::ServiceWildcard => Scope::Some,
+        _ => Scope::AllExcept,
+    };
+    let mut out = Vec::new();
+    for (at, b) in rights.bindings.iter().enumerate() {
+        for (k, s) in b.policy.statements.iter().enumerate() {
+            let live = b.applies.get(k).is_some_and(|m| m.possible());
+            if s.effect != Effect::Allow || !live || s.actions.is_disjoint(set) {
+                continue;
+            }
+            let mut alone: Bound<'_> = b.clone();
+            for (other, m) in alone.applies.iter_mut().enumerate() {
+                if other != k {
+                    *m = tri::Tri::F;
+                }
+            }
+            let gives = rights.contribution_of(std::slice::from_ref(&alone));
+            if !gives.possible(scope).is_disjoint(set) {
+                out.push((at, text(&s.label)));
+            }
+            if out.len() >= STATEMENTS {
+                return out;
+            }
+        }
+    }
+    out
+}
