@@ -151,6 +151,11 @@ fn join(earlier: &Grant, later: &Grant) -> Grant {
         beneficiary, privilege;
         broker_kind, decision, end_kind
     );
+    for hint in &later.task_hints {
+        if !g.task_hints.contains(hint) {
+            g.task_hints.push(hint.clone());
+        }
+    }
     g.residual_until = g.residual_until.max(later.residual_until);
     g.externally_modified |= later.externally_modified;
     g.n_extensions = g.n_extensions.max(later.n_extensions);

@@ -7,6 +7,7 @@
 
 mod spans;
 mod stream;
+mod values;
 
 use crate::facts::{Layer, text};
 use crate::ingest::source::{Adapter, Batch, Context, IngestError, Input, Match, Probe, Shape};
