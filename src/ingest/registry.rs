@@ -10,6 +10,8 @@ pub static TABLES: &[TableAdapter] = &[
     ledger::approvals::ADAPTER,
     ledger::events::ADAPTER,
     ledger::credentials::ADAPTER,
+    ledger::postgres::ROLES,
+    ledger::postgres::MEMBERS,
     tasks::generic::ADAPTER,
     usage::generic::ADAPTER,
     reviews::ADAPTER,
@@ -23,6 +25,8 @@ static GITHUB_ACTIONS: tasks::github::GithubActions = tasks::github::GithubActio
 #[must_use]
 pub fn adapters() -> Vec<&'static dyn Adapter> {
     let mut all: Vec<&'static dyn Adapter> = aws::ADAPTERS.to_vec();
+    all.extend(ledger::NATIVE.iter().map(|a| *a as &dyn Adapter));
+    all.extend(ledger::SPECIAL);
     all.push(&GITHUB_ACTIONS);
     all.extend(TABLES.iter().map(|t| t as &dyn Adapter));
     all

@@ -1,13 +1,51 @@
-//! Ledgers of closed or home-made brokers: grants, approvals, events, credentials, by column names.
+//! Ledgers: grants, approvals, events, credentials. Closed or home-made brokers by column names, the
+//! others by adapters of their own, one file per system.
 
+pub mod anthropic;
 pub mod approvals;
 pub mod credentials;
+pub mod databricks;
+pub mod entra_pim;
+pub mod entra_pim_audit;
 pub mod events;
 pub mod fold;
+pub mod gcp_pam;
+pub mod github;
+pub mod github_audit;
 pub mod grants;
+pub mod history;
+pub mod jit_groups;
 pub mod json;
+pub mod lines;
+pub mod okta;
+pub mod openai;
+pub mod polkit;
+pub mod postgres;
+pub mod sudo;
+pub mod vendor;
 
+use super::source::Adapter;
 use crate::facts::{ApprovalMethod, Verdict};
+
+/// Adapters of systems whose logs and exports are JSON.
+pub static NATIVE: &[&vendor::JsonAdapter] = &[
+    &gcp_pam::GRANTS,
+    &gcp_pam::AUDIT,
+    &jit_groups::AUDIT,
+    &entra_pim::REQUESTS,
+    &entra_pim::INSTANCES,
+    &entra_pim_audit::AUDIT,
+    &github::ACCESS,
+    &github_audit::AUDIT,
+    &okta::SYSTEM_LOG,
+    &openai::AUDIT,
+    &anthropic::ACTIVITY,
+    &databricks::AUDIT,
+];
+
+/// Adapters of systems with a form of their own.
+pub static SPECIAL: &[&dyn Adapter] =
+    &[&postgres::ServerLog, &sudo::SudoJson, &sudo::SudoText, &polkit::Polkit];
 
 /// Reads the word of a decision on a request as an approver's verdict. `None` for an unknown word.
 #[must_use]

@@ -1,5 +1,6 @@
 //! Tests through the driver: whole files in, facts and verdicts out.
 
+mod brokers;
 mod formats;
 mod hostile;
 
