@@ -135,6 +135,33 @@ pub fn scan(request: &ScanRequest) -> Result<Scan, PipelineError> {
     Ok(run.finish(judged, texts))
 }
 
+/// Inputs read and identities resolved, for a question that needs no judgement.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    /// Settings in force.
+    pub settings: Settings,
+    /// As-of time.
+    pub as_of: Time,
+    /// Base facts.
+    pub facts: Facts,
+    /// Files and records that could not be read.
+    pub unreadable: usize,
+}
+
+/// Reads inputs without analysing them.
+///
+/// # Errors
+/// See [`PipelineError`].
+pub fn read(request: &ScanRequest) -> Result<Reading, PipelineError> {
+    let (settings, _) = load_settings(request)?;
+    let mut ingested = ingest::ingest(&request.inputs, &settings).map_err(config)?;
+    let as_of = as_of(request, &settings, &ingested)?;
+    analyze::identities(&mut ingested.facts, &settings);
+    let unreadable =
+        ingested.facts.quarantine.len() + ingested.unknown.len() + ingested.failed.len();
+    Ok(Reading { settings, as_of, facts: ingested.facts, unreadable })
+}
+
 /// Settings file of a request: the one asked for, else `overstay.toml` in or beside an input.
 fn settings_path(request: &ScanRequest) -> Option<PathBuf> {
     if request.config.is_some() {

@@ -32,6 +32,8 @@ mod root;
 mod shares;
 mod trusts;
 
+pub(super) use access::{contents, subject};
+
 /// What the inputs say about held privilege.
 #[derive(Clone, Debug, Default)]
 pub struct Reach {

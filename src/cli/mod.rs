@@ -1,6 +1,7 @@
 //! The command line: one file per verb. Arguments, progress and printing; no analysis.
 
 pub mod baseline;
+pub mod can;
 pub mod completions;
 pub mod console;
 pub mod diff;
@@ -16,6 +17,7 @@ pub mod summary;
 pub mod text;
 pub mod verify;
 pub mod waiver;
+pub mod who_can;
 
 #[cfg(test)]
 mod schema_tests;
@@ -92,6 +94,10 @@ pub enum Command {
     Diff(diff::Args),
     /// Explain one finding: its rule, evaluated, and its evidence lines.
     Explain(explain::Args),
+    /// Say whether an AWS principal may do an action on a resource, and what decides.
+    Can(can::Args),
+    /// List the AWS users and roles that may do an action on a resource.
+    WhoCan(who_can::Args),
     /// Show what input files are and how much of them can be read.
     Inspect(inspect::Args),
     /// List, show, check, test and document rules.
@@ -131,6 +137,8 @@ pub fn run(cli: &Cli) -> Outcome {
         Command::Waiver(args) => waiver::run(cli, args),
         Command::Diff(args) => diff::run(cli, args),
         Command::Explain(args) => explain::run(cli, args),
+        Command::Can(args) => can::run(cli, args),
+        Command::WhoCan(args) => who_can::run(cli, args),
         Command::Inspect(args) => inspect::run(cli, args),
         Command::Rules(args) => rules::run(cli, args),
         Command::Facts(args) => facts::run(cli, args),

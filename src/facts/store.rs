@@ -103,6 +103,7 @@ store! {
         exposures: ExposureFact,
         policy_facts: PolicyFact,
         use_profiles: UseProfile,
+        delegation_facts: DelegationFact,
         coverage: Coverage,
         waiver_facts: WaiverFact,
     }

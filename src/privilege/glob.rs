@@ -41,6 +41,55 @@ fn matches_by(p: &[u8], s: &[u8], eq: impl Fn(u8, u8) -> bool) -> bool {
     p.get(pi..).is_some_and(|rest| rest.iter().all(|&b| b == b'*'))
 }
 
+/// [`matches`] for a pattern in pieces; the wildcards of a piece that is literal (`true`) stand for
+/// themselves. `eq` compares two bytes.
+#[must_use]
+pub fn matches_pieces<S: AsRef<str>>(
+    pieces: &[(S, bool)],
+    s: &str,
+    eq: impl Fn(u8, u8) -> bool,
+) -> bool {
+    let s = s.as_bytes();
+    // The byte at a place of the pattern, whether it is literal, and the place behind it.
+    let at = |mut place: (usize, usize)| loop {
+        let (text, literal) = pieces.get(place.0)?;
+        if let Some(&b) = text.as_ref().as_bytes().get(place.1) {
+            return Some((b, *literal, (place.0, place.1 + 1)));
+        }
+        place = (place.0 + 1, 0);
+    };
+    let (mut pi, mut si) = ((0usize, 0usize), 0usize);
+    let mut star: Option<((usize, usize), usize)> = None;
+    while let Some(&c) = s.get(si) {
+        match at(pi) {
+            Some((b'*', false, next)) => {
+                star = Some((next, si));
+                pi = next;
+            }
+            Some((b'?', false, next)) => {
+                si += char_len(s, si);
+                pi = next;
+            }
+            Some((q, _, next)) if eq(q, c) => {
+                si += 1;
+                pi = next;
+            }
+            _ => match star {
+                Some((behind, from)) => {
+                    pi = behind;
+                    si = from + 1;
+                    star = Some((behind, from + 1));
+                }
+                None => return false,
+            },
+        }
+    }
+    while let Some((b'*', false, next)) = at(pi) {
+        pi = next;
+    }
+    at(pi).is_none()
+}
+
 fn char_len(s: &[u8], at: usize) -> usize {
     let mut n = 1;
     while s.get(at + n).is_some_and(|b| b & 0xC0 == 0x80) {
@@ -147,6 +196,66 @@ fn overlaps_by(a: &[u8], b: &[u8], eq: impl Fn(u8, u8) -> bool) -> bool {
     row.last().copied().unwrap_or(false)
 }
 
+/// Product of the lengths of two patterns up to which [`witness`] looks for a common text.
+const WITNESS_WORK: usize = 1 << 18;
+
+/// A text that both patterns match, byte by byte; `None` when there is none, or when it is not looked
+/// for (patterns that are very long or hold more than ASCII).
+#[must_use]
+pub fn witness(a: &str, b: &str, eq: impl Fn(u8, u8) -> bool) -> Option<String> {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    if !a.is_ascii() || !b.is_ascii() || (a.len() + 1) * (b.len() + 1) > WITNESS_WORK {
+        return None;
+    }
+    let width = b.len() + 1;
+    // fits[i * width + j]: the rests behind i and j agree on some text.
+    let mut fits = vec![false; (a.len() + 1) * width];
+    for i in (0..=a.len()).rev() {
+        for j in (0..=b.len()).rev() {
+            let at = |i: usize, j: usize| fits.get(i * width + j).copied().unwrap_or(false);
+            let yes = match (a.get(i), b.get(j)) {
+                (None, None) => true,
+                (Some(b'*'), _) if at(i + 1, j) => true,
+                (_, Some(b'*')) if at(i, j + 1) => true,
+                (Some(b'*'), Some(_)) => at(i, j + 1),
+                (Some(_), Some(b'*')) => at(i + 1, j),
+                (Some(&x), Some(&y)) => (x == b'?' || y == b'?' || eq(x, y)) && at(i + 1, j + 1),
+                _ => false,
+            };
+            if let Some(slot) = fits.get_mut(i * width + j) {
+                *slot = yes;
+            }
+        }
+    }
+    let at = |i: usize, j: usize| j < width && fits.get(i * width + j).copied().unwrap_or(false);
+    if !at(0, 0) {
+        return None;
+    }
+    let (mut i, mut j) = (0, 0);
+    let mut out = String::new();
+    let mut put = |c: u8| out.push(if c == b'?' { 'x' } else { char::from(c) });
+    loop {
+        match (a.get(i), b.get(j)) {
+            (Some(b'*'), _) if at(i + 1, j) => i += 1,
+            (_, Some(b'*')) if at(i, j + 1) => j += 1,
+            (Some(b'*'), Some(&y)) => {
+                put(y);
+                j += 1;
+            }
+            (Some(&x), Some(b'*')) => {
+                put(x);
+                i += 1;
+            }
+            (Some(&x), Some(&y)) => {
+                put(if x == b'?' { y } else { x });
+                i += 1;
+                j += 1;
+            }
+            _ => return Some(out),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,11 +313,26 @@ mod tests {
         }
 
         #[test]
+        fn pieces_agree_with_the_whole(p in "[ab*?]{0,4}", q in "[ab*?]{0,4}", l in "[ab]{0,3}", s in "[ab]{0,8}") {
+            let pieces = [(p.as_str(), false), (l.as_str(), true), (q.as_str(), false)];
+            let whole = format!("{p}{l}{q}");
+            proptest::prop_assert_eq!(matches_pieces(&pieces, &s, |a, b| a == b), matches(&whole, &s));
+        }
+
+        #[test]
         fn containment_is_sound(p in "[ab*?]{0,5}", q in "[ab*?]{0,5}") {
             if contains(&p, &q) {
                 for w in words() {
                     proptest::prop_assert!(!matches(&q, &w) || matches(&p, &w), "{} {} {}", p, q, w);
                 }
+            }
+        }
+
+        #[test]
+        fn a_witness_is_matched_by_both(p in "[ab*?]{0,6}", q in "[ab*?]{0,6}") {
+            match witness(&p, &q, |x, y| x == y) {
+                Some(w) => proptest::prop_assert!(matches(&p, &w) && matches(&q, &w), "{} {} {}", p, q, w),
+                None => proptest::prop_assert!(!overlaps(&p, &q), "{} {}", p, q),
             }
         }
 

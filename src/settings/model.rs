@@ -62,6 +62,8 @@ pub struct Settings {
     pub identities: Vec<IdentityLink>,
     /// Patterns of emergency identities.
     pub break_glass: Vec<String>,
+    /// Patterns (`*`, `?`) of ticket ids in free text, beside the usual forms (`ABC-123`, `INC0012345`).
+    pub ticket_patterns: Vec<String>,
     /// Accounts, tenants and domains that belong to the organisation.
     pub trusted_accounts: Vec<String>,
     /// Windows the user vouches for, by layer.
@@ -252,6 +254,8 @@ struct Raw {
     #[serde(default)]
     break_glass: Vec<String>,
     #[serde(default)]
+    ticket_patterns: Vec<String>,
+    #[serde(default)]
     trusted_accounts: Vec<String>,
     #[serde(default)]
     coverage: Vec<RawCoverage>,
@@ -403,6 +407,7 @@ impl Settings {
         out.approved_roles = raw.approved_roles;
         out.identities = raw.identities;
         out.break_glass = raw.break_glass;
+        out.ticket_patterns = raw.ticket_patterns;
         out.trusted_accounts = raw.trusted_accounts;
         out.mappings = raw.mappings;
         out.rule_dirs = raw.rule_dirs;

@@ -155,6 +155,9 @@ fn summary() -> Summary {
         complete_grants: 1101,
         grants: 1204,
         principals: 312,
+        principal_kinds: [("agent", 41), ("human", 96), ("role", 175)]
+            .map(|(k, n)| (k.to_string(), n))
+            .into(),
         entitlements: 1877,
         tasks: 986,
         usage: 48_112,

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::PrivilegeTiers;
 use super::people::People;
+use crate::analyze::organisation::Organisation;
 use crate::facts::{
-    BindingKind, Facts, PolicyInForce, PrincipalKind, Role, RoleKind, Text, Time, Trust, text,
+    BindingKind, Facts, GuardrailKind, PolicyInForce, PrincipalKind, Role, RoleKind, Text, Time,
+    Trust, text,
 };
 use crate::privilege::aws::arn::Home;
 use crate::privilege::aws::classes::classes;
@@ -15,8 +17,9 @@ use crate::privilege::aws::condition::Condition;
 use crate::privilege::aws::document::Document;
 use crate::privilege::aws::escalation::{Node, Source, TrustRule};
 use crate::privilege::aws::evaluate::{
-    Bound, Boundary, Compiler, Policy, Rights, Subject, SubjectKind,
+    Bound, Boundary, Compiler, Guardrail, Policy, Rights, Subject, SubjectKind,
 };
+use crate::privilege::aws::tri::Tri;
 use crate::privilege::glob;
 
 pub use super::judge::{Outcome, judge};
@@ -27,6 +30,7 @@ pub struct Store {
     compiler: Compiler,
     documents: BTreeMap<Text, Document>,
     index: BTreeMap<(Text, Home), usize>,
+    guardrails: BTreeMap<(Text, Home), usize>,
     /// Policies.
     pub policies: Vec<Policy>,
     /// Digests of their documents, in the same order.
@@ -50,6 +54,21 @@ impl Store {
         self.policies.push(self.compiler.compile(parsed, home));
         self.digests.push(document_digest(document));
         self.index.insert((document.clone(), home.clone()), id);
+        id
+    }
+
+    /// An organisation policy, which reads short patterns in its own way.
+    fn guardrail(&mut self, document: &Text, home: &Home) -> usize {
+        let key = (document.clone(), home.clone());
+        if let Some(known) = self.guardrails.get(&key) {
+            return *known;
+        }
+        let parsed =
+            self.documents.entry(document.clone()).or_insert_with(|| Document::parse(document));
+        let id = self.policies.len();
+        self.policies.push(self.compiler.compile_guardrail(parsed, home));
+        self.digests.push(document_digest(document));
+        self.guardrails.insert(key, id);
         id
     }
 }
@@ -81,6 +100,14 @@ pub struct Binding {
     pub refs: Vec<(Text, Text)>,
 }
 
+/// One level of organisation policies: compiled policies (`None` when a document is missing), and whether
+/// the level lies above the account.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LevelPlan {
+    policies: Vec<Option<usize>>,
+    applies: Tri,
+}
+
 /// A principal with what is bound to it.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -92,6 +119,8 @@ pub struct Plan {
     pub bindings: Vec<Binding>,
     /// Boundary: `Some(None)` when its document is missing.
     pub boundary: Option<Option<usize>>,
+    /// Service control policies above the account, level by level.
+    pub guardrails: Vec<LevelPlan>,
     /// The policy that is the boundary; empty without one.
     pub boundary_id: Text,
     /// Rows of `entitlements` that reach the principal.
@@ -120,6 +149,7 @@ pub fn plan(facts: &Facts, people: &People, store: &mut Store, as_of: Time) -> V
             subject: subject(id, p.kind, &p.tags, unique.get(&**id).copied(), as_of),
             bindings: Vec::new(),
             boundary: None,
+            guardrails: Vec::new(),
             boundary_id: Text::default(),
             n_entitlements: 0,
             groups: Vec::new(),
@@ -130,13 +160,49 @@ pub fn plan(facts: &Facts, people: &People, store: &mut Store, as_of: Time) -> V
         plans.iter().enumerate().map(|(i, p)| (p.principal.clone(), i)).collect();
     bind(facts, store, &mut plans, &at);
     join_groups(facts, &mut plans, &at);
+    limit(facts, store, &mut plans);
     for p in &mut plans {
         p.bindings.sort_by(|a, b| (&a.role_id, &a.scope).cmp(&(&b.role_id, &b.scope)));
     }
     plans
 }
 
-fn subject(
+/// Puts the service control policies of the account over each plan (5.4.3); the management account and
+/// service-linked roles are free of them (5.4.7).
+fn limit(facts: &Facts, store: &mut Store, plans: &mut [Plan]) {
+    let organisation = Organisation::new(facts);
+    let roles = contents(facts);
+    let mut of_account: BTreeMap<Home, Vec<LevelPlan>> = BTreeMap::new();
+    for plan in plans {
+        let home = &plan.subject.home;
+        if organisation.is_management(&home.account)
+            || plan.principal.contains(":role/aws-service-role/")
+        {
+            continue;
+        }
+        let levels = of_account.entry(home.clone()).or_insert_with(|| {
+            let above = organisation.above(GuardrailKind::Scp, &home.account).unwrap_or_default();
+            above
+                .iter()
+                .map(|l| LevelPlan {
+                    policies: l
+                        .policies
+                        .iter()
+                        .map(|id| {
+                            let document = roles.get(id).and_then(|r| r.document.as_ref());
+                            document.map(|d| store.guardrail(d, home))
+                        })
+                        .collect(),
+                    applies: l.applies,
+                })
+                .collect()
+        });
+        plan.guardrails.clone_from(levels);
+    }
+}
+
+/// A principal as conditions see it.
+pub fn subject(
     id: &Text,
     kind: PrincipalKind,
     tags: &[Text],
@@ -357,12 +423,14 @@ pub fn evaluate<'s>(plans: &[Plan], store: &'s Store) -> Evaluated<'s> {
         let personal = policies
             .iter()
             .chain(p.boundary.iter().flatten())
+            .chain(p.guardrails.iter().flat_map(|l| l.policies.iter().flatten()))
             .any(|i| store.policies.get(*i).is_some_and(|x| x.personal));
         let key = (
             p.subject.kind,
             p.subject.home.clone(),
             policies.clone(),
             p.boundary,
+            p.guardrails.clone(),
             personal.then(|| p.principal.clone()),
         );
         let id = *known.entry(key).or_insert_with(|| {
@@ -372,7 +440,14 @@ pub fn evaluate<'s>(plans: &[Plan], store: &'s Store) -> Evaluated<'s> {
                 Some(None) => Boundary::Missing,
                 Some(Some(i)) => bound(i).map_or(Boundary::Missing, Boundary::Known),
             };
-            rights.push(Rights::new(policies.iter().filter_map(bound).collect(), boundary));
+            let guardrails = p.guardrails.iter().map(|l| {
+                let known: Vec<Bound<'_>> = l.policies.iter().flatten().filter_map(bound).collect();
+                let missing = known.len() < l.policies.len();
+                Guardrail::new(known, l.applies, missing)
+            });
+            let guardrails = guardrails.collect();
+            let bindings = policies.iter().filter_map(bound).collect();
+            rights.push(Rights::limited(bindings, boundary, guardrails));
             rights.len() - 1
         });
         of_plan.push(id);

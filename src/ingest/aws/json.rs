@@ -256,11 +256,9 @@ pub fn is_account(s: &str) -> bool {
 
 /// Last part of a file name, folder by folder from the inside, that `is` accepts. Parts are what
 /// `_`, `.`, `,`, `=`, `+`, `@` and blanks separate.
-pub fn in_name<'n>(name: &'n str, is: impl Fn(&str) -> bool) -> Option<&'n str> {
+pub fn in_name(name: &str, is: impl Fn(&str) -> bool) -> Option<&str> {
     name.rsplit('/').find_map(|segment| {
-        segment
-            .rsplit(|c: char| matches!(c, '_' | '.' | ',' | '=' | '+' | '@' | ' '))
-            .find(|part| is(part))
+        segment.rsplit(['_', '.', ',', '=', '+', '@', ' ']).find(|part| is(part))
     })
 }
 

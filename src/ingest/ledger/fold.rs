@@ -10,8 +10,8 @@
 use std::collections::BTreeMap;
 
 use crate::facts::{
-    Credential, CredentialKind, Decision, EndKind, EventKind, Facts, Grant, GrantEvent, Outcome,
-    Quarantined, Text, Time, Usage, UsageGrain, text,
+    BrokerKind, Credential, CredentialKind, Decision, EndKind, EventKind, Facts, Grant, GrantEvent,
+    Outcome, Quarantined, Text, Time, Usage, UsageGrain, text,
 };
 use crate::ingest::ledger::credentials::truncate_id;
 
@@ -71,9 +71,9 @@ impl Event {
         (self.at, self.nanos, self.kind, self.seq)
     }
 
-    fn row(self, grant_id: &Text) -> GrantEvent {
+    fn row(self, grant_id: Option<&Text>) -> GrantEvent {
         GrantEvent {
-            grant_id: Some(grant_id.clone()),
+            grant_id: grant_id.cloned(),
             kind: self.kind,
             occurred_at: self.at,
             recorded_at: self.recorded_at,
@@ -85,6 +85,20 @@ impl Event {
             source_ref: self.source_ref,
         }
     }
+}
+
+/// Which grants an event is about that names none by its id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// The one grant with this key in [`Draft::keys`] that runs and whose due time is nearest: a
+    /// revocation that names holder and privilege only.
+    Running(Text),
+    /// Every grant with this key that began before: a lock on a user or a role.
+    Every(Text),
+    /// Every grant whose id begins so and that began before: revocation of leases by prefix.
+    Prefix(Text),
+    /// Nothing in the record leads to a grant. The event is kept without one.
+    Unknown,
 }
 
 /// What the records read so far say about one grant.
@@ -101,6 +115,12 @@ pub struct Draft {
     /// The log never says when access ends: without an end the grant is not open-ended, its end is
     /// unknown.
     pub ends_unstated: bool,
+    /// Access ends with the request (`request_expires_at`) unless an end of its own is stated.
+    pub request_end_holds: bool,
+    /// The grant became permanent: no stated end holds any more.
+    pub endless: bool,
+    /// Names by which an event without grant id can reach it (see [`Target`]).
+    pub keys: Vec<Text>,
     /// Contradictions between records.
     conflicts: Vec<Quarantined>,
 }
@@ -162,6 +182,30 @@ impl Draft {
         self.stated_at = Some(before.max(at));
     }
 
+    /// Adds a key for [`Target`].
+    pub fn key(&mut self, key: impl AsRef<str>) {
+        if !self.keys.iter().any(|k| **k == *key.as_ref()) {
+            self.keys.push(text(key));
+        }
+    }
+
+    /// The earliest time at which anything is known of the grant.
+    fn began(&self) -> Option<Time> {
+        let f = &self.facts;
+        [f.requested_at, f.not_before, f.activated_at_lo, self.stated_at]
+            .into_iter()
+            .flatten()
+            .chain(self.events.iter().map(|e| e.at))
+            .min()
+    }
+
+    /// When it is due, as far as records state it.
+    fn due(&self) -> Option<Time> {
+        let f = &self.facts;
+        let start = || f.activated_at_lo.or(f.not_before).or_else(|| self.began());
+        f.not_after.or_else(|| Some(start()?.plus_secs(f.duration_requested_s?)))
+    }
+
     /// Adds an event.
     pub fn push(&mut self, event: Event) {
         self.events.push(event);
@@ -173,7 +217,12 @@ impl Draft {
         }
         self.events.extend(other.events);
         self.conflicts.extend(other.conflicts);
+        for key in &other.keys {
+            self.key(key);
+        }
         self.ends_unstated |= other.ends_unstated;
+        self.request_end_holds |= other.request_end_holds;
+        self.endless |= other.endless;
     }
 
     /// Orders the events and drops the repeated ones.
@@ -207,6 +256,10 @@ pub struct Book {
     credentials: BTreeMap<(CredentialKind, Text), Credential>,
     /// Uses per day.
     uses: BTreeMap<UseKey, Usage>,
+    /// Sessions by the log's id.
+    sessions: BTreeMap<Text, Usage>,
+    /// Events that name no grant, by ledger system.
+    loose: Vec<(Text, Target, Event)>,
 }
 
 impl Book {
@@ -219,17 +272,35 @@ impl Book {
         })
     }
 
+    /// Adds an event that names no grant by its id. Which grants it is about is decided when all files
+    /// are read; if it reaches none, it is kept without a grant.
+    pub fn loose(&mut self, system: &str, target: Target, event: Event) {
+        self.loose.push((text(system), target, event));
+    }
+
+    /// Adds what a record says of a session with an id; its start and end may be separate records.
+    pub fn session(&mut self, id: &str, u: Usage) {
+        match self.sessions.get_mut(id) {
+            Some(have) => join_session(have, u),
+            None => {
+                self.sessions.insert(text(id), u);
+            }
+        }
+    }
+
     /// Whether a grant was mentioned before in this file.
     #[must_use]
     pub fn knows(&self, system: &str, grant_id: &str) -> bool {
         self.drafts.contains_key(&(text(system), text(grant_id)))
     }
 
-    /// Adds what a record says of a credential. `id` is the whole id; it is truncated here and the
-    /// whole one is dropped with the book. Records of one credential are joined: first issue, last
+    /// Adds what a record says of a credential. `id` is the whole id; it is truncated here (unless the
+    /// adapter gives a name of its own) and the whole one is dropped with the book. Records of one credential are joined: first issue, last
     /// expiry, first revocation, last use.
     pub fn credential(&mut self, id: &str, mut c: Credential) {
-        c.credential_id = text(truncate_id(id));
+        if c.credential_id.is_empty() {
+            c.credential_id = text(truncate_id(id));
+        }
         let key = (c.kind, text(id));
         match self.credentials.get_mut(&key) {
             Some(have) => join_credential(have, c),
@@ -280,6 +351,17 @@ impl Book {
     }
 }
 
+fn join_session(have: &mut Usage, u: Usage) {
+    have.first_at = match (have.first_at, u.first_at) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    };
+    have.last_at = have.last_at.max(u.last_at);
+    have.grant_id = have.grant_id.take().or(u.grant_id);
+    have.resource = have.resource.take().or(u.resource);
+    have.source_ip = have.source_ip.take().or(u.source_ip);
+}
+
 fn join_credential(have: &mut Credential, c: Credential) {
     let least = |a: Option<Time>, b: Option<Time>| match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
@@ -315,6 +397,7 @@ pub fn settle(books: Vec<Book>, facts: &mut Facts) -> Vec<Quarantined> {
         join_books(&mut all, book, facts);
     }
     let until = seen_until(&all, facts);
+    place_loose(&mut all, facts);
     let mut strays: BTreeMap<Text, i64> = BTreeMap::new();
     for ((system, grant_id), mut draft) in all.drafts {
         conflicts.append(&mut draft.conflicts);
@@ -326,10 +409,11 @@ pub fn settle(books: Vec<Book>, facts: &mut Facts) -> Vec<Quarantined> {
         } else {
             facts.grants.push(build(&draft, until.get(&system).copied()));
         }
-        facts.grant_events.extend(draft.events.into_iter().map(|e| e.row(&grant_id)));
+        facts.grant_events.extend(draft.events.into_iter().map(|e| e.row(Some(&grant_id))));
     }
     facts.credentials.extend(all.credentials.into_values().filter(|c| !c.principal.is_empty()));
     facts.usage.extend(all.uses.into_values());
+    facts.usage.extend(all.sessions.into_values());
     for s in &mut facts.sources {
         let Some(n) = strays.get(&s.source_id) else { continue };
         let also = format!("{n} grants are mentioned whose request is not in the inputs");
@@ -356,6 +440,10 @@ fn join_books(all: &mut Book, book: Book, facts: &mut Facts) {
             }
         }
     }
+    for (id, u) in book.sessions {
+        all.session(&id, u);
+    }
+    all.loose.extend(book.loose);
     for (key, u) in book.uses {
         match all.uses.get(&key) {
             // The same log under two names counts once; another part of the day counts beside it.
@@ -368,6 +456,123 @@ fn join_books(all: &mut Book, book: Book, facts: &mut Facts) {
             }
         }
     }
+}
+
+/// Running grants that a [`Target::Running`] event chooses among: the last ones that began.
+const CANDIDATES: usize = 32;
+
+/// Gives the events that name no grant to the grants they are about.
+fn place_loose(all: &mut Book, facts: &mut Facts) {
+    let mut loose = std::mem::take(&mut all.loose);
+    if loose.is_empty() {
+        return;
+    }
+    // Stable: events of one time keep the order of files and lines.
+    loose.sort_by(|a, b| (&a.0, &a.1, a.2.rank()).cmp(&(&b.0, &b.1, b.2.rank())));
+    loose.dedup_by(|a, b| {
+        (&a.0, &a.1) == (&b.0, &b.1) && a.2.rank() == b.2.rank() && a.2.same(&b.2)
+    });
+    // Grants by system and key, in the order they began.
+    let mut by_key: BTreeMap<(Text, Text), Vec<(Time, Text)>> = BTreeMap::new();
+    for ((system, id), d) in &all.drafts {
+        let Some(began) = d.began() else { continue };
+        for key in &d.keys {
+            by_key.entry((system.clone(), key.clone())).or_default().push((began, id.clone()));
+        }
+    }
+    by_key.values_mut().for_each(|v| v.sort());
+    for group in loose.chunk_by(|a, b| (&a.0, &a.1) == (&b.0, &b.1)) {
+        let Some((system, target, _)) = group.first() else { continue };
+        let hit = match target {
+            Target::Unknown => vec![false; group.len()],
+            Target::Running(key) => {
+                let known = by_key.get(&(system.clone(), key.clone()));
+                place_running(all, system, known.map_or(&[], Vec::as_slice), group)
+            }
+            Target::Every(key) => {
+                let known = by_key.get(&(system.clone(), key.clone())).cloned().unwrap_or_default();
+                place_every(all, system, &known, group)
+            }
+            Target::Prefix(prefix) => {
+                let from = (system.clone(), prefix.clone());
+                let known: Vec<(Time, Text)> = all
+                    .drafts
+                    .range(from..)
+                    .take_while(|((s, id), _)| s == system && id.starts_with(&**prefix))
+                    .filter_map(|((_, id), d)| Some((d.began()?, id.clone())))
+                    .collect();
+                place_every(all, system, &known, group)
+            }
+        };
+        let unplaced = group.iter().zip(hit).filter(|(_, hit)| !hit);
+        facts.grant_events.extend(unplaced.map(|((_, _, e), _)| e.clone().row(None)));
+    }
+}
+
+/// Each grant gets the first event of the group that came after it began. Returns which events were
+/// given to any.
+fn place_every(
+    all: &mut Book,
+    system: &Text,
+    known: &[(Time, Text)],
+    group: &[(Text, Target, Event)],
+) -> Vec<bool> {
+    let mut hit = vec![false; group.len()];
+    for (began, id) in known {
+        let at = group.partition_point(|(_, _, e)| e.at < *began);
+        let Some((_, _, e)) = group.get(at) else { continue };
+        if let Some(d) = all.drafts.get_mut(&(system.clone(), id.clone())) {
+            d.push(e.clone());
+            if let Some(h) = hit.get_mut(at) {
+                *h = true;
+            }
+        }
+    }
+    hit
+}
+
+/// Each event goes to the running grant whose due time is nearest, else to the one that began last.
+fn place_running(
+    all: &mut Book,
+    system: &Text,
+    known: &[(Time, Text)],
+    group: &[(Text, Target, Event)],
+) -> Vec<bool> {
+    let mut ended: BTreeMap<Text, Time> = BTreeMap::new();
+    let mut hit = Vec::with_capacity(group.len());
+    for (_, _, e) in group {
+        let begun = known.partition_point(|(began, _)| *began <= e.at);
+        let recent = known.get(begun.saturating_sub(CANDIDATES)..begun).unwrap_or(&[]);
+        let ends = is_end(e.kind);
+        let chosen = recent
+            .iter()
+            .rev()
+            .filter(|(_, id)| ended.get(id).is_none_or(|t| !ends || *t == e.at))
+            .min_by_key(|(_, id)| {
+                let d = all.drafts.get(&(system.clone(), id.clone()));
+                d.and_then(Draft::due).map_or(i64::MAX, |due| due.secs_since(e.at).abs())
+            })
+            .map(|(_, id)| id.clone());
+        hit.push(chosen.is_some());
+        let Some(id) = chosen else { continue };
+        if ends {
+            ended.insert(id.clone(), e.at);
+        }
+        if let Some(d) = all.drafts.get_mut(&(system.clone(), id)) {
+            d.push(e.clone());
+        }
+    }
+    hit
+}
+
+fn is_end(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::Revoked
+            | EventKind::Expired
+            | EventKind::UnboundObserved
+            | EventKind::LedgerDeleted
+    )
 }
 
 /// Until when the logs of each system were read: the last record time of the sources that speak of it.
@@ -399,6 +604,8 @@ struct Life {
     ended_hi: Option<Time>,
     end_kind: Option<EndKind>,
     revoke_failed: bool,
+    /// The end that was stated no longer holds, and no other is.
+    end_unknown: bool,
 }
 
 impl Life {
@@ -423,22 +630,59 @@ impl Life {
             EventKind::ActivationFailed if self.activated.is_none() => {
                 self.decide(Decision::Failed, e.at);
             }
+            // What a broker calls a failure without saying of what: of the removal, when access was on.
+            EventKind::ActivationFailed => self.revoke_failed = true,
             EventKind::Activated | EventKind::Reopened => {
                 self.activated = Some(self.activated.unwrap_or(e.at));
                 // Access that was given again has not ended.
                 (self.ended_lo, self.ended_hi, self.end_kind) = (None, None, None);
                 self.revoke_failed = false;
             }
+            // A credential is access, where nothing else says when access began.
+            EventKind::CredentialIssued => {
+                self.activated = Some(self.activated.unwrap_or(e.at));
+            }
             EventKind::Extended => g.not_after = e.new_end.or(g.not_after),
+            EventKind::Renewed => self.renew(g, e),
             EventKind::ExternallyModified => g.externally_modified = true,
             EventKind::RevokeRequested => {
                 g.revoke_requested_at = g.revoke_requested_at.or(Some(e.at));
             }
             EventKind::RevokeFailed => self.revoke_failed = true,
-            EventKind::Revoked => self.end(e, EndKind::Unknown),
+            EventKind::Revoked => self.end(e, revoker(g, e)),
+            // An end before any decision and any access is the end of the request.
+            EventKind::Expired if self.decision.is_none() && self.unbegun(g) => {
+                self.decide(Decision::Lapsed, e.at);
+            }
             EventKind::Expired => self.end(e, EndKind::Expired),
             EventKind::UnboundObserved => self.end(e, EndKind::Unknown),
             EventKind::LedgerDeleted => self.end(e, EndKind::LedgerDeleted),
+            _ => {}
+        }
+    }
+
+    /// Nothing shows that access was ever given.
+    fn unbegun(&self, g: &Grant) -> bool {
+        self.activated.is_none()
+            && g.activated_at_lo.is_none()
+            && matches!(g.decision, Decision::Unknown | Decision::Pending)
+            && g.requested_at.is_some()
+    }
+
+    /// A renewal leaves an authorised window as it is (section 4.5). Where the grant is nothing but a
+    /// credential, the window is the life of the credential and moves with it.
+    fn renew(&mut self, g: &mut Grant, e: &Event) {
+        g.residual_until = g.residual_until.max(e.new_end);
+        if g.broker_kind != BrokerKind::Credential {
+            return;
+        }
+        match (g.not_after, e.new_end) {
+            (Some(end), Some(new)) => g.not_after = Some(end.max(new)),
+            // Renewed, and until when is not said.
+            (Some(end), None) if e.at >= end => {
+                g.not_after = None;
+                self.end_unknown = true;
+            }
             _ => {}
         }
     }
@@ -458,6 +702,16 @@ impl Life {
             self.revoke_failed = false;
         }
         self.end_kind = self.end_kind.or(Some(e.end.unwrap_or(by_kind)));
+    }
+}
+
+/// Who revoked, by the actor: the holder or the requester, else somebody with authority over them.
+/// Without an actor it is not said.
+fn revoker(g: &Grant, e: &Event) -> EndKind {
+    match &e.actor {
+        None => EndKind::Unknown,
+        Some(a) if *a == g.beneficiary || g.requester.as_ref() == Some(a) => EndKind::RevokedByUser,
+        Some(_) => EndKind::RevokedByAdmin,
     }
 }
 
@@ -485,9 +739,16 @@ fn build(draft: &Draft, until: Option<Time>) -> Grant {
         g.activated_at_hi = g.activated_at_hi.or(Some(t));
     }
     let approved = matches!(g.decision, Decision::Approved | Decision::AutoApproved);
+    if draft.request_end_holds && g.not_after.is_none() {
+        g.not_after = g.request_expires_at;
+    }
     let start = g.activated_at_lo.or(g.not_before).or(g.decided_at.filter(|_| approved));
     if g.not_after.is_none() {
-        g.not_after = start.zip(g.duration_requested_s).map(|(s, d)| s.plus_secs(d));
+        let length = g.duration_requested_s.filter(|_| !life.end_unknown);
+        g.not_after = start.zip(length).map(|(s, d)| s.plus_secs(d));
+    }
+    if draft.endless {
+        g.not_after = None;
     }
     finish_end(draft, &mut g, &life, start, until);
     g
@@ -512,7 +773,7 @@ fn finish_end(draft: &Draft, g: &mut Grant, life: &Life, start: Option<Time>, un
         Decision::Denied | Decision::Withdrawn | Decision::Lapsed | Decision::Failed
     );
     let given = g.activated_at_lo.is_some() || (start.is_some() && !refused);
-    g.end_kind = if life.revoke_failed {
+    g.end_kind = if life.revoke_failed || g.end_kind == EndKind::FailedToRevoke {
         (g.ended_at_lo, g.ended_at_hi) = (None, None);
         EndKind::FailedToRevoke
     } else if let Some(kind) = life.end_kind.filter(|_| given) {
@@ -531,7 +792,7 @@ fn finish_end(draft: &Draft, g: &mut Grant, life: &Life, start: Option<Time>, un
         EndKind::Unknown
     } else {
         match g.not_after {
-            None if draft.ends_unstated => EndKind::Unknown,
+            None if draft.ends_unstated || life.end_unknown => EndKind::Unknown,
             None => EndKind::Open,
             Some(end) if until.is_none_or(|u| end > u) => EndKind::Open,
             // The log goes on after the due time and does not say that access was removed.
@@ -650,7 +911,7 @@ mod tests {
             end: Some(EndKind::RevokedByUser),
             ..event(EventKind::Revoked, 30)
         };
-        let run = [event(EventKind::Activated, 20), accepted.clone()];
+        let run = [event(EventKind::Activated, 20), accepted];
         let g = grant(&run);
         assert_eq!((g.ended_at_lo, g.ended_at_hi), (Some(at(30)), None));
         let done = event(EventKind::Expired, 90);
@@ -659,7 +920,7 @@ mod tests {
         assert_eq!(g.end_kind, EndKind::RevokedByUser);
         // A removal that failed did not remove, until a later one did.
         let failed = event(EventKind::RevokeFailed, 40);
-        let g = grant(&[&run[..1], &[failed.clone()]].concat());
+        let g = grant(&[&run[..1], std::slice::from_ref(&failed)].concat());
         assert_eq!((g.end_kind, g.ended_at_lo), (EndKind::FailedToRevoke, None));
         let g = grant(&[&run[..1], &[failed, event(EventKind::Revoked, 50)]].concat());
         assert_eq!((g.end_kind, g.ended_at_hi), (EndKind::Unknown, Some(at(50))));
@@ -746,6 +1007,96 @@ mod tests {
             (Some(at(10)), Some(at(300)), Some(at(200)))
         );
         assert_eq!(k.active, Some(false));
+    }
+
+    fn keyed_book(grants: &[(&str, i64, i64)]) -> Book {
+        let mut b = Book::default();
+        for (id, from, due) in grants {
+            let d = b.draft("broker", id);
+            let facts = Grant { not_after: Some(at(*due)), ..stated() };
+            d.state(at(*from), facts);
+            d.key("user:alice");
+            d.push(event(EventKind::Activated, *from));
+        }
+        b
+    }
+
+    fn ends(b: Book) -> Vec<(String, Option<i64>)> {
+        let (facts, _) = settled(vec![b]);
+        let end = |g: &Grant| (g.grant_id.to_string(), g.ended_at_lo.map(Time::secs));
+        facts.grants.iter().map(end).collect()
+    }
+
+    #[test]
+    fn a_revocation_without_id_ends_the_running_grant_that_is_due() {
+        let mut b = keyed_book(&[("a", 10, 20), ("b", 15, 25), ("c", 100, 110)]);
+        for s in [20, 25, 110] {
+            let target = Target::Running(text("user:alice"));
+            b.loose("broker", target, event(EventKind::Revoked, s));
+        }
+        let want = [("a", Some(20)), ("b", Some(25)), ("c", Some(110))];
+        assert_eq!(ends(b), want.map(|(id, s)| (id.to_owned(), s)));
+        // One lost revocation does not shift the later ones.
+        let mut b = keyed_book(&[("a", 10, 20), ("c", 100, 110)]);
+        b.loose("broker", Target::Running(text("user:alice")), event(EventKind::Revoked, 110));
+        assert_eq!(ends(b), [("a".to_owned(), None), ("c".to_owned(), Some(110))]);
+    }
+
+    #[test]
+    fn a_lock_ends_every_grant_that_began_before_it() {
+        let mut b = keyed_book(&[("a", 10, 900), ("b", 15, 900), ("c", 100, 900)]);
+        b.loose("broker", Target::Every(text("user:alice")), event(EventKind::Revoked, 50));
+        b.loose("broker", Target::Every(text("user:bob")), event(EventKind::Revoked, 60));
+        b.loose("broker", Target::Unknown, event(EventKind::Revoked, 70));
+        let (facts, _) = settled(vec![b.clone()]);
+        let unlinked = facts.grant_events.iter().filter(|e| e.grant_id.is_none()).count();
+        assert_eq!(unlinked, 2, "the lock on bob and the event of nobody are kept");
+        let want = [("a", Some(50)), ("b", Some(50)), ("c", None)];
+        assert_eq!(ends(b), want.map(|(id, s)| (id.to_owned(), s)));
+        let mut b = keyed_book(&[("db/1", 10, 900), ("db/2", 80, 900), ("kv/1", 10, 900)]);
+        b.loose("broker", Target::Prefix(text("db/")), event(EventKind::Revoked, 50));
+        let want = [("db/1", Some(50)), ("db/2", None), ("kv/1", None)];
+        assert_eq!(ends(b), want.map(|(id, s)| (id.to_owned(), s)));
+    }
+
+    #[test]
+    fn the_actor_tells_who_revoked() {
+        let by = |who: &str| Event { actor: Some(text(who)), ..event(EventKind::Revoked, 30) };
+        let began = event(EventKind::Activated, 20);
+        assert_eq!(grant(&[began.clone(), by("alice")]).end_kind, EndKind::RevokedByUser);
+        assert_eq!(grant(&[began, by("root")]).end_kind, EndKind::RevokedByAdmin);
+    }
+
+    #[test]
+    fn a_request_that_expires_undecided_has_lapsed() {
+        let g = grant(&[event(EventKind::Requested, 10), event(EventKind::Expired, 90)]);
+        assert_eq!((g.decision, g.ended_at_lo), (Decision::Lapsed, None));
+        let run = [event(EventKind::Approved, 10), event(EventKind::Expired, 90)];
+        assert_eq!(grant(&run).end_kind, EndKind::Expired);
+    }
+
+    #[test]
+    fn a_failure_after_activation_is_one_of_the_removal() {
+        let failed = event(EventKind::ActivationFailed, 90);
+        assert_eq!(grant(std::slice::from_ref(&failed)).decision, Decision::Failed);
+        let g = grant(&[event(EventKind::Activated, 20), failed]);
+        assert_eq!(g.end_kind, EndKind::FailedToRevoke);
+    }
+
+    #[test]
+    fn a_renewed_credential_moves_its_own_end_only() {
+        let renewed = |s: i64, end: Option<i64>| Event {
+            new_end: end.map(at),
+            ..event(EventKind::Renewed, s)
+        };
+        let mut b = book(&[renewed(500, Some(3000))]);
+        assert_eq!(settled(vec![b.clone()]).0.grants[0].not_after, Some(at(1000)));
+        b.draft("broker", "g1").facts.broker_kind = BrokerKind::Credential;
+        let g = settled(vec![b.clone()]).0.grants.remove(0);
+        assert_eq!((g.not_after, g.n_renewals), (Some(at(3000)), 1));
+        b.draft("broker", "g1").push(renewed(3500, None));
+        let g = settled(vec![b]).0.grants.remove(0);
+        assert_eq!((g.not_after, g.end_kind), (None, EndKind::Unknown), "until when is not said");
     }
 
     proptest! {

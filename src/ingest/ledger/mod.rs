@@ -1,8 +1,10 @@
-//! Ledgers: grants, approvals, events, credentials. Closed or home-made brokers by column names, the
-//! others by adapters of their own, one file per system.
+//! Ledgers: the event logs and exports of brokers, one module each, and the tables of closed or
+//! home-made ones (grants, approvals, events, credentials) by column names.
 
 pub mod anthropic;
 pub mod approvals;
+pub mod boundary;
+pub mod conductorone;
 pub mod credentials;
 pub mod databricks;
 pub mod entra_pim;
@@ -12,23 +14,42 @@ pub mod fold;
 pub mod gcp_pam;
 pub mod github;
 pub mod github_audit;
+pub mod glide;
 pub mod grants;
 pub mod history;
+pub mod infisical;
 pub mod jit_groups;
 pub mod json;
+pub mod kube_jit;
 pub mod lines;
 pub mod okta;
+pub mod opal;
 pub mod openai;
 pub mod polkit;
 pub mod postgres;
+pub mod spire;
+pub mod strongdm;
 pub mod sudo;
+pub mod teleport;
+pub mod vault;
 pub mod vendor;
 
-use super::source::Adapter;
 use crate::facts::{ApprovalMethod, Verdict};
+use crate::ingest::source::Adapter;
 
-/// Adapters of systems whose logs and exports are JSON.
-pub static NATIVE: &[&vendor::JsonAdapter] = &[
+/// Ledgers and event logs of brokers, one module each.
+pub static LEDGERS: &[&dyn Adapter] = &[
+    &teleport::ADAPTER,
+    &vault::AUDIT,
+    &vault::LOOKUPS,
+    &boundary::ADAPTER,
+    &glide::ADAPTER,
+    &conductorone::ADAPTER,
+    &opal::ADAPTER,
+    &strongdm::ADAPTER,
+    &infisical::ADAPTER,
+    &kube_jit::ADAPTER,
+    &spire::ADAPTER,
     &gcp_pam::GRANTS,
     &gcp_pam::AUDIT,
     &jit_groups::AUDIT,
@@ -36,16 +57,15 @@ pub static NATIVE: &[&vendor::JsonAdapter] = &[
     &entra_pim::INSTANCES,
     &entra_pim_audit::AUDIT,
     &github::ACCESS,
-    &github_audit::AUDIT,
     &okta::SYSTEM_LOG,
     &openai::AUDIT,
     &anthropic::ACTIVITY,
     &databricks::AUDIT,
+    &postgres::ServerLog,
+    &sudo::SudoJson,
+    &sudo::SudoText,
+    &polkit::Polkit,
 ];
-
-/// Adapters of systems with a form of their own.
-pub static SPECIAL: &[&dyn Adapter] =
-    &[&postgres::ServerLog, &sudo::SudoJson, &sudo::SudoText, &polkit::Polkit];
 
 /// Reads the word of a decision on a request as an approver's verdict. `None` for an unknown word.
 #[must_use]

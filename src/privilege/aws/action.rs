@@ -260,6 +260,22 @@ impl Catalogue {
     }
 }
 
+/// Whether a pattern takes in an action, which need not be in the catalogue (5.2.1).
+#[must_use]
+pub fn pattern_covers(pattern: &str, action: &str) -> bool {
+    if pattern == "*" {
+        return true;
+    }
+    let (Some((service, name)), Some((of, called))) =
+        (pattern.split_once(':'), action.split_once(':'))
+    else {
+        return false;
+    };
+    !pattern.contains(char::is_whitespace)
+        && glob::matches_ignore_case(service, of)
+        && glob::matches_ignore_case(name, called)
+}
+
 fn tail(key: &str) -> &str {
     key.split_once(':').map_or(key, |(_, t)| t)
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::action::{ActionSet, catalogue};
+use super::condition::Context;
 use super::tri::Tri;
+use super::variable;
 use crate::privilege::glob;
 
 /// Partition and account that placeholders of ARN templates stand for.
@@ -66,6 +68,31 @@ pub fn contains(outer: &str, inner: &str) -> bool {
 #[must_use]
 pub fn overlaps(a: &str, b: &str) -> bool {
     is_any(a) || is_any(b) || each(a, b, glob::overlaps_ignore_case, glob::overlaps)
+}
+
+/// What both patterns match: one of them when it lies in the other, else one ARN in both (`true`) to
+/// stand for the rest; `None` when nothing is in both, or when none was found.
+#[must_use]
+pub fn meet(a: &str, b: &str) -> Option<(String, bool)> {
+    if contains(a, b) {
+        return Some((b.to_owned(), false));
+    }
+    if contains(b, a) {
+        return Some((a.to_owned(), false));
+    }
+    let (x, y) = (six(a), six(b));
+    let fold = |p: u8, q: u8| p.eq_ignore_ascii_case(&q);
+    let parts: Option<Vec<String>> = x
+        .iter()
+        .zip(y.iter())
+        .enumerate()
+        .map(
+            |(i, (p, q))| {
+                if i < 5 { glob::witness(p, q, fold) } else { glob::witness(p, q, |p, q| p == q) }
+            },
+        )
+        .collect();
+    Some((parts?.join(":"), true))
 }
 
 fn each(
@@ -211,124 +238,32 @@ fn both(
     pairs.by_ref().take(5).all(|(x, y)| head(x, y)) && pairs.all(|(x, y)| tail(x, y))
 }
 
-/// Outcome of putting a principal's values into a pattern with policy variables (5.2.6).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Substituted {
-    /// The parts of the text: literal runs (whose own wildcards do not count) and pattern runs.
-    Known(Vec<Piece>),
-    /// A variable without default is known to be absent: matches nothing.
-    Absent,
-    /// A variable is unknown.
-    Unknown,
-}
-
-/// A run of a pattern after substitution.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Piece {
-    /// Text in which `*` and `?` are wildcards.
-    Pattern(String),
-    /// Text that stands for itself.
-    Literal(String),
-}
-
-/// Known, absent or unknown value of a variable.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Variable {
-    /// Its value.
-    Value(String),
-    /// Known to be absent.
-    Absent,
-    /// Not derivable.
-    Unknown,
-}
-
-/// Puts values into a pattern. `lookup` gets the lower-case key.
-pub fn substitute(pattern: &str, lookup: &dyn Fn(&str) -> Variable) -> Substituted {
-    let mut pieces = Vec::new();
-    let mut rest = pattern;
-    while let Some((before, after)) = rest.split_once("${") {
-        if !before.is_empty() {
-            pieces.push(Piece::Pattern(before.to_owned()));
-        }
-        let Some((inside, tail)) = after.split_once('}') else {
-            pieces.push(Piece::Literal(format!("${{{after}")));
-            return Substituted::Known(pieces);
-        };
-        let (key, default) = match inside.split_once(',') {
-            Some((k, d)) => (k.trim(), Some(d.trim().trim_matches('\''))),
-            None => (inside.trim(), None),
-        };
-        match (key, default) {
-            ("*" | "?" | "$", None) => pieces.push(Piece::Literal(key.to_owned())),
-            _ => match (lookup(&key.to_ascii_lowercase()), default) {
-                (Variable::Value(v), _) => pieces.push(Piece::Literal(v)),
-                (Variable::Absent, Some(d)) => pieces.push(Piece::Literal(d.to_owned())),
-                (Variable::Absent, None) => return Substituted::Absent,
-                (Variable::Unknown, _) => return Substituted::Unknown,
-            },
-        }
-        rest = tail;
-    }
-    if !rest.is_empty() {
-        pieces.push(Piece::Pattern(rest.to_owned()));
-    }
-    Substituted::Known(pieces)
-}
-
-/// Turns pieces into a pattern and a subject-side escape: wildcards of literal pieces are replaced by
-/// private-use characters on both sides, so that the plain matcher keeps them apart.
-#[must_use]
-pub fn join_pieces(pieces: &[Piece]) -> String {
-    let mut out = String::new();
-    for piece in pieces {
-        match piece {
-            Piece::Pattern(p) => out.push_str(p),
-            Piece::Literal(l) => out.extend(l.chars().map(escape)),
-        }
-    }
-    out
-}
-
-/// Private-use stand-ins for the wildcard characters of literal text.
-#[must_use]
-pub fn escape(c: char) -> char {
-    match c {
-        '*' => '\u{E000}',
-        '?' => '\u{E001}',
-        other => other,
-    }
-}
-
-/// Whether a pattern with variables matches a resource; `lookup` gives the principal's values.
-pub fn matches_with(pattern: &str, resource: &str, lookup: &dyn Fn(&str) -> Variable) -> Tri {
+/// Whether a pattern with policy variables matches a resource (5.2.6). Variables count in the sixth
+/// part only; a pattern whose variable is known to be absent matches nothing.
+pub fn matches_with(pattern: &str, resource: &str, context: &dyn Context) -> Tri {
     if !pattern.contains("${") {
         return Tri::from_bool(matches(pattern, resource));
     }
-    match substitute(pattern, lookup) {
-        Substituted::Absent => Tri::F,
-        // Even with the variable free, the rest of the pattern may rule the resource out.
-        Substituted::Unknown => {
-            if matches(&widen_variables(pattern), resource) {
-                Tri::U
-            } else {
-                Tri::F
-            }
-        }
-        Substituted::Known(pieces) => {
-            let pattern = join_pieces(&pieces);
-            let escaped: String = if resource == "*" {
-                resource.to_owned()
-            } else {
-                resource.chars().map(escape).collect()
-            };
-            Tri::from_bool(matches(&pattern, &escaped))
-        }
+    let Some((head, tail)) = split_tail(pattern) else { return Tri::F };
+    let Some((resource_head, resource_tail)) = split_tail(resource) else { return Tri::F };
+    let mut pairs = head.split(':').zip(resource_head.split(':'));
+    if !pairs.all(|(a, b)| glob::matches_ignore_case(a, b)) {
+        return Tri::F;
     }
+    variable::fill(tail, context, true).matches(resource_tail)
+}
+
+/// The first five parts, and the sixth; `None` when there are fewer.
+#[must_use]
+pub fn split_tail(text: &str) -> Option<(&str, &str)> {
+    let (at, _) = text.match_indices(':').nth(4)?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::privilege::aws::condition::Known;
 
     fn home() -> Home {
         Home { partition: "aws".into(), account: "111122223333".into() }
@@ -384,15 +319,21 @@ mod tests {
         assert!(!has(&spread(&["arn:aws:s3:::b/*"]).any_whole, "s3:GetObject"));
     }
 
+    struct Keys;
+    impl Context for Keys {
+        fn get(&self, key: &str) -> Known {
+            match key {
+                "aws:username" => Known::Values(vec!["a*".into()]),
+                "aws:principaltag/team" => Known::Absent,
+                _ => Known::Unknown,
+            }
+        }
+    }
+
     /// 5.2.6: values are literal, defaults, absence.
     #[test]
     fn variables() {
-        let lookup = |k: &str| match k {
-            "aws:username" => Variable::Value("a*".into()),
-            "aws:principaltag/team" => Variable::Absent,
-            _ => Variable::Unknown,
-        };
-        let m = |p: &str, r: &str| matches_with(p, r, &lookup);
+        let m = |p: &str, r: &str| matches_with(p, r, &Keys);
         assert_eq!(m("arn:aws:s3:::b/${aws:username}/*", "arn:aws:s3:::b/a*/k"), Tri::T);
         assert_eq!(m("arn:aws:s3:::b/${aws:username}/*", "arn:aws:s3:::b/ax/k"), Tri::F);
         assert_eq!(m("arn:aws:s3:::${aws:PrincipalTag/team}", "arn:aws:s3:::b"), Tri::F);
@@ -401,6 +342,9 @@ mod tests {
         assert_eq!(m("arn:aws:s3:::q${s3:x}", "arn:aws:s3:::b"), Tri::F);
         assert_eq!(m("arn:aws:s3:::${*}", "arn:aws:s3:::*"), Tri::T);
         assert_eq!(m("arn:aws:s3:::${*}", "arn:aws:s3:::b"), Tri::F);
+        assert_eq!(m("arn:aws:s3:::${*}", "arn:aws:s3:::\u{E000}"), Tri::F, "no stand-ins");
+        assert_eq!(m("arn:aws:s3:::${$}{x", "arn:aws:s3:::${x"), Tri::T);
+        assert_eq!(m("arn:aws:iam::${aws:username}:user/x", "arn:aws:iam::1:user/x"), Tri::F);
     }
 
     #[test]

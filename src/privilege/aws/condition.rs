@@ -1,13 +1,15 @@
 //! Conditions, three-valued (5.3): true, false, or undecided because a key is unknown.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
-use super::arn::{self, Variable};
+use super::arn;
 use super::tri::Tri;
+use super::variable::{self, Filled, Pieces};
 use crate::facts::Time;
 use crate::facts::time::parse_rfc3339;
 use crate::privilege::glob;
@@ -23,10 +25,50 @@ pub enum Known {
     Unknown,
 }
 
+/// [`Known`] without copies, for the path that is walked millions of times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen<'a> {
+    /// Present with one value.
+    One(Cow<'a, str>),
+    /// Present with several values, or with an empty list of them.
+    Many(Cow<'a, [String]>),
+    /// Present with one value of which only the start is known (`aws:userid` of a role session).
+    Prefix(Cow<'a, str>),
+    /// Known to be absent.
+    Absent,
+    /// Not derivable.
+    Unknown,
+}
+
+impl Seen<'_> {
+    /// The owned form; a value of which only the start is known is unknown there.
+    #[must_use]
+    pub fn known(self) -> Known {
+        match self {
+            Self::One(v) => Known::Values(vec![v.into_owned()]),
+            Self::Many(v) => Known::Values(v.into_owned()),
+            Self::Absent => Known::Absent,
+            Self::Prefix(_) | Self::Unknown => Known::Unknown,
+        }
+    }
+}
+
 /// Where context keys come from.
 pub trait Context {
     /// What is known of a key; `key` is lower case.
     fn get(&self, key: &str) -> Known;
+
+    /// The same, borrowed where the implementation can lend it.
+    fn look<'s>(&'s self, key: &str) -> Seen<'s> {
+        match self.get(key) {
+            Known::Values(mut v) if v.len() == 1 => {
+                v.pop().map_or(Seen::Unknown, |v| Seen::One(Cow::Owned(v)))
+            }
+            Known::Values(v) => Seen::Many(Cow::Owned(v)),
+            Known::Absent => Seen::Absent,
+            Known::Unknown => Seen::Unknown,
+        }
+    }
 }
 
 /// Base operator without prefix and suffix.
@@ -158,6 +200,25 @@ impl Condition {
         if self.unknown.is_empty() { known } else { known.and(Tri::U) }
     }
 
+    /// Lower-case keys of the clauses that the context leaves undecided, and of variables in them;
+    /// sorted. An operator that is not known is named in place of its keys.
+    #[must_use]
+    pub fn undecided(&self, context: &dyn Context, variables: bool) -> Vec<String> {
+        let mut out: Vec<String> =
+            self.unknown.iter().map(|operator| format!("operator {operator}")).collect();
+        for c in self.clauses.iter().filter(|c| c.evaluate(context, variables) == Tri::U) {
+            let open: Vec<String> =
+                c.values.iter().flat_map(|v| variable::unknown_keys(v, context)).collect();
+            if open.is_empty() || matches!(context.look(&c.key), Seen::Unknown | Seen::Prefix(_)) {
+                out.push(c.key.clone());
+            }
+            out.extend(open);
+        }
+        out.sort_unstable();
+        out.dedup();
+        out
+    }
+
     /// Whether `wider` holds whenever this holds (sound, not complete): every clause of the other is
     /// asked here too, with values at least as narrow.
     #[must_use]
@@ -241,43 +302,31 @@ fn operator_of(text: &str) -> Option<(Base, bool, SetPrefix, bool)> {
 
 impl Clause {
     fn evaluate(&self, context: &dyn Context, variables: bool) -> Tri {
-        let known = context.get(&self.key);
+        let seen = context.look(&self.key);
         if self.base == Base::Null {
-            let absent = match known {
-                Known::Unknown => return Tri::U,
-                Known::Absent => true,
-                Known::Values(_) => false,
+            let absent = match seen {
+                Seen::Unknown => return Tri::U,
+                Seen::Absent => true,
+                Seen::One(_) | Seen::Many(_) | Seen::Prefix(_) => false,
             };
             return Tri::any(self.values.iter().map(|v| {
                 Tri::from_bool(v.eq_ignore_ascii_case(if absent { "true" } else { "false" }))
             }));
         }
-        let values = match known {
-            Known::Unknown => return Tri::U,
-            Known::Absent => {
-                return Tri::from_bool(match self.set {
-                    SetPrefix::All => true,
-                    SetPrefix::Any => false,
-                    SetPrefix::None => self.negated || self.if_exists,
-                });
-            }
-            Known::Values(v) => v,
-        };
-        let lookup = |key: &str| match context.get(key) {
-            Known::Unknown => Variable::Unknown,
-            Known::Absent => Variable::Absent,
-            Known::Values(v) => match v.as_slice() {
-                [one] => Variable::Value(one.clone()),
-                _ => Variable::Unknown,
-            },
-        };
-        match self.set {
-            SetPrefix::None => match values.as_slice() {
-                [one] => self.on_value(one, variables, &lookup),
-                _ => Tri::F,
-            },
-            SetPrefix::All => Tri::all(values.iter().map(|v| self.on_value(v, variables, &lookup))),
-            SetPrefix::Any => Tri::any(values.iter().map(|v| self.on_value(v, variables, &lookup))),
+        let on = |v: &str| self.on_value(v, variables, context);
+        match (seen, self.set) {
+            (Seen::Unknown, _) => Tri::U,
+            (Seen::Absent, set) => Tri::from_bool(match set {
+                SetPrefix::All => true,
+                SetPrefix::Any => false,
+                SetPrefix::None => self.negated || self.if_exists,
+            }),
+            (Seen::One(v), _) => on(&v),
+            (Seen::Prefix(start), _) => self.on_start(&start),
+            // 5.3.5: several values need a set operator.
+            (Seen::Many(_), SetPrefix::None) => Tri::F,
+            (Seen::Many(list), SetPrefix::All) => Tri::all(list.iter().map(|v| on(v))),
+            (Seen::Many(list), SetPrefix::Any) => Tri::any(list.iter().map(|v| on(v))),
         }
     }
 
@@ -316,49 +365,71 @@ impl Clause {
 
     /// 5.3.3: positive = some policy value agrees, negated = none does; a policy value of the wrong
     /// type agrees with nothing, and spoils a negated operator.
-    fn on_value(&self, v: &str, variables: bool, lookup: &dyn Fn(&str) -> Variable) -> Tri {
-        let each = self.values.iter().map(|p| {
-            let agreed = self.agrees(v, p, variables, lookup);
-            match (agreed, self.negated) {
-                (None, _) => Tri::F,
-                (Some(t), true) => !t,
-                (Some(t), false) => t,
+    fn on_value(&self, v: &str, variables: bool, context: &dyn Context) -> Tri {
+        self.over(|p| self.agrees(v, p, variables, context))
+    }
+
+    /// A value of which only the start is known: patterns of text that all or no such values match.
+    fn on_start(&self, start: &str) -> Tri {
+        self.over(|p| {
+            if p.contains("${") {
+                return Some(Tri::U);
             }
+            let is_start = |p: &str| p.get(..start.len()).is_some_and(|s| s == start);
+            Some(match self.base {
+                Base::StringLike => {
+                    let all = format!("{start}*");
+                    if glob::contains(p, &all) {
+                        Tri::T
+                    } else if glob::overlaps(p, &all) {
+                        Tri::U
+                    } else {
+                        Tri::F
+                    }
+                }
+                Base::StringEquals if !is_start(p) => Tri::F,
+                _ => Tri::U,
+            })
+        })
+    }
+
+    fn over(&self, agrees: impl Fn(&str) -> Option<Tri>) -> Tri {
+        let each = self.values.iter().map(|p| match (agrees(p), self.negated) {
+            (None, _) => Tri::F,
+            (Some(t), true) => !t,
+            (Some(t), false) => t,
         });
         if self.negated { Tri::all(each) } else { Tri::any(each) }
     }
 
     /// Whether a policy value agrees with a request value; `None` when it has the wrong type.
-    fn agrees(
-        &self,
-        v: &str,
-        p: &str,
-        variables: bool,
-        lookup: &dyn Fn(&str) -> Variable,
-    ) -> Option<Tri> {
-        // After substitution literal wildcards are private-use characters, in value and pattern alike.
-        let substituted;
-        let escaped;
-        let (p, v) = if variables && p.contains("${") {
-            match arn::substitute(p, lookup) {
-                arn::Substituted::Absent => return Some(Tri::F),
-                arn::Substituted::Unknown => return Some(Tri::U),
-                arn::Substituted::Known(pieces) => {
-                    substituted = arn::join_pieces(&pieces);
-                    let like = matches!(self.base, Base::StringLike | Base::ArnLike);
-                    if like {
-                        escaped = v.chars().map(arn::escape).collect::<String>();
-                        (substituted.as_str(), escaped.as_str())
-                    } else {
-                        escaped = unescape(&substituted);
-                        (escaped.as_str(), v)
-                    }
-                }
-            }
-        } else {
-            (p, v)
+    fn agrees(&self, v: &str, p: &str, variables: bool, context: &dyn Context) -> Option<Tri> {
+        if !variables || !p.contains("${") {
+            return self.compare(v, p).map(Tri::from_bool);
+        }
+        let wild = matches!(self.base, Base::StringLike | Base::ArnLike);
+        let (pieces, open) = match variable::fill(p, context, wild) {
+            Filled::Absent => return Some(Tri::F),
+            Filled::Known(pieces) => (pieces, false),
+            Filled::Open(pieces) => (pieces, true),
         };
-        let yes = match self.base {
+        let like = |pieces: &Pieces<'_>, ignore_case: bool| {
+            let yes = if ignore_case { pieces.matches_ignore_case(v) } else { pieces.matches(v) };
+            // With a variable free the rest of the value may still rule it out.
+            Some(if yes && open { Tri::U } else { Tri::from_bool(yes) })
+        };
+        match self.base {
+            Base::StringEquals | Base::Binary | Base::StringLike => like(&pieces, false),
+            Base::StringEqualsIgnoreCase => like(&pieces, true),
+            _ if open => Some(Tri::U),
+            Base::ArnLike => pieces.matches_arn(v).map(Tri::from_bool),
+            _ => self.compare(v, &pieces.text()).map(Tri::from_bool),
+        }
+    }
+
+    /// [`Self::agrees`] for a policy value without variables.
+    fn compare(&self, v: &str, p: &str) -> Option<bool> {
+        Some(match self.base {
             Base::StringEquals | Base::Binary => v == p,
             Base::StringEqualsIgnoreCase => v.eq_ignore_ascii_case(p),
             Base::StringLike => glob::matches(p, v),
@@ -379,8 +450,7 @@ impl Clause {
             }
             Base::Ip => in_range(v, p)?,
             Base::Null => false,
-        };
-        Some(Tri::from_bool(yes))
+        })
     }
 }
 
@@ -432,25 +502,17 @@ impl Order {
     }
 }
 
-fn unescape(s: &str) -> String {
-    s.chars()
-        .map(|c| match c {
-            '\u{E000}' => '*',
-            '\u{E001}' => '?',
-            other => other,
-        })
-        .collect()
-}
-
 /// Six-part glob, case-sensitive, `*` not crossing the first five colons (5.3.6).
 fn arn_like(p: &str, v: &str) -> Option<bool> {
-    let parts: Vec<&str> = p.splitn(6, ':').collect();
-    if parts.len() < 6 {
+    if p.splitn(6, ':').count() < 6 {
         // `*` alone is written by many and stands for every ARN.
         return arn::is_any(p).then_some(true);
     }
-    let values: Vec<&str> = v.splitn(6, ':').collect();
-    Some(values.len() == 6 && parts.iter().zip(&values).all(|(a, b)| glob::matches(a, b)))
+    let values = v.splitn(6, ':');
+    Some(
+        values.clone().count() == 6
+            && p.splitn(6, ':').zip(values).all(|(a, b)| glob::matches(a, b)),
+    )
 }
 
 fn number(s: &str) -> Option<f64> {

@@ -229,10 +229,10 @@ impl Document {
         self.malformed.get_or_insert(reason);
     }
 
-    /// In a malformed document no Allow is certain, and a Deny neither.
+    /// In a malformed document no Allow is certain; a Deny that can be read counts (5.1.1).
     fn finish(mut self) -> Self {
         if self.malformed.is_some() {
-            for s in &mut self.statements {
+            for s in self.statements.iter_mut().filter(|s| s.effect == Effect::Allow) {
                 s.doubtful = true;
             }
         }
@@ -271,7 +271,10 @@ impl Statement {
                     Some(word) => format!("effect `{}`", shorten(word)),
                     None => "no effect".to_owned(),
                 });
-                Effect::Allow
+                match other {
+                    Some(word) if word.eq_ignore_ascii_case("Deny") => Effect::Deny,
+                    _ => Effect::Allow,
+                }
             }
         };
         let actions = pair(raw.action, raw.not_action);

@@ -3,15 +3,14 @@
 
 use std::sync::Arc;
 
-use fixedbitset::FixedBitSet;
-
 use super::action::{ActionSet, Expander, catalogue};
-use super::arn::{self, Home, Spread, Spreader, Variable};
-use super::condition::{Condition, Context, Known};
+use super::arn::{self, Home, Spread, Spreader};
+use super::condition::{Condition, Context};
 use super::document::{Document, Effect, Statement};
 pub use super::grants::{Grants, Scope};
 pub use super::subject::{Setting, Subject, SubjectKind};
 use super::tri::Tri;
+use super::variable;
 
 /// A statement with its actions and resources as sets.
 #[derive(Clone, Debug)]
@@ -77,6 +76,16 @@ impl Compiler {
         Policy { statements, malformed: document.malformed.clone(), personal }
     }
 
+    /// Compiles an organisation policy: a resource pattern with fewer than six parts is filled up only
+    /// when its last part ends in `*`, else it matches nothing (5.2.3).
+    pub fn compile_guardrail(&mut self, document: &Document, home: &Home) -> Policy {
+        let mut document = document.clone();
+        for p in document.statements.iter_mut().filter_map(|s| s.resources.as_mut()) {
+            p.list.retain(|r| r.ends_with('*') || r.splitn(6, ':').count() == 6);
+        }
+        self.compile(&document, home)
+    }
+
     fn statement(&mut self, s: &Statement, home: &Home, variables: bool) -> Compiled {
         let actions = self.expander.list(&s.actions.list, s.actions.negate);
         let (resources, negate, spread) = match &s.resources {
@@ -130,11 +139,7 @@ impl Compiled {
     /// Every resource pattern needs a variable that the principal is known to lack.
     fn dead_variables(&self, context: &dyn Context) -> bool {
         let Some(list) = &self.resources else { return false };
-        !list.is_empty()
-            && list.iter().all(|r| {
-                r.contains("${")
-                    && arn::substitute(r, &|k| variable(context, k)) == arn::Substituted::Absent
-            })
+        !list.is_empty() && list.iter().all(|r| variable::lacks(r, context))
     }
 
     /// Whether the resource element takes in this resource.
@@ -142,13 +147,10 @@ impl Compiled {
         let Some(list) = &self.resources else { return Tri::T };
         let one = |r: &String| {
             if self.variables {
-                if self.negate && r.contains("${") {
-                    let sub = arn::substitute(r, &|k| variable(context, k));
-                    if sub == arn::Substituted::Absent {
-                        return Tri::U;
-                    }
+                if self.negate && variable::may_lack(r, context) {
+                    return Tri::U;
                 }
-                arn::matches_with(r, resource, &|k| variable(context, k))
+                arn::matches_with(r, resource, context)
             } else {
                 Tri::from_bool(arn::matches(r, resource))
             }
@@ -202,29 +204,11 @@ impl Compiled {
     }
 }
 
-fn variable(context: &dyn Context, key: &str) -> Variable {
-    match context.get(key) {
-        Known::Unknown => Variable::Unknown,
-        Known::Absent => Variable::Absent,
-        Known::Values(v) => match v.as_slice() {
-            [one] => Variable::Value(one.clone()),
-            _ => Variable::Unknown,
-        },
-    }
-}
-
 /// Denied actions: wholly or in part, certainly and possibly.
 #[derive(Clone, Debug)]
 struct Denials {
     whole: [ActionSet; 2],
     part: [ActionSet; 2],
-}
-
-/// Removes an action; a set that never grew that far does not hold it.
-fn drop_one(set: &mut ActionSet, action: usize) {
-    if set.contains(action) {
-        set.remove(action);
-    }
 }
 
 fn minus(a: &ActionSet, b: &ActionSet) -> ActionSet {
@@ -259,6 +243,12 @@ impl<'a> Bound<'a> {
     pub fn live(&self, effect: Effect) -> impl Iterator<Item = (&'a Compiled, Tri)> + '_ {
         let pairs = self.policy.statements.iter().zip(&self.applies);
         pairs.filter(move |(s, m)| s.effect == effect && m.possible()).map(|(s, m)| (s, *m))
+    }
+
+    /// Whether the policy's statements of one effect speak about an action on a resource.
+    fn says(&self, effect: Effect, action: usize, resource: &str, context: &dyn Context) -> Tri {
+        let statements = self.policy.statements.iter().filter(|s| s.effect == effect);
+        Tri::any(statements.map(|s| s.decides(action, resource, context)))
     }
 
     fn allowed(&self) -> Grants {
@@ -315,6 +305,16 @@ impl<'a> Bound<'a> {
     }
 }
 
+fn leaves(ceiling: &Grants, actions: &ActionSet) -> Tri {
+    if actions.is_subset(ceiling.certain(Scope::AllExcept)) {
+        Tri::T
+    } else if actions.is_subset(ceiling.possible(Scope::AllExcept)) {
+        Tri::U
+    } else {
+        Tri::F
+    }
+}
+
 /// The permission boundary of a principal.
 #[derive(Clone, Debug, Default)]
 pub enum Boundary<'a> {
@@ -334,9 +334,15 @@ pub struct Rights<'a> {
     pub bindings: Vec<Bound<'a>>,
     /// Boundary.
     pub boundary: Boundary<'a>,
+    /// Levels of organisation policies, each of which must allow.
+    pub guardrails: Vec<Guardrail<'a>>,
     denials: Denials,
     ceiling: Option<Grants>,
-    /// What the union allows after Deny and boundary.
+    /// What each level lets through.
+    limits: Vec<Grants>,
+    /// What organisation policies deny wholly, certainly and possibly.
+    denied_above: [ActionSet; 2],
+    /// What the union allows after Deny, boundary and organisation policies.
     pub grants: Grants,
     /// What the union would allow without the boundary; present when there is one.
     pub unbounded: Option<Grants>,
@@ -347,8 +353,22 @@ impl<'a> Rights<'a> {
     /// inputs lack are not part of it; callers say so.
     #[must_use]
     pub fn new(bindings: Vec<Bound<'a>>, boundary: Boundary<'a>) -> Self {
+        Self::limited(bindings, boundary, Vec::new())
+    }
+
+    /// [`Rights::new`] under the organisation policies of the account.
+    #[must_use]
+    pub fn limited(
+        bindings: Vec<Bound<'a>>,
+        boundary: Boundary<'a>,
+        guardrails: Vec<Guardrail<'a>>,
+    ) -> Self {
         let empty = || [ActionSet::new(), ActionSet::new()];
         let mut denials = Denials { whole: empty(), part: empty() };
+        for b in guardrails.iter().flat_map(|g| &g.policies) {
+            b.denied(&mut denials);
+        }
+        let denied_above = denials.whole.clone();
         for b in &bindings {
             b.denied(&mut denials);
         }
@@ -360,8 +380,18 @@ impl<'a> Rights<'a> {
             }
             Boundary::Missing => Some(Grants::unknown()),
         };
-        let mut out =
-            Self { bindings, boundary, denials, ceiling, grants: Grants::none(), unbounded: None };
+        let limits = guardrails.iter().map(Guardrail::allowed).collect();
+        let mut out = Self {
+            bindings,
+            boundary,
+            guardrails,
+            denials,
+            ceiling,
+            limits,
+            denied_above,
+            grants: Grants::none(),
+            unbounded: None,
+        };
         let mut union = Grants::none();
         for b in &out.bindings {
             union.union_with(&b.allowed());
@@ -389,116 +419,45 @@ impl<'a> Rights<'a> {
         self.cut(union, self.ceiling.as_ref(), bindings)
     }
 
-    fn cut(&self, mut g: Grants, ceiling: Option<&Grants>, from: &[Bound<'a>]) -> Grants {
-        if let Some(c) = ceiling {
-            g.intersect_with(c);
-        }
-        let [whole_certain, whole_possible] = &self.denials.whole;
-        let [part_certain, part_possible] = &self.denials.part;
-        for set in &mut g.certain {
-            set.difference_with(whole_possible);
-        }
-        for set in &mut g.possible {
-            set.difference_with(whole_certain);
-        }
-        let [.., all] = &mut g.certain;
-        all.difference_with(part_possible);
-        let [.., all] = &mut g.possible;
-        all.difference_with(part_certain);
-        self.refine(&mut g, ceiling, from);
-        g
-    }
-
-    /// Decides, for actions allowed on some resources only and touched by a partial Deny or boundary,
-    /// whether anything is left.
-    fn refine(&self, g: &mut Grants, ceiling: Option<&Grants>, from: &[Bound<'a>]) {
-        let [_, part_possible] = &self.denials.part;
-        let mut touched: FixedBitSet = part_possible.clone();
-        if let Some(c) = ceiling {
-            touched.union_with(&minus(c.possible(Scope::Some), c.certain(Scope::AllExcept)));
-        }
-        touched.intersect_with(&minus(g.possible(Scope::Some), g.certain(Scope::AllExcept)));
-        let ids: Vec<usize> = touched.ones().collect();
-        for action in ids {
-            let left = self.left(action, ceiling, from);
-            let [some, except, _] = &mut g.certain;
-            if left != Tri::T {
-                drop_one(some, action);
-                drop_one(except, action);
-            }
-            if left == Tri::F {
-                for set in &mut g.possible {
-                    drop_one(set, action);
-                }
-            }
-        }
-    }
-
-    fn left(&self, action: usize, ceiling: Option<&Grants>, from: &[Bound<'a>]) -> Tri {
-        let mut best = Tri::F;
-        let allows = from.iter().flat_map(|b| b.live(Effect::Allow));
-        for (s, m) in allows.filter(|(s, _)| s.actions.contains(action)) {
-            for shape in s.shapes() {
-                let inside = match (ceiling, &self.boundary) {
-                    (None, _) => Tri::T,
-                    (Some(c), _) if c.certain(Scope::AllExcept).contains(action) => Tri::T,
-                    (Some(_), Boundary::Known(b)) => Tri::any(
-                        b.live(Effect::Allow)
-                            .filter(|(t, _)| t.actions.contains(action))
-                            .filter(|(t, _)| t.shapes().iter().any(|x| arn::overlaps(x, &shape)))
-                            .map(|(_, m)| m),
-                    ),
-                    (Some(_), _) => Tri::U,
-                };
-                let denied = Tri::any(
-                    self.denying()
-                        .filter(|(d, _)| d.actions.contains(action) && d.takes_in(&shape))
-                        .map(|(_, m)| m),
-                );
-                best = best.or(m.and(inside).and(!denied));
-                if best == Tri::T {
-                    return best;
-                }
-            }
-        }
-        best
-    }
-
-    /// Deny statements that may apply, of all policies and the boundary.
+    /// Deny statements that may apply, of all policies, the boundary and the organisation.
     pub fn denying(&self) -> impl Iterator<Item = (&'a Compiled, Tri)> + '_ {
         let boundary = match &self.boundary {
             Boundary::Known(b) => Some(b),
             _ => None,
         };
-        self.bindings.iter().chain(boundary).flat_map(|b| b.live(Effect::Deny))
+        let above = self.guardrails.iter().flat_map(|g| &g.policies);
+        self.bindings.iter().chain(boundary).chain(above).flat_map(|b| b.live(Effect::Deny))
     }
 
     /// Verdict on one action on one resource (5.4.6) with the keys that the path under test sets.
     #[must_use]
     pub fn decide(&self, action: usize, resource: &str, context: &dyn Context) -> Tri {
-        let side = |b: &Bound<'a>, effect: Effect| {
-            Tri::any(
-                b.policy
-                    .statements
-                    .iter()
-                    .filter(|s| s.effect == effect)
-                    .map(|s| s.decides(action, resource, context)),
-            )
-        };
-        let mut denied = Tri::any(self.bindings.iter().map(|b| side(b, Effect::Deny)));
+        let free = self.not_denied(action, resource, context);
+        if free == Tri::F {
+            return Tri::F;
+        }
         let inside = match &self.boundary {
             Boundary::Absent => Tri::T,
             Boundary::Missing => Tri::U,
-            Boundary::Known(b) => {
-                denied = denied.or(side(b, Effect::Deny));
-                side(b, Effect::Allow)
-            }
+            Boundary::Known(b) => b.says(Effect::Allow, action, resource, context),
         };
-        if denied == Tri::T {
-            return Tri::F;
-        }
-        let allowed = Tri::any(self.bindings.iter().map(|b| side(b, Effect::Allow)));
-        allowed.and(inside).and(!denied)
+        let allowed = Tri::any(
+            self.bindings.iter().map(|b| b.says(Effect::Allow, action, resource, context)),
+        );
+        allowed.and(inside).and(free).and(self.guardrails_allow(action, resource, context))
+    }
+
+    /// Whether every level of organisation policies lets one action on one resource through, their Deny
+    /// statements aside.
+    #[must_use]
+    pub fn guardrails_allow(&self, action: usize, resource: &str, context: &dyn Context) -> Tri {
+        Tri::all(self.guardrails.iter().map(|g| {
+            let said = Tri::any(
+                g.policies.iter().map(|b| b.says(Effect::Allow, action, resource, context)),
+            );
+            let said = if g.open { said.or(Tri::U) } else { said };
+            if g.missing { said.and(Tri::U) } else { said }
+        }))
     }
 
     /// Whether no Deny statement stops one action on one resource.
@@ -508,20 +467,37 @@ impl<'a> Rights<'a> {
             Boundary::Known(b) => Some(b),
             _ => None,
         };
-        let all = self.bindings.iter().chain(boundary);
-        let denies = all.flat_map(|b| &b.policy.statements).filter(|s| s.effect == Effect::Deny);
-        !Tri::any(denies.map(|s| s.decides(action, resource, context)))
+        let own = self.bindings.iter().chain(boundary);
+        let denied = Tri::any(own.map(|b| b.says(Effect::Deny, action, resource, context)));
+        let above = self.guardrails.iter().map(|g| {
+            let said = g.policies.iter().map(|b| b.says(Effect::Deny, action, resource, context));
+            Tri::any(said).and(g.applies)
+        });
+        !denied.or(Tri::any(above))
+    }
+
+    /// Whether the organisation policies leave all of these actions on whole types.
+    #[must_use]
+    pub fn guardrails_leave(&self, actions: &ActionSet) -> Tri {
+        Tri::all(self.limits.iter().map(|l| leaves(l, actions))).and(self.undenied_above(actions))
+    }
+
+    /// Whether no Deny statement of the organisation takes one of these actions away wholly.
+    fn undenied_above(&self, actions: &ActionSet) -> Tri {
+        let [certain, possible] = &self.denied_above;
+        if !actions.is_disjoint(certain) {
+            Tri::F
+        } else if actions.is_disjoint(possible) {
+            Tri::T
+        } else {
+            Tri::U
+        }
     }
 
     /// Whether the boundary leaves all of these actions on whole types.
     #[must_use]
     pub fn boundary_leaves(&self, actions: &ActionSet) -> Tri {
-        match &self.ceiling {
-            None => Tri::T,
-            Some(c) if actions.is_subset(c.certain(Scope::AllExcept)) => Tri::T,
-            Some(c) if actions.is_subset(c.possible(Scope::AllExcept)) => Tri::U,
-            Some(_) => Tri::F,
-        }
+        self.ceiling.as_ref().map_or(Tri::T, |c| leaves(c, actions))
     }
 
     /// Resource patterns of Allow statements for an action, variables widened.
@@ -552,6 +528,8 @@ impl<'a> Rights<'a> {
     }
 }
 
+mod ceiling;
+pub use ceiling::Guardrail;
 mod proof;
 pub use proof::Decider;
 

@@ -137,22 +137,24 @@ fn on_itself(
 }
 
 /// Whether what the principal gives itself may be everything: no boundary, one wide enough, or one it
-/// can take away, now or once it has given itself the right to.
+/// can take away, now or once it has given itself the right to; and no organisation policy in the way,
+/// which no self-grant lifts.
 fn bounded(node: &Node<'_>, rights: &Rights<'_>, path: &Path) -> Tri {
+    let above = rights.guardrails_leave(classes().critical());
     if path.target == Target::NewRole {
         // The new role carries no boundary unless a condition asks for one, which stays open.
-        return Tri::T;
+        return above;
     }
     let leaves = rights.boundary_leaves(classes().critical());
     if leaves == Tri::T {
-        return leaves;
+        return above;
     }
     let me = node.subject;
     let drops = boundary_actions(me.kind)
         .iter()
         .filter_map(|a| catalogue().id(a))
         .map(|a| rights.decide(a, &me.arn, me).or(rights.headroom_decides(a, &me.arn, me)));
-    leaves.or(Tri::any(drops))
+    leaves.or(Tri::any(drops)).and(above)
 }
 
 fn boundary_actions(kind: SubjectKind) -> &'static [&'static str] {

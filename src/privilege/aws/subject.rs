@@ -1,7 +1,9 @@
 //! Principals as conditions see them: the context keys that an export lets us derive (5.3.7).
 
+use std::borrow::Cow;
+
 use super::arn::Home;
-use super::condition::{Context, Known};
+use super::condition::{Context, Known, Seen};
 use crate::facts::Time;
 
 /// What the principal is; some context keys depend on it.
@@ -38,32 +40,39 @@ pub struct Subject {
 
 impl Context for Subject {
     fn get(&self, key: &str) -> Known {
-        let one = |s: &str| Known::Values(vec![s.to_owned()]);
+        self.look(key).known()
+    }
+
+    fn look<'s>(&'s self, key: &str) -> Seen<'s> {
+        let one = |s: &'s str| Seen::One(Cow::Borrowed(s));
+        let now = || Seen::One(Cow::Owned(self.as_of.to_rfc3339()));
         let user = self.kind == SubjectKind::User;
         match key {
-            "aws:currenttime" => one(&self.as_of.to_rfc3339()),
-            "aws:epochtime" => one(&self.as_of.secs().to_string()),
-            _ if matches!(self.kind, SubjectKind::Group | SubjectKind::Policy) => match key {
-                "aws:principalaccount" if !self.home.account.is_empty() => one(&self.home.account),
-                "aws:principalisawsservice" => one("false"),
-                _ => Known::Unknown,
-            },
+            "aws:currenttime" => now(),
+            "aws:epochtime" => Seen::One(Cow::Owned(self.as_of.secs().to_string())),
+            "aws:principalaccount" if !self.home.account.is_empty() => one(&self.home.account),
+            "aws:principalisawsservice" => one("false"),
+            // Of groups and policies only what all members share is known.
+            _ if matches!(self.kind, SubjectKind::Group | SubjectKind::Policy) => Seen::Unknown,
             "aws:principalarn" => one(&self.arn),
-            "aws:principalaccount" => one(&self.home.account),
             "aws:principaltype" => one(if user { "User" } else { "AssumedRole" }),
             "aws:username" if user => one(&self.name),
-            "aws:username" => Known::Absent,
-            "aws:userid" if user => self.unique_id.as_deref().map_or(Known::Unknown, one),
-            "aws:principalisawsservice" => one("false"),
-            "aws:tokenissuetime" if !user => one(&self.as_of.to_rfc3339()),
+            "aws:username" => Seen::Absent,
+            "aws:userid" => match self.unique_id.as_deref() {
+                Some(id) if user => one(id),
+                // `ROLEID:SESSION`, and the session is not known.
+                Some(id) => Seen::Prefix(Cow::Owned(format!("{id}:"))),
+                None => Seen::Unknown,
+            },
+            "aws:tokenissuetime" if !user => now(),
             _ => match key.strip_prefix("aws:principaltag/") {
                 Some(tag) => match self.tags.iter().find(|(k, _)| k == tag) {
                     // A session tag may override or add a tag of a role.
                     Some((_, v)) if user => one(v),
-                    None if user => Known::Absent,
-                    _ => Known::Unknown,
+                    None if user => Seen::Absent,
+                    _ => Seen::Unknown,
                 },
-                None => Known::Unknown,
+                None => Seen::Unknown,
             },
         }
     }
@@ -80,9 +89,11 @@ pub struct Setting<'a> {
 
 impl Context for Setting<'_> {
     fn get(&self, key: &str) -> Known {
-        self.extra
-            .iter()
-            .find(|(k, _)| *k == key)
-            .map_or_else(|| self.subject.get(key), |(_, v)| Known::Values(vec![(*v).to_owned()]))
+        self.look(key).known()
+    }
+
+    fn look<'s>(&'s self, key: &str) -> Seen<'s> {
+        let extra = self.extra.iter().find(|(k, _)| *k == key);
+        extra.map_or_else(|| self.subject.look(key), |(_, v)| Seen::One(Cow::Borrowed(v)))
     }
 }

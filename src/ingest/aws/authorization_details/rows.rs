@@ -2,6 +2,19 @@
 
 use super::*;
 
+/// Reads users and roles of other commands of IAM, which print them with the same fields; each with its
+/// place.
+pub fn read_lists(users: &[(String, &str)], roles: &[(String, &str)], batch: &mut Batch) {
+    let mut state = Reader::new(batch);
+    for (place, raw) in users {
+        state.one(raw, place, Reader::user);
+    }
+    for (place, raw) in roles {
+        state.one(raw, place, Reader::role);
+    }
+    state.finish();
+}
+
 /// What users, groups and roles have in common.
 struct Holder<'r, 'a> {
     id: Text,
@@ -39,12 +52,20 @@ impl<'b> Reader<'b> {
         take: impl Fn(&mut Self, T, Text),
     ) {
         for (i, raw) in items.unwrap_or_default().iter().enumerate() {
-            let place = format!("{prefix}/{name}/{i}");
-            self.batch.records += 1;
-            match serde_json::from_str::<T>(raw.get()) {
-                Ok(item) => take(self, item, text_of(&place)),
-                Err(e) => self.batch.quarantine(&place, reason(&e)),
-            }
+            self.one(raw.get(), &format!("{prefix}/{name}/{i}"), &take);
+        }
+    }
+
+    fn one<'a, T: Deserialize<'a>>(
+        &mut self,
+        raw: &'a str,
+        place: &str,
+        take: impl Fn(&mut Self, T, Text),
+    ) {
+        self.batch.records += 1;
+        match serde_json::from_str::<T>(raw) {
+            Ok(item) => take(self, item, text_of(place)),
+            Err(e) => self.batch.quarantine(place, reason(&e)),
         }
     }
 

@@ -10,7 +10,7 @@ use super::{Bound, Boundary, Compiled, Grants, Rights, Subject};
 /// A statement that takes part in a verdict.
 #[derive(Clone, Copy, Debug)]
 pub struct Decider<'a> {
-    /// Place of the policy among the bindings; `None` for the boundary.
+    /// Place of the policy among the bindings; `None` for the boundary and organisation policies.
     pub binding: Option<usize>,
     /// The statement.
     pub statement: &'a Compiled,
@@ -30,7 +30,8 @@ impl<'a> Rights<'a> {
     /// it takes the whole shape in, or nothing of it. Sound, not complete.
     #[must_use]
     pub fn is_uniform(&self, action: usize, shape: &str) -> bool {
-        let layers = self.bindings.iter().chain(self.boundary_policy());
+        let above = self.guardrails.iter().flat_map(|g| &g.policies);
+        let layers = self.bindings.iter().chain(self.boundary_policy()).chain(above);
         let mut about =
             layers.flat_map(|b| &b.policy.statements).filter(|s| s.actions.contains(action));
         about.all(|s| {
@@ -52,7 +53,9 @@ impl<'a> Rights<'a> {
     ) -> Vec<Decider<'a>> {
         let own = self.bindings.iter().enumerate().map(|(i, b)| (Some(i), b));
         let mut out = Vec::new();
-        for (binding, bound) in own.chain(self.boundary_policy().map(|b| (None, b))) {
+        let above = self.guardrails.iter().flat_map(|g| &g.policies);
+        let above = self.boundary_policy().into_iter().chain(above).map(|b| (None, b));
+        for (binding, bound) in own.chain(above) {
             for statement in bound.policy.statements.iter().filter(|s| s.actions.contains(action)) {
                 let verdict = match resource {
                     Some(r) => statement.decides(action, r, context),
@@ -75,7 +78,7 @@ impl<'a> Rights<'a> {
     pub fn changed(&self, drop: &[usize], put: Option<Bound<'a>>) -> Self {
         let kept = self.bindings.iter().enumerate().filter(|(i, _)| !drop.contains(i));
         let bindings = kept.map(|(_, b)| b.clone()).chain(put).collect();
-        Self::new(bindings, self.boundary.clone())
+        Self::limited(bindings, self.boundary.clone(), self.guardrails.clone())
     }
 
     /// Whether some statement of a binding denies, under the principal's conditions.
@@ -108,12 +111,14 @@ impl<'a> Rights<'a> {
                     .map(|s| s.decides(action, resource, subject)),
             ),
         };
-        allowed.and(self.not_denied(action, resource, subject))
+        allowed
+            .and(self.not_denied(action, resource, subject))
+            .and(self.guardrails_allow(action, resource, subject))
     }
 
     /// The rights without the boundary.
     #[must_use]
     pub fn freed(&self) -> Self {
-        Self::new(self.bindings.clone(), Boundary::Absent)
+        Self::limited(self.bindings.clone(), Boundary::Absent, self.guardrails.clone())
     }
 }

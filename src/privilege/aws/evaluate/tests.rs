@@ -208,6 +208,109 @@ fn malformed_is_never_certain() {
     );
 }
 
+/// Organisation policies cut what is held; a level that may not apply makes it conditional.
+#[test]
+fn guardrails_are_ceilings() {
+    use Scope::{All, AllExcept, Some as Part};
+    let me = subject();
+    let star = allow("*", r#""*""#);
+    let scopes = |doc: &str, levels: &[(Tri, String)]| {
+        let own = compile(doc);
+        let above: Vec<(Tri, Policy)> = levels.iter().map(|(t, d)| (*t, compile(d))).collect();
+        let guardrails = above
+            .iter()
+            .map(|(t, p)| Guardrail::new(vec![Bound::new(p, &me)], *t, false))
+            .collect();
+        let rights = Rights::limited(vec![Bound::new(&own, &me)], Boundary::Absent, guardrails);
+        let widest = |get: &dyn Fn(Scope) -> bool| SCOPES.iter().rev().copied().find(|s| get(*s));
+        let g = &rights.grants;
+        let a = id("s3:GetObject");
+        (widest(&|s| g.certain(s).contains(a)), widest(&|s| g.possible(s).contains(a)))
+    };
+    let s3 = |r: &str| allow("s3:GetObject", r);
+    let none = || (None, None);
+    for (what, doc, levels, want) in [
+        ("all", star.clone(), vec![(Tri::T, star.clone())], (Some(All), Some(All))),
+        ("another service", star.clone(), vec![(Tri::T, allow("ec2:*", r#""*""#))], none()),
+        (
+            "two levels",
+            star.clone(),
+            vec![(Tri::T, star.clone()), (Tri::T, allow("ec2:*", r#""*""#))],
+            none(),
+        ),
+        ("perhaps", star.clone(), vec![(Tri::U, allow("ec2:*", r#""*""#))], (None, Some(All))),
+        (
+            "deny",
+            star.clone(),
+            vec![(Tri::T, format!("{star},{}", deny("s3:*", r#""*""#)))],
+            none(),
+        ),
+        (
+            "deny perhaps",
+            star.clone(),
+            vec![(Tri::U, format!("{star},{}", deny("s3:*", r#""*""#)))],
+            (None, Some(All)),
+        ),
+        (
+            "deny a bucket",
+            star.clone(),
+            vec![(Tri::T, format!("{star},{}", deny("s3:*", r#""arn:aws:s3:::b/*""#)))],
+            (Some(AllExcept), Some(AllExcept)),
+        ),
+        (
+            "narrow in narrow",
+            s3(r#""arn:aws:s3:::b/*""#),
+            vec![(Tri::T, s3(r#""arn:aws:s3:::b/x/*""#))],
+            (Some(Part), Some(Part)),
+        ),
+        (
+            "narrow beside narrow",
+            s3(r#""arn:aws:s3:::b/*""#),
+            vec![(Tri::T, s3(r#""arn:aws:s3:::c/*""#))],
+            none(),
+        ),
+        (
+            "narrow across narrow",
+            s3(r#""arn:aws:s3:::b/*""#),
+            vec![(Tri::T, s3(r#""arn:aws:s3:::?/*.txt""#))],
+            (Some(Part), Some(Part)),
+        ),
+        (
+            "what both allow is denied",
+            s3(r#""arn:aws:s3:::b/*""#),
+            vec![(
+                Tri::T,
+                format!(
+                    "{},{}",
+                    s3(r#""arn:aws:s3:::b/x/*""#),
+                    deny("s3:*", r#""arn:aws:s3:::b/x/*""#)
+                ),
+            )],
+            none(),
+        ),
+        (
+            "three in a row",
+            s3(r#""arn:aws:s3:::b/*""#),
+            vec![(Tri::T, s3(r#""arn:aws:s3:::b/x/*""#)), (Tri::T, s3(r#""arn:aws:s3:::b/y/*""#))],
+            none(),
+        ),
+    ] {
+        assert_eq!(scopes(&doc, &levels), want, "{what}");
+    }
+    // 5.2.3: a short pattern counts in organisation policies only with a star at its end.
+    for (pattern, held) in [("arn:aws:s3", false), ("arn:aws:s3*", true)] {
+        let text = format!(
+            r#"{{"Version":"2012-10-17","Statement":[{}]}}"#,
+            allow("*", &format!("{pattern:?}"))
+        );
+        let above = Compiler::default().compile_guardrail(&Document::parse(&text), &home());
+        let own = compile(&star);
+        let level = Guardrail::new(vec![Bound::new(&above, &me)], Tri::T, false);
+        let rights = Rights::limited(vec![Bound::new(&own, &me)], Boundary::Absent, vec![level]);
+        assert_eq!(rights.grants.possible(Part).contains(id("s3:GetObject")), held, "{pattern}");
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Random {
     allow: bool,
@@ -277,12 +380,12 @@ fn statement() -> impl Strategy<Value = Random> {
 }
 
 /// Decision of the slow reference with the unknown key false or true.
-fn slow(docs: &[Random], cap: Option<&[Random]>, a: &str, r: &str, unknown: bool) -> bool {
+fn slow(docs: &[Random], caps: &[&[Random]], a: &str, r: &str, unknown: bool) -> bool {
     let says = |list: &[Random], allow: bool| {
         list.iter().any(|s| s.allow == allow && s.says(a, r, unknown))
     };
-    let denied = says(docs, false) || cap.is_some_and(|c| says(c, false));
-    !denied && says(docs, true) && cap.is_none_or(|c| says(c, true))
+    let denied = says(docs, false) || caps.iter().any(|c| says(c, false));
+    !denied && says(docs, true) && caps.iter().all(|c| says(c, true))
 }
 
 proptest! {
@@ -293,6 +396,7 @@ proptest! {
     fn agrees_with_brute_force(
         docs in proptest::collection::vec(statement(), 1..4),
         cap in proptest::option::weighted(0.4, proptest::collection::vec(statement(), 1..3)),
+        levels in proptest::collection::vec(proptest::collection::vec(statement(), 1..3), 0..3),
     ) {
         let me = subject();
         let text: Vec<String> = docs.iter().map(Random::json).collect();
@@ -300,14 +404,25 @@ proptest! {
         let cap_policy = cap.as_ref().map(|c| {
             compile(&c.iter().map(Random::json).collect::<Vec<_>>().join(","))
         });
-        let rights = Rights::new(
+        let level_policies: Vec<Policy> = levels
+            .iter()
+            .map(|l| compile(&l.iter().map(Random::json).collect::<Vec<_>>().join(",")))
+            .collect();
+        let guardrails = level_policies
+            .iter()
+            .map(|p| Guardrail::new(vec![Bound::new(p, &me)], Tri::T, false))
+            .collect();
+        let caps: Vec<&[Random]> =
+            cap.iter().map(Vec::as_slice).chain(levels.iter().map(Vec::as_slice)).collect();
+        let rights = Rights::limited(
             policies.iter().map(|p| Bound::new(p, &me)).collect(),
             cap_policy.as_ref().map_or(Boundary::Absent, |c| Boundary::Known(Bound::new(c, &me))),
+            guardrails,
         );
         for a in ACTIONS {
             let mut some_possible = false;
             for r in RESOURCES {
-                let outcomes = [false, true].map(|u| slow(&docs, cap.as_deref(), a, r, u));
+                let outcomes = [false, true].map(|u| slow(&docs, &caps, a, r, u));
                 some_possible |= outcomes.contains(&true);
                 match rights.decide(id(a), r, &me) {
                     Tri::T => prop_assert_eq!(outcomes, [true, true], "{} {}", a, r),
