@@ -62,7 +62,8 @@ impl Keyed for Grant {
         if later.continues(self) {
             Some(later.clone())
         } else {
-            self.continues(later).then(|| self.clone())
+            let older = self.continues(later).then(|| self.clone());
+            older.or_else(|| super::ledger::history::join_views(self, later))
         }
     }
 }

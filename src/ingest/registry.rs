@@ -10,6 +10,8 @@ pub static TABLES: &[TableAdapter] = &[
     ledger::approvals::ADAPTER,
     ledger::events::ADAPTER,
     ledger::credentials::ADAPTER,
+    ledger::postgres::ROLES,
+    ledger::postgres::MEMBERS,
     tasks::generic::ADAPTER,
     usage::generic::ADAPTER,
     reviews::ADAPTER,
@@ -21,6 +23,8 @@ pub static TABLES: &[TableAdapter] = &[
 #[must_use]
 pub fn adapters() -> Vec<&'static dyn Adapter> {
     let mut all: Vec<&'static dyn Adapter> = aws::ADAPTERS.to_vec();
+    // Before the tasks: the log also holds runs, and its adapter hands those on.
+    all.push(&ledger::github_audit::AUDIT);
     all.extend_from_slice(tasks::ADAPTERS);
     all.extend(ledger::LEDGERS);
     all.extend(TABLES.iter().map(|t| t as &dyn Adapter));

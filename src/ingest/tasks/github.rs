@@ -375,6 +375,16 @@ fn job(raw: &str, repo: Option<&str>, environment: Option<&str>, at: String) -> 
     Ok((task, [created, started, ended].into_iter().flatten().collect()))
 }
 
+/// Reads a row of the audit log that another adapter came upon; `false` when it is about no run.
+///
+/// # Errors
+/// When it is about a run and cannot be read.
+pub fn audited(value: &serde_json::Value, place: &Text, batch: &mut Batch) -> Result<bool, String> {
+    let Some(task) = audit_row(&value.to_string(), place.to_string())? else { return Ok(false) };
+    keep(task, batch);
+    Ok(true)
+}
+
 /// A row of the audit log; `None` for other actions.
 fn audit_row(raw: &str, at: String) -> Result<Option<(Task, Vec<Time>)>, String> {
     // The action alone first: rows of other actions give the same keys other types.

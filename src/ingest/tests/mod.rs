@@ -4,6 +4,7 @@ mod accounts;
 mod brokers;
 mod formats;
 mod hostile;
+mod ledgers;
 
 use std::path::{Path, PathBuf};
 
