@@ -11,6 +11,7 @@
 
 mod architecture;
 mod browser;
+mod can;
 mod determinism;
 mod documents;
 mod gate;
