@@ -681,3 +681,4 @@ fn an_expired_credential_is_not_active() {
 }
 
 mod exposure;
+mod trust;
