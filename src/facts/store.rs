@@ -99,18 +99,11 @@ store! {
         usage_facts: UsageFact,
         trust_facts: TrustFact,
         escalations: Escalation,
-<<<<<<< HEAD
-=======
-        delegation_facts: DelegationFact,
->>>>>>> tasks
         policies_in_force: PolicyInForce,
         exposures: ExposureFact,
         policy_facts: PolicyFact,
         use_profiles: UseProfile,
-<<<<<<< HEAD
         delegation_facts: DelegationFact,
-=======
->>>>>>> tasks
         coverage: Coverage,
         waiver_facts: WaiverFact,
     }

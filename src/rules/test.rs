@@ -257,13 +257,8 @@ fn default_rows() -> BTreeMap<&'static str, DataFrame> {
         roles, grants, grant_events, approvals, tasks, task_links, usage, credentials, delegations,
         trusts, realms, guardrails, resource_policies, provider_findings, resources, owners, reviews);
     all.extend(one_row!(Derived: grant_facts, chains, access_spans, segments, holdings,
-<<<<<<< HEAD
         identity_facts, credential_facts, usage_facts, trust_facts, escalations, policies_in_force, exposures,
         policy_facts, use_profiles, delegation_facts, coverage, waiver_facts));
-=======
-        identity_facts, credential_facts, usage_facts, trust_facts, escalations, delegation_facts,
-        policies_in_force, exposures, policy_facts, use_profiles, coverage, waiver_facts));
->>>>>>> tasks
     all
 }
 

@@ -141,20 +141,11 @@ fn combined(
     if plan.bindings.len() < 2 {
         return None;
     }
-<<<<<<< HEAD
     let (classes, admin) = classify(&rights.grants, reached, guarded);
     let known: Vec<Judgement> =
         parts.iter().flatten().filter_map(|p| p.judgement.clone()).collect();
     let stronger_admin = parts.iter().flatten().all(|p| rank(p.admin) < rank(admin));
     if !stronger_admin && !classes.beyond(&known) {
-=======
-    let all: Vec<&Bound<'_>> = rights.bindings.iter().collect();
-    let mut union = judge_part(&rights.grants, &all, rights, reached, guarded);
-    let known: Vec<Judgement> =
-        parts.iter().flatten().filter_map(|p| p.judgement.clone()).collect();
-    let stronger_admin = parts.iter().flatten().all(|p| rank(p.admin) < rank(union.admin));
-    if !stronger_admin && !union.judgement.as_ref().is_some_and(|j| j.beyond(&known)) {
->>>>>>> tasks
         return None;
     }
     let ends = plan.bindings.iter().filter_map(|b| b.not_after).filter(|end| *end > as_of);
