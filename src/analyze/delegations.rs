@@ -62,9 +62,9 @@ impl<'a> Grants<'a> {
                 out.by_principal.entry(&g.principal_id).or_default().push(g);
             }
         }
-        for list in out.by_principal.values_mut() {
-            list.sort_by_key(|g| (g.started_at, &g.grant_id));
-        }
+        out.by_principal
+            .values_mut()
+            .for_each(|list| list.sort_by_key(|g| (g.started_at, &g.grant_id)));
         out
     }
 

@@ -145,9 +145,9 @@ impl<'a> Index<'a> {
                 self.tasks_by_principal.entry(p).or_default().push(task);
             }
         }
-        for list in self.tasks_by_principal.values_mut() {
-            list.sort_by_key(|t| (t.started_at_lo, &t.task_id));
-        }
+        self.tasks_by_principal
+            .values_mut()
+            .for_each(|list| list.sort_by_key(|t| (t.started_at_lo, &t.task_id)));
         for a in &self.facts.approvals {
             if !a.approval_id.is_empty() {
                 self.approvals_by_id.entry(&a.approval_id).or_default().push(a);

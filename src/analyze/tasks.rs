@@ -18,7 +18,7 @@ pub fn link(ix: &Index<'_>, profile: &Profile, g: &Grant, f: &mut GrantFact) {
     f.task_ref = g.task_ref.clone().or_else(|| g.ticket_id.clone());
     let found = find(ix, g);
     if f.task_ref.is_none() {
-        f.task_ref = found.named.as_deref().map(text);
+        f.task_ref = found.named.map(text);
     }
     let mut ids: BTreeSet<&str> = found.links.iter().map(|l| &*l.task.task_id).collect();
     for u in ix.usage_of_grant(g) {

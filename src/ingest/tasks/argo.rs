@@ -111,7 +111,7 @@ fn nodes(
     principal: Option<&Text>,
     sink: &mut Sink,
 ) -> Option<Time> {
-    let Some(nodes) = at(r, "status.nodes").and_then(Value::as_object) else { return None };
+    let nodes = at(r, "status.nodes").and_then(Value::as_object)?;
     let listed = Value::Object(
         [("nodes".to_owned(), Value::Array(nodes.values().cloned().collect()))]
             .into_iter()
