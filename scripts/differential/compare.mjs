@@ -38,11 +38,11 @@ function verdict(c, mode) {
   )
   return authorize({
     request,
-    sessionPolicy: c.session ? loadPolicy(c.session[0]) : undefined,
+    sessionPolicy: c.session ? loadPolicy(c.session[0], { name: 'session' }) : undefined,
     identityPolicies: named(c.identity),
     serviceControlPolicies: levels(c.scps),
     resourceControlPolicies: levels(c.rcps),
-    resourcePolicy: c.policy ? loadPolicy(c.policy) : undefined,
+    resourcePolicy: c.policy ? loadPolicy(c.policy, { name: 'resource' }) : undefined,
     permissionBoundaries: c.boundary ? named([c.boundary]) : undefined,
     vpcEndpointPolicies: undefined,
     simulationParameters: {

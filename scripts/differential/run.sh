@@ -20,5 +20,6 @@ if [[ ! -f $installed ]] || ! grep -q "\"version\": \"$version\"" "$installed"; 
 fi
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
-OVERSTAY_DECISION_CASES="$work/cases.ndjson" cargo test --locked --lib cases_for_other_evaluators
+OVERSTAY_DECISION_CASES="$work/cases.ndjson" cargo test --release --locked \
+  --manifest-path tests/decisions/Cargo.toml cases_for_other_evaluators
 node scripts/differential/compare.mjs "$cache/node_modules/$package" "$work/cases.ndjson"

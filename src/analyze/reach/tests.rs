@@ -682,3 +682,49 @@ fn an_expired_credential_is_not_active() {
 
 mod exposure;
 mod trust;
+
+/// 5.4.3, 5.4.7: organisation policies cut administration, given to oneself or held; not that of the
+/// management account, and not for certain where the tree is unknown.
+#[test]
+fn organisation_policies_are_ceilings() {
+    use crate::facts::{Guardrail, Realm, RealmKind, Role};
+    let grant = r#"{"Effect":"Allow","Action":["iam:PutUserPolicy","iam:AttachUserPolicy"],"Resource":"*"}"#;
+    let users = [user("admin", &[STAR], ""), user("self", &[grant], "")].join(",");
+    let plain = export(&users, "", "", "");
+    let admins = |f: &Facts| {
+        let r = run(f);
+        ["admin", "self"].map(|name| identity(&r, name).admin)
+    };
+    assert_eq!(admins(&plain), [Tri::Yes, Tri::Yes]);
+    let mut under = plain.clone();
+    under.roles.push(Role {
+        role_id: text("p-1"),
+        platform: text("aws"),
+        document: Some(text(doc(
+            r#"{"Effect":"Allow","Action":["ec2:*","iam:Put*","iam:Attach*"],"Resource":"*"}"#,
+        ))),
+        ..Role::default()
+    });
+    under.guardrails.push(Guardrail {
+        platform: text("aws"),
+        target_id: Some(text("111122223333")),
+        role_id: text("p-1"),
+        ..Guardrail::default()
+    });
+    assert_eq!(admins(&under), [Tri::No, Tri::No]);
+    let mut unknown = under.clone();
+    unknown.guardrails[0].target_id = Some(text("ou-1"));
+    assert_eq!(admins(&unknown), [Tri::Conditional, Tri::Conditional]);
+    let mut managing = under.clone();
+    managing.realms.push(Realm {
+        platform: text("aws"),
+        realm_id: text("111122223333"),
+        kind: RealmKind::Account,
+        management: Some(true),
+        ..Realm::default()
+    });
+    assert_eq!(admins(&managing), [Tri::Yes, Tri::Yes]);
+    let mut attached_nowhere = under;
+    attached_nowhere.guardrails[0].target_id = None;
+    assert_eq!(admins(&attached_nowhere), [Tri::Yes, Tri::Yes]);
+}

@@ -22,7 +22,6 @@ pub struct Pieces<'a> {
 
 /// Outcome of putting the request's values into a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "lives on the stack of one comparison")]
 pub enum Filled<'a> {
     /// All variables have a value.
     Known(Pieces<'a>),

@@ -183,7 +183,7 @@ impl Walk<'_> {
         }
         for policy in list {
             let Some(program) = policy.program else {
-                self.open(layer, policy, None, Vec::new(), "its document is not in the inputs");
+                self.open(layer, policy, None, (Vec::new(), "its document is not in the inputs"));
                 continue;
             };
             for line in &program.lines {
@@ -235,7 +235,7 @@ impl Walk<'_> {
             } else {
                 "whether it applies depends on the organisation's tree or on an absent variable"
             };
-            self.open(layer, policy, Some(line.index), keys, why);
+            self.open(layer, policy, Some(line.index), (keys, why));
         }
     }
 
@@ -244,8 +244,7 @@ impl Walk<'_> {
         layer: &Layer,
         policy: &Attached<'_>,
         index: Option<usize>,
-        keys: Vec<String>,
-        why: &str,
+        (keys, why): (Vec<String>, &str),
     ) {
         if self.verdict == Verdict::Conditional {
             let (layer, policy) = (layer.clone(), policy.id.to_owned());

@@ -1,0 +1,3 @@
+pub mod aws;
+#[path = "../../../../src/privilege/glob.rs"]
+pub mod glob;
