@@ -103,7 +103,6 @@ pub fn run(_cli: &Cli, args: &Args) -> Outcome {
             }
         }
     }
-    not_supplied.sort_unstable_by_key(|l| std::cmp::Reverse(*l));
     if !not_supplied.is_empty() {
         let _ = writeln!(out, "\nnot supplied: {}", not_supplied.join(", "));
     }
