@@ -4,7 +4,12 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
+use mimalloc::MiMalloc;
 use overstay::cli::{Cli, run, text::safe};
+
+/// Tables, sets and findings are many small and short-lived allocations, on several threads.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

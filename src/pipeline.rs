@@ -5,6 +5,7 @@
 //! tables on and turns failures into the few kinds that have an exit code.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem::take;
 use std::path::{Path, PathBuf};
 
 use crate::analyze;
@@ -13,16 +14,11 @@ use crate::facts::{Derived, Facts, Layer, Row, Time, UsageGrain, WaiverFact, sto
 use crate::findings::fingerprint::digest;
 use crate::findings::{Finding, RuleResult};
 use crate::frameworks;
-use crate::gate::{
-    accept,
-    baseline::Baseline,
-    held::mark,
-    waivers::{Applied, Waivers},
-};
+use crate::gate::{accept, baseline::Baseline, held::mark, waivers::Waivers};
 use crate::ingest::{self, Ingested};
 use crate::privilege::aws::compare::Snapshot;
 use crate::report::assemble::{Assemble, assemble};
-use crate::report::view::Changes;
+use crate::report::view::{Changes, WaiverRow};
 use crate::report::{View, registry};
 use crate::rules::{self, Pack, RunInput, RunOutput};
 use crate::settings::Settings;
@@ -57,11 +53,7 @@ pub struct Scan {
     pub facts: Facts,
     /// Derived facts.
     pub derived: Derived,
-    /// Rule results.
-    pub results: Vec<RuleResult>,
-    /// Findings with their status, worst first.
-    pub findings: Vec<Finding>,
-    /// The report's view.
+    /// The report's view; it holds the rule results and the findings.
     pub view: View,
     /// Frames of the derived tables, as the rules read them.
     pub frames: Frames,
@@ -338,6 +330,7 @@ impl Run {
             (self.baseline.is_some(), "baseline"),
             (self.waivers.is_some(), "waivers"),
             (!s.approved_roles.is_empty(), "settings:approved_roles"),
+            (!s.duties.is_empty(), "settings:duties"),
             (!s.approval.approvers.is_empty(), "settings:approval.approvers"),
             (s.environments.iter().any(|e| e.jit_only), "settings:environment"),
         ];
@@ -381,38 +374,43 @@ impl Run {
         out.findings.extend(last.findings);
         out.results.sort_by(|a, b| a.rule.cmp(&b.rule));
         out.findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
-        let mut view = self.view(&out.results, &out.findings, None);
+        let mut view = self.view(out.results, out.findings, Accepted::default());
         if let Some((path, b)) = &self.baseline {
             b.check_scope(&path.display().to_string(), &view)
                 .map_err(|e| PipelineError::Baseline(e.to_string()))?;
         }
-        let access = match &self.baseline {
-            Some(_) => access(&self.ingested.facts, &self.derived),
-            None => Snapshot::default(),
-        };
-        let (_, applied) = accept::accept(
-            &mut view,
-            self.baseline.as_ref().map(|(_, b)| ("baseline", b)),
-            &access,
-            self.waivers.as_ref(),
-            self.as_of,
-            &self.settings.limits,
-        );
-        let findings = view.findings.clone();
-        Ok(Judged { results: out.results, findings, applied, changes: view.changes, frames })
+        if self.baseline.is_some() || self.waivers.is_some() {
+            let access = match &self.baseline {
+                Some(_) => access(&self.ingested.facts, &self.derived),
+                None => Snapshot::default(),
+            };
+            let (_, applied) = accept::accept(
+                &mut view,
+                self.baseline.as_ref().map(|(_, b)| ("baseline", b)),
+                &access,
+                self.waivers.as_ref(),
+                self.as_of,
+                &self.settings.limits,
+            );
+            // Conclusions and counts follow from what is open, so the view is made anew.
+            let accepted = Accepted {
+                waivers: applied.map(|a| a.rows).unwrap_or_default(),
+                changes: view.changes.take(),
+            };
+            let (results, findings) = (take(&mut view.rules), take(&mut view.findings));
+            view = self.view(results, findings, accepted);
+        }
+        Ok(Judged { view, frames })
     }
 
     fn finish(self, judged: Judged, texts: Texts) -> Scan {
-        let view = self.view(&judged.results, &judged.findings, Some(&judged));
         let pairs = self.files();
         Scan {
             as_of: self.as_of,
             settings: self.settings,
             facts: self.ingested.facts,
             derived: self.derived,
-            results: judged.results,
-            findings: judged.findings,
-            view,
+            view: judged.view,
             frames: judged.frames,
             texts,
             unknown_files: pairs.0,
@@ -420,7 +418,7 @@ impl Run {
         }
     }
 
-    fn view(&self, results: &[RuleResult], findings: &[Finding], judged: Option<&Judged>) -> View {
+    fn view(&self, results: Vec<RuleResult>, findings: Vec<Finding>, accepted: Accepted) -> View {
         let loosened = self.settings.limits.loosened();
         let period = self.settings.period.map(|(a, b)| (a.to_rfc3339(), b.to_rfc3339()));
         let basis = frameworks::Basis {
@@ -430,7 +428,8 @@ impl Run {
             ..frameworks::Basis::default()
         };
         let (unknown_files, failed_files) = self.files();
-        assemble(&Assemble {
+        let frameworks = frameworks::conclude(&results, &findings, &basis);
+        assemble(Assemble {
             settings: &self.settings,
             as_of: self.as_of,
             period: self.settings.period,
@@ -438,13 +437,10 @@ impl Run {
             derived: &self.derived,
             results,
             findings,
-            frameworks: frameworks::conclude(results, findings, &basis),
+            frameworks,
             crosswalk: frameworks::crosswalk(),
-            waivers: judged
-                .and_then(|j| j.applied.as_ref())
-                .map(|a| a.rows.clone())
-                .unwrap_or_default(),
-            changes: judged.and_then(|j| j.changes.clone()),
+            waivers: accepted.waivers,
+            changes: accepted.changes,
             blind_spots: frameworks::blind_spots(),
             unknown_files,
             failed_files,
@@ -481,11 +477,15 @@ impl Run {
 
 /// What the rules and the acceptance gave.
 struct Judged {
-    results: Vec<RuleResult>,
-    findings: Vec<Finding>,
-    applied: Option<Applied>,
-    changes: Option<Changes>,
+    view: View,
     frames: Frames,
+}
+
+/// What baseline and waivers made of the findings.
+#[derive(Default)]
+struct Accepted {
+    waivers: Vec<WaiverRow>,
+    changes: Option<Changes>,
 }
 
 /// Writes the evidence bundle of a run.
@@ -494,15 +494,15 @@ struct Judged {
 /// When a format is unknown ([`PipelineError::Config`]) or the bundle cannot be written.
 pub fn write_bundle(scan: &Scan, dir: &Path, formats: &[String]) -> Result<(), PipelineError> {
     let names: Vec<&str> = formats.iter().map(String::as_str).collect();
-    let mut out = files::view_files(&scan.view).map_err(internal)?;
+    let mut out = files::view_files(&scan.view);
     let rendered = registry::render(&scan.view, &names).map_err(config)?;
     out.extend(rendered.into_iter().filter(|f| f.path != files::REPORT));
     out.push(files::settings_file(&scan.settings, &scan.texts.settings));
     out.extend(scan.texts.baseline.as_deref().map(files::baseline_file));
     out.extend(scan.texts.waivers.as_deref().map(files::waivers_file));
     out.push(files::reproduce_file(&scan.view, formats));
-    out.extend(files::facts_files(&scan.facts.frames().map_err(internal)?).map_err(internal)?);
-    out.extend(files::facts_files(&scan.frames).map_err(internal)?);
+    out.extend(files::late_facts_files(scan.facts.builders()));
+    out.extend(files::facts_files(&scan.frames));
     let epoch = std::env::var("SOURCE_DATE_EPOCH").ok();
     let manifest = Manifest::new(&scan.view, formats, epoch.as_deref());
     bundle::write(dir, out, manifest).map_err(|e| match e {

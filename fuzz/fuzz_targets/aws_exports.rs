@@ -1,4 +1,4 @@
-//! The three AWS adapters read any bytes without a panic; the first byte chooses the adapter.
+//! The AWS adapters read any bytes without a panic; the first byte chooses the adapter.
 #![no_main]
 
 use std::io::Write;

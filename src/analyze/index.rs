@@ -1,11 +1,12 @@
 //! Look-ups over base facts that several derivations share. Built once; holds references only.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::facts::identity::Resolution;
 use crate::facts::{
-    Approval, Facts, Grant, GrantEvent, Layer, Owner, Principal, PrincipalKind, Source, Task, Text,
-    Tier, Time, Usage, UsageGrain,
+    Approval, Facts, Grant, GrantEvent, Layer, Owner, Principal, PrincipalKind, Source, Task,
+    TaskState, Text, Tier, Time, Usage, UsageGrain,
 };
 use crate::privilege::glob;
 use crate::settings::{DeclaredPrivilege, Environment, Settings};
@@ -53,7 +54,11 @@ pub struct Index<'a> {
     /// Tiers from content.
     pub tiers: &'a dyn Tiers,
     principals: HashMap<&'a str, &'a Principal>,
-    tasks: HashMap<&'a str, &'a Task>,
+    tasks: Names<'a>,
+    task_names: Names<'a>,
+    /// Task systems, in the form that [`system_key`] gives.
+    task_systems: BTreeSet<String>,
+    tasks_by_principal: HashMap<&'a str, Vec<&'a Task>>,
     approvals_by_id: HashMap<&'a str, Vec<&'a Approval>>,
     approvals_by_grant: HashMap<&'a str, Vec<&'a Approval>>,
     usage_by_grant: HashMap<&'a str, Vec<&'a Usage>>,
@@ -93,7 +98,10 @@ impl<'a> Index<'a> {
             as_of,
             tiers,
             principals: facts.principals.iter().map(|p| (&*p.principal_id, p)).collect(),
-            tasks: HashMap::new(),
+            tasks: Names::default(),
+            task_names: Names::default(),
+            task_systems: BTreeSet::new(),
+            tasks_by_principal: HashMap::new(),
             approvals_by_id: HashMap::new(),
             approvals_by_grant: HashMap::new(),
             usage_by_grant: HashMap::new(),
@@ -122,15 +130,24 @@ impl<'a> Index<'a> {
                 self.shared_ids.insert(&g.grant_id);
             }
         }
+        let mut last_system: Option<&Text> = None;
         for task in &self.facts.tasks {
-            self.tasks.entry(&task.task_id).or_insert(task);
-        }
-        // Second pass, so that another task's alias never hides a task's own id.
-        for task in &self.facts.tasks {
+            self.tasks.add(&task.task_id, task);
+            // Kept apart, so that another task's alias never hides a task's own id.
             for other in &task.other_ids {
-                self.tasks.entry(other).or_insert(task);
+                self.task_names.add(other, task);
+            }
+            if last_system != Some(&task.system) {
+                self.task_systems.insert(system_key(&task.system));
+                last_system = Some(&task.system);
+            }
+            if let (Some(p), Some(_)) = (&task.principal_id, task.started_at_lo) {
+                self.tasks_by_principal.entry(p).or_default().push(task);
             }
         }
+        self.tasks_by_principal
+            .values_mut()
+            .for_each(|list| list.sort_by_key(|t| (t.started_at_lo, &t.task_id)));
         for a in &self.facts.approvals {
             if !a.approval_id.is_empty() {
                 self.approvals_by_id.entry(&a.approval_id).or_default().push(a);
@@ -250,10 +267,67 @@ impl<'a> Index<'a> {
         self.principal(id).map_or(PrincipalKind::Unknown, |p| p.kind)
     }
 
-    /// Task by id or other id.
+    /// Task by id or other id, when only one can be meant.
     #[must_use]
     pub fn task(&self, id: &str) -> Option<&'a Task> {
-        self.tasks.get(id).copied()
+        match self.resolve_task(id, None) {
+            TaskRef::These(tasks) => tasks.first().copied(),
+            _ => None,
+        }
+    }
+
+    /// Tasks that a reference means. A system narrows it to tasks of that system, where the inputs have
+    /// tasks of it; `system:id` does the same. Attempts of one run are one work.
+    #[must_use]
+    pub fn resolve_task(&self, id: &str, system: Option<&str>) -> TaskRef<'a> {
+        let mut found = self.tasks.get(id);
+        if found.is_empty() {
+            found = self.task_names.get(id);
+        }
+        if found.is_empty() {
+            return match id.split_once(':') {
+                Some((system, rest)) if self.task_systems.contains(&system_key(system)) => {
+                    self.resolve_task(rest, Some(system))
+                }
+                _ => TaskRef::Nothing,
+            };
+        }
+        if let Some(key) = system.map(system_key)
+            && self.task_systems.contains(&key)
+        {
+            found.retain(|t| system_key(&t.system) == key);
+        }
+        let run =
+            |t: &Task| t.task_id.split_once('#').map_or(&*t.task_id, |(run, _)| run).to_owned();
+        match found.as_slice() {
+            [] => TaskRef::Nothing,
+            [_] => TaskRef::These(found),
+            [first, rest @ ..]
+                if rest.iter().all(|t| {
+                    t.system == first.system && t.kind == first.kind && run(t) == run(first)
+                }) =>
+            {
+                TaskRef::These(found)
+            }
+            _ => TaskRef::Ambiguous(found),
+        }
+    }
+
+    /// Tasks that a principal ran at some time in `[from, until)`, at most so many; by their start.
+    pub fn tasks_of_principal(
+        &self,
+        id: &str,
+        from: Time,
+        until: Time,
+    ) -> impl Iterator<Item = &'a Task> + '_ {
+        let list = self.tasks_by_principal.get(id).map_or(&[][..], Vec::as_slice);
+        let upto = list.partition_point(|t| t.started_at_lo < Some(until));
+        let near = list.iter().take(upto).rev().take(MAX_OVERLAPS).copied();
+        near.filter(move |t| {
+            let ended = t.ended_at_hi.or(t.ended_at_lo);
+            // One that has neither an end nor a state may have ended long before.
+            ended.map_or(t.state == TaskState::Running, |e| e > from)
+        })
     }
 
     /// Approvals with this id.
@@ -398,6 +472,51 @@ impl<'a> Index<'a> {
     pub fn person(&'a self, id: &'a str) -> &'a str {
         self.resolution.person(id)
     }
+}
+
+/// Tasks of one principal looked through for one grant.
+const MAX_OVERLAPS: usize = 256;
+
+/// What a reference to a task means.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TaskRef<'a> {
+    /// No task of the inputs.
+    Nothing,
+    /// These, which are one work: a task, or the attempts of a run.
+    These(Vec<&'a Task>),
+    /// One of these, and nothing says which.
+    Ambiguous(Vec<&'a Task>),
+}
+
+/// Tasks by name. Most names are of one task; those of several are kept apart, so that the common case
+/// costs one reference.
+#[derive(Default)]
+struct Names<'a> {
+    first: HashMap<&'a str, &'a Task>,
+    more: HashMap<&'a str, Vec<&'a Task>>,
+}
+
+impl<'a> Names<'a> {
+    fn add(&mut self, name: &'a str, task: &'a Task) {
+        match self.first.entry(name) {
+            Entry::Vacant(free) => {
+                free.insert(task);
+            }
+            Entry::Occupied(_) => self.more.entry(name).or_default().push(task),
+        }
+    }
+
+    fn get(&self, name: &str) -> Vec<&'a Task> {
+        let Some(first) = self.first.get(name) else { return Vec::new() };
+        let more = self.more.get(name).map_or(&[][..], Vec::as_slice);
+        std::iter::once(*first).chain(more.iter().copied()).collect()
+    }
+}
+
+/// Name of a system without what spellings differ in: `Service Now` and `servicenow` are one.
+#[must_use]
+pub fn system_key(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 /// Window that a source covers: stated, else the span of its records.

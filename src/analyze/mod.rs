@@ -8,6 +8,7 @@ pub mod approvals;
 pub mod cells;
 pub mod chains;
 pub mod coverage;
+pub mod delegations;
 pub mod effective;
 pub mod grants;
 pub mod index;
@@ -86,6 +87,8 @@ pub fn derive(
         state::reconcile_holdings(&ix, &grant_facts, &mut derived.holdings);
         derived.segments = timeline::segments(&ix, &grant_facts, &derived.holdings);
         derived.usage_facts = uses::usage_facts(&ix, &grant_facts);
+        derived.delegation_facts =
+            delegations::delegation_facts(&ix, &grant_facts, &derived.holdings);
         derived.coverage = coverage::coverage(&ix, &profile, options.needed);
         links = tasks::links(&grant_facts);
         derived.grant_facts = grant_facts;
@@ -94,5 +97,7 @@ pub fn derive(
     derived
 }
 
+#[cfg(test)]
+mod links_tests;
 #[cfg(test)]
 mod tests;

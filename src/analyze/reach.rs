@@ -19,8 +19,10 @@ use crate::settings::Settings;
 mod access;
 mod activity;
 mod credentials;
+mod duties;
 mod escalations;
 mod exposed;
+mod guards;
 mod holdings;
 mod identities;
 mod judge;
@@ -29,7 +31,9 @@ mod people;
 mod policies;
 mod profiles;
 mod root;
+mod sensitive;
 mod shares;
+mod spans;
 mod trusts;
 
 pub(super) use access::{contents, subject};
@@ -123,8 +127,10 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
     access::policy_tiers(facts, &mut store, as_of, &mut tiers);
     let policy_facts = policies::rows(facts, &mut store, &plans, as_of);
     let evaluated = access::evaluate(&plans, &store);
-    let nodes = access::nodes(facts, &plans, &evaluated);
-    let judged = access::judge(&plans, &evaluated, &nodes, as_of);
+    let dormant = access::dormant(facts, &plans, &evaluated);
+    let nodes = access::nodes(facts, &plans, &evaluated, &dormant);
+    let sensitive = sensitive::Sensitive::new(facts);
+    let judged = access::judge(&plans, &evaluated, &nodes, &sensitive, as_of);
     let mut holdings = Vec::new();
     for (plan, outcome) in plans.iter().zip(&judged) {
         holdings.extend(holdings::rows(plan, outcome, &people, &activity));
@@ -160,7 +166,10 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
     let trust_facts = trusts::rows(facts, settings, &people, &strongest);
     let policies_in_force = access::in_force(&plans, &store);
     escalations::on_identities(&escalations, &mut identity_facts);
+    duties::fill(&plans, &nodes, &judged, settings, &mut identity_facts);
     let exposures = exposed::rows(&plans, &evaluated, &people);
+    exposed::mark(&mut identity_facts, &exposures);
+    spans::mark(facts, settings, &mut identity_facts);
     let held = profiles::Held { plans: &plans, evaluated: &evaluated, holdings: &holdings };
     let use_profiles = profiles::rows(facts, settings, &people, &activity, &held);
     Reach {

@@ -5,48 +5,91 @@
 use std::collections::BTreeSet;
 
 use super::grants::Profile;
-use super::index::Index;
+use super::index::{Index, TaskRef};
 use crate::facts::store::evidence_ref;
 use crate::facts::{
     Confidence, EndKind, Grant, GrantFact, Layer, LinkKind, Task, TaskKind, TaskLink, TaskState,
-    Time, text,
+    Text, Time, text,
 };
+use crate::privilege::glob;
 
 /// Links the grant to its tasks and fills the task columns.
 pub fn link(ix: &Index<'_>, profile: &Profile, g: &Grant, f: &mut GrantFact) {
     f.task_ref = g.task_ref.clone().or_else(|| g.ticket_id.clone());
-    let links = find(ix, g);
-    let mut ids: BTreeSet<&str> = links.iter().map(|(t, ..)| &*t.task_id).collect();
+    let found = find(ix, g);
+    if f.task_ref.is_none() {
+        f.task_ref = found.named.map(text);
+    }
+    let mut ids: BTreeSet<&str> = found.links.iter().map(|l| &*l.task.task_id).collect();
     for u in ix.usage_of_grant(g) {
         if let Some(t) = &u.task_id {
             ids.insert(ix.task(t).map_or(&**t, |task| &task.task_id));
         }
     }
     f.n_tasks = ids.len() as i64;
-    let Some((first, kind, confidence)) = links.first().copied() else {
+    let Some(first) = found.links.first() else {
         unresolved(ix, profile, g, f);
+        if found.ambiguous.is_empty() {
+            candidates(ix, f);
+        } else {
+            ambiguous(&found.ambiguous, f);
+        }
         return;
     };
-    f.task_id = Some(first.task_id.clone());
-    f.link_kind = Some(kind);
-    f.link_confidence = Some(confidence);
+    let links = &found.links;
+    f.task_id = Some(first.task.task_id.clone());
+    f.link_kind = Some(first.kind);
+    f.link_confidence = Some(first.confidence);
+    f.link_evidence = Some(text(first.evidence));
     f.task_resolved = Some(true);
     f.task_started_at =
-        links.iter().filter_map(|(t, ..)| t.started_at_lo.or(t.started_at_hi)).min();
-    let running = links.iter().any(|(t, ..)| is_running(t, ix.as_of));
-    let ends: Vec<Option<Time>> = links.iter().map(|(t, ..)| usable_end(t)).collect();
+        links.iter().filter_map(|l| l.task.started_at_lo.or(l.task.started_at_hi)).min();
+    let running = links.iter().any(|l| is_running(l.task, ix.as_of));
+    let ends: Vec<Option<Time>> = links.iter().map(|l| usable_end(l.task)).collect();
     f.task_running = Some(running);
-    f.task_state = Some(first.state);
+    f.task_state = Some(first.task.state);
     if !running && ends.iter().all(Option::is_some) {
         f.task_ended_at = ends.into_iter().flatten().max();
     } else if !running {
-        let inverted = links.iter().any(|(t, ..)| is_inverted(t));
+        let inverted = links.iter().any(|l| is_inverted(l.task));
         f.task_unknown = Some(text(if inverted { "interval_inverted" } else { "end_unknown" }));
     }
     f.lead_s = f.task_started_at.zip(f.started_at).map(|(t, s)| t.secs_since(s));
-    for (t, ..) in &links {
-        f.refs.push(evidence_ref(&t.source_id, &t.source_ref));
+    for l in links {
+        f.refs.push(evidence_ref(&l.task.source_id, &l.task.source_ref));
     }
+}
+
+/// The reference fits tasks of several works: it is named as such, and none of them is taken.
+fn ambiguous(tasks: &[&Task], f: &mut GrantFact) {
+    f.task_resolved = None;
+    f.task_unknown = Some(text("ambiguous_task"));
+    name_candidates(tasks, f);
+}
+
+fn name_candidates(tasks: &[&Task], f: &mut GrantFact) {
+    let named: BTreeSet<String> =
+        tasks.iter().take(MAX_CANDIDATES).map(|t| format!("{}:{}", t.system, t.task_id)).collect();
+    f.task_candidates = named.into_iter().map(text).collect();
+}
+
+/// Candidates named per grant.
+const MAX_CANDIDATES: usize = 12;
+
+/// Nothing names a task: those of the beneficiary that ran meanwhile are candidates. Such a link is weak:
+/// the grant goes on counting as one without a task, and an excess over all of them is possible only.
+fn candidates(ix: &Index<'_>, f: &mut GrantFact) {
+    let Some(start) = f.started_at.filter(|_| f.effective) else { return };
+    let end = f.ended_at.map_or(ix.as_of, |e| e.min(ix.as_of));
+    let tasks: Vec<&Task> = ix.tasks_of_principal(&f.principal_id, start, end).collect();
+    if tasks.is_empty() {
+        return;
+    }
+    name_candidates(&tasks, f);
+    f.link_kind = Some(LinkKind::TimeOverlap);
+    f.link_confidence = Some(Confidence::Weak);
+    let ends: Option<Vec<Time>> = tasks.iter().map(|t| usable_end(t)).collect();
+    f.candidate_ended_at = ends.and_then(|ends| ends.into_iter().max());
 }
 
 /// The record says that the task ended before it began (section 4.1): a fault of the task source,
@@ -86,40 +129,169 @@ pub fn is_running(t: &Task, at: Time) -> bool {
     begun && !ended && open
 }
 
-type Link<'a> = (&'a Task, LinkKind, Confidence);
+/// A link of a grant to a task.
+#[derive(Clone, Copy, Debug)]
+struct Link<'a> {
+    task: &'a Task,
+    kind: LinkKind,
+    confidence: Confidence,
+    /// The text that links.
+    evidence: &'a str,
+}
 
-/// Tasks of a grant, strongest link first. A reference that resolves is exact; a ticket id found in
-/// free text is strong only because that ticket exists in a task source.
-fn find<'a>(ix: &Index<'a>, g: &Grant) -> Vec<Link<'a>> {
-    let mut out: Vec<Link<'a>> = Vec::new();
-    let mut add = |task: Option<&'a Task>, kind: LinkKind, confidence: Confidence| {
-        if let Some(t) = task
-            && !out.iter().any(|(have, ..)| have.task_id == t.task_id)
-        {
-            out.push((t, kind, confidence));
-        }
-    };
-    for id in split_refs(g.task_ref.as_deref()) {
-        let task = ix.task(id);
-        let kind = match task.map(|t| t.kind) {
-            Some(TaskKind::Ticket | TaskKind::ChangeWindow) => LinkKind::TicketField,
-            _ => LinkKind::NativeId,
-        };
-        add(task, kind, Confidence::Exact);
-    }
-    for id in split_refs(g.ticket_id.as_deref()) {
-        add(ix.task(id), LinkKind::TicketField, Confidence::Exact);
-    }
-    if out.is_empty() {
-        for id in ticket_ids(g.justification.as_deref().unwrap_or("")) {
-            if let Some(t) = ix.task(id)
-                && !out.iter().any(|(have, ..)| have.task_id == t.task_id)
+/// What the references of a grant lead to.
+#[derive(Default)]
+struct Found<'a> {
+    /// Strongest first.
+    links: Vec<Link<'a>>,
+    /// Tasks of which one is meant.
+    ambiguous: Vec<&'a Task>,
+    /// Ticket that the text names by a pattern of the settings, whether it exists or not.
+    named: Option<&'a str>,
+}
+
+impl<'a> Found<'a> {
+    fn take(
+        &mut self,
+        tasks: TaskRef<'a>,
+        kind: LinkKind,
+        confidence: Confidence,
+        evidence: &'a str,
+    ) {
+        let tasks = match tasks {
+            TaskRef::Nothing => return,
+            TaskRef::These(tasks) => tasks,
+            // All work of one trace is one piece of work.
+            TaskRef::Ambiguous(tasks)
+                if kind == LinkKind::TraceId && tasks.iter().all(|t| &*t.system == "otel") =>
             {
-                out.push((t, LinkKind::TicketText, Confidence::Strong));
+                tasks
+            }
+            TaskRef::Ambiguous(tasks) => {
+                self.ambiguous.extend(tasks);
+                return;
+            }
+        };
+        for task in tasks {
+            if !self.links.iter().any(|l| std::ptr::eq(l.task, task)) {
+                self.links.push(Link { task, kind, confidence, evidence });
             }
         }
     }
+}
+
+/// Tasks of a grant, strongest link first (section 9). A reference of the ledger that resolves and a claim
+/// that an issuer signed are exact; tags, annotations, traces and session names are set by whoever asked,
+/// and a ticket in free text is strong only because it exists in a task source.
+fn find<'a>(ix: &Index<'a>, g: &'a Grant) -> Found<'a> {
+    let mut out = Found::default();
+    for id in split_refs(g.task_ref.as_deref()) {
+        let tasks = ix.resolve_task(id, None);
+        let ticket = match &tasks {
+            TaskRef::These(list) => list
+                .first()
+                .is_some_and(|t| matches!(t.kind, TaskKind::Ticket | TaskKind::ChangeWindow)),
+            _ => false,
+        };
+        let kind = if ticket { LinkKind::TicketField } else { LinkKind::NativeId };
+        out.take(tasks, kind, Confidence::Exact, id);
+    }
+    for id in split_refs(g.ticket_id.as_deref()) {
+        let tasks = ix.resolve_task(id, g.ticket_system.as_deref());
+        out.take(tasks, LinkKind::TicketField, Confidence::Exact, id);
+    }
+    for hint in &g.task_hints {
+        follow(ix, hint, &mut out);
+    }
+    if out.links.is_empty() {
+        let session =
+            g.beneficiary.split_once(":assumed-role/").and_then(|(_, r)| r.split_once('/'));
+        let hinted = g.task_hints.iter().filter_map(|h| h.strip_prefix("session_name:"));
+        for name in hinted.chain(session.map(|(_, name)| name)) {
+            by_session_name(ix, name, &mut out);
+        }
+    }
+    if out.links.is_empty() {
+        by_text(ix, g, &mut out);
+    }
     out
+}
+
+/// Follows what came with the access: `kind:value`, where a tag or a claim is `key=value` in turn.
+fn follow<'a>(ix: &Index<'a>, hint: &'a str, out: &mut Found<'a>) {
+    let Some((kind, value)) = hint.split_once(':') else { return };
+    let (kind, confidence) = match kind {
+        "session_tag" => (LinkKind::SessionTag, Confidence::Strong),
+        "oidc_claim" => (LinkKind::OidcClaim, Confidence::Exact),
+        "annotation" => (LinkKind::Annotation, Confidence::Strong),
+        "trace_id" => (LinkKind::TraceId, Confidence::Strong),
+        _ => return,
+    };
+    let value = value.split_once('=').map_or(value, |(_, v)| v).trim();
+    // A traceparent holds the trace between its version and the span.
+    let trace = (kind == LinkKind::TraceId).then(|| value.split('-').nth(1)).flatten();
+    for id in [Some(value), trace].into_iter().flatten() {
+        out.take(ix.resolve_task(id, None), kind, confidence, hint);
+    }
+}
+
+/// Shortest part of a session name that is taken for the id of a task: `deploy-42` names no run.
+const MIN_SESSION_ID: usize = 6;
+
+/// A session name that is a task's id, or has one between its separators.
+fn by_session_name<'a>(ix: &Index<'a>, name: &'a str, out: &mut Found<'a>) {
+    let numbered = |w: &&str| w.len() >= MIN_SESSION_ID && w.bytes().any(|b| b.is_ascii_digit());
+    let parts = name.split(['@', '=', ',', '.', '_', '/', '+']);
+    let pieces = name.split(|c: char| !c.is_ascii_alphanumeric());
+    let words = std::iter::once(name).chain(parts).chain(pieces);
+    for word in words.filter(numbered) {
+        out.take(ix.resolve_task(word, None), LinkKind::SessionName, Confidence::Strong, word);
+        if !out.links.is_empty() {
+            return;
+        }
+    }
+}
+
+/// Tickets in the reason, by the usual forms and the patterns of the settings.
+fn by_text<'a>(ix: &Index<'a>, g: &'a Grant, out: &mut Found<'a>) {
+    let reason = g.justification.as_deref().unwrap_or("");
+    for id in ticket_ids(reason) {
+        let tasks = ix.resolve_task(id, None);
+        out.take(tasks, LinkKind::TicketText, Confidence::Strong, id);
+    }
+    for number in issue_numbers(reason) {
+        // A bare number is a ticket only where a ticket has it as its own id.
+        if let TaskRef::These(tasks) = ix.resolve_task(number, None)
+            && tasks.iter().all(|t| t.kind == TaskKind::Ticket && *t.task_id == *number)
+        {
+            out.take(TaskRef::These(tasks), LinkKind::TicketText, Confidence::Strong, number);
+        }
+    }
+    let patterns = &ix.settings.ticket_patterns;
+    if patterns.is_empty() {
+        return;
+    }
+    for word in reason.split_whitespace().take(MAX_WORDS) {
+        let word = word.trim_matches(|c: char| !(c.is_alphanumeric() || c == '#'));
+        if word.len() <= MAX_TICKET && patterns.iter().any(|p| glob::matches(p, word)) {
+            out.named = out.named.or(Some(word));
+            out.take(ix.resolve_task(word, None), LinkKind::TicketText, Confidence::Strong, word);
+        }
+    }
+}
+
+/// Words of a reason that are looked at.
+const MAX_WORDS: usize = 1024;
+
+/// Longest ticket id, bytes.
+const MAX_TICKET: usize = 64;
+
+/// `#123` at the start of a word.
+fn issue_numbers(s: &str) -> impl Iterator<Item = &str> {
+    s.split_whitespace().filter_map(|w| {
+        let n = w.strip_prefix('#')?.trim_end_matches([',', '.', ';', ':', ')']);
+        ((1..=9).contains(&n.len()) && n.bytes().all(|b| b.is_ascii_digit())).then_some(n)
+    })
 }
 
 fn split_refs(refs: Option<&str>) -> impl Iterator<Item = &str> {
@@ -158,7 +330,12 @@ pub fn overstay(ix: &Index<'_>, f: &mut GrantFact) {
         f.overstay_hi_s = Some(0);
         return;
     }
-    let Some(task_end) = f.task_ended_at else { return };
+    let Some(task_end) = f.task_ended_at else {
+        // Only candidates: whichever is meant, access went on after the last of them.
+        let end = f.ended_at.map_or(ix.as_of, |e| e.min(ix.as_of));
+        f.overstay_hi_s = f.candidate_ended_at.map(|t| end.secs_since(t));
+        return;
+    };
     // Without a recorded end the excess so far is a lower bound; a future end has not happened yet.
     let end_lo = f.ended_at.map_or(ix.as_of, |e| e.min(ix.as_of));
     f.overstay_ledger_s = Some(end_lo.secs_since(task_end));
@@ -180,22 +357,38 @@ pub fn bounds(f: &mut GrantFact, task_end: Time, as_of: Time) {
     f.overstay_hi_s = [f.overstay_s, hi, residual].into_iter().flatten().max();
 }
 
-/// Rows of `task_links` for the bundle.
+/// Rows of `task_links` for the bundle: the link of a grant, else the candidates that clear nothing.
 #[must_use]
 pub fn links(facts: &[GrantFact]) -> Vec<TaskLink> {
-    facts
-        .iter()
-        .filter_map(|f| {
-            Some(TaskLink {
-                grant_id: f.grant_id.clone(),
-                system: f.system.clone(),
-                task_id: f.task_id.clone()?,
-                link_kind: f.link_kind?,
-                confidence: f.link_confidence?,
-                evidence: f.task_ref.clone().unwrap_or_else(|| text("justification")),
-            })
-        })
-        .collect()
+    let mut out = Vec::new();
+    for f in facts {
+        let link = |task_id: Text, kind, confidence, evidence| TaskLink {
+            grant_id: f.grant_id.clone(),
+            system: f.system.clone(),
+            task_id,
+            link_kind: kind,
+            confidence,
+            evidence,
+        };
+        if let (Some(id), Some(kind), Some(confidence)) =
+            (&f.task_id, f.link_kind, f.link_confidence)
+        {
+            let evidence = f.link_evidence.clone().or_else(|| f.task_ref.clone());
+            let evidence = evidence.unwrap_or_else(|| text("justification"));
+            out.push(link(id.clone(), kind, confidence, evidence));
+        }
+        let overlap = f.link_kind == Some(LinkKind::TimeOverlap);
+        let (kind, why) = if overlap {
+            (LinkKind::TimeOverlap, "ran at the same time")
+        } else {
+            (LinkKind::NativeId, "one of several tasks with this id")
+        };
+        for candidate in &f.task_candidates {
+            let id = candidate.split_once(':').map_or(&**candidate, |(_, id)| id);
+            out.push(link(text(id), kind, Confidence::Weak, text(why)));
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -207,6 +400,8 @@ mod tests {
         let found: Vec<&str> =
             ticket_ids("see OPS-123, INC0012345 and x-1; CHG12 or A-1 do not count").collect();
         assert_eq!(found, ["OPS-123", "INC0012345"]);
+        let numbers: Vec<&str> = issue_numbers("fix #12, see #7x and a#3 (#9)").collect();
+        assert_eq!(numbers, ["12"]);
     }
 
     #[test]

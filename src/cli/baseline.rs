@@ -161,7 +161,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::evidence::{Manifest, bundle, files, tables};
+    use crate::evidence::{Manifest, bundle, files};
     use crate::facts::{Derived, Holding, Standing, Tier, text};
     use crate::findings::Severity;
     use crate::gate::testing;
@@ -188,8 +188,8 @@ mod tests {
         };
         let dir = tmp.path().join("b");
         let write = |view: &crate::report::View| {
-            let mut all = files::view_files(view).unwrap();
-            all.extend(tables::encode_all(&[derived.frames().unwrap()]).unwrap());
+            let mut all = files::view_files(view);
+            all.extend(files::late_facts_files(derived.builders()));
             bundle::write(&dir, all, Manifest::new(view, &[], None)).unwrap();
         };
         write(&view);

@@ -151,6 +151,17 @@ fn explain(view: &View, f: &Finding, inputs: &[PathBuf], tree: Result<String, St
     if !f.severity_reasons.is_empty() {
         let _ = writeln!(out, "severity     {}", safe(&f.severity_reasons.join("; ")));
     }
+    let steps = f.path_steps();
+    if !steps.is_empty() {
+        out.push_str("path\n");
+        for (i, (technique, step)) in steps.iter().enumerate() {
+            let technique = technique.map_or_else(String::new, |t| format!(" [{t}]"));
+            let _ = writeln!(out, "  {}. {}{}", i + 1, safe(step), safe(&technique));
+        }
+        if let Some(end) = f.path_end() {
+            let _ = writeln!(out, "  => {}", safe(&end));
+        }
+    }
     rule(&mut out, view, f);
     match tree {
         Ok(text) => {
@@ -170,7 +181,7 @@ fn explain(view: &View, f: &Finding, inputs: &[PathBuf], tree: Result<String, St
     sources(&mut out, f, inputs);
     if !f.controls.is_empty() {
         out.push_str("controls\n");
-        for c in &f.controls {
+        for c in f.controls.iter() {
             let _ =
                 writeln!(out, "  {} {} ({})", safe(&c.framework), safe(&c.id), safe(&c.relation));
         }
@@ -254,7 +265,7 @@ mod tests {
         let ledger = b"id,who\ng1,alice\x1b[2J\n";
         std::fs::write(tmp.path().join("ledger.csv"), ledger).unwrap();
         let mut v = view();
-        v.findings[0].sources[0].sha256 = sha256(ledger);
+        v.findings[0].sources[0].sha256 = sha256(ledger).into();
         v.rules[0].limits.insert("task_grace_s".into(), "900".into());
         let text = explain(
             &v,
@@ -279,11 +290,26 @@ mod tests {
         assert!(text.contains("evaluated    not: no table"), "{text}");
     }
 
+    #[test]
+    fn a_path_is_told_step_by_step() {
+        let mut v = view();
+        let f = &mut v.findings[0];
+        f.evidence
+            .insert("path".into(), serde_json::json!(["user `a` may x", "role `b\u{1b}` may y"]));
+        f.evidence.insert("path_techniques".into(), serde_json::json!(["iam-012", "sts-001"]));
+        f.evidence.insert("path_end".into(), "arn:aws:iam::1:role/c".into());
+        f.evidence.insert("escalates_to_admin".into(), "yes".into());
+        let text = explain(&v, &v.findings[0], &[], Err("no table".into()));
+        assert!(text.contains("  1. user `a` may x [iam-012]\n"), "{text}");
+        assert!(text.contains("  2. role `b\\u{1b}` may y [sts-001]\n"), "{text}");
+        assert!(text.contains("  => administrator, as `arn:aws:iam::1:role/c`"), "{text}");
+    }
+
     /// The bundle's own facts are enough to evaluate the rule again.
     #[cfg(feature = "columnar-io")]
     #[test]
     fn rule_is_evaluated_over_the_bundle() {
-        use crate::evidence::{bundle, files, tables};
+        use crate::evidence::{bundle, files};
         use crate::facts::{Derived, GrantFact, text};
 
         const RULE: &str = include_str!("../../tests/data/rules-sample/grt/GRT-003-sample.yaml");
@@ -324,8 +350,8 @@ mod tests {
         v.findings = vec![out.findings.into_iter().next().unwrap()];
         v.rules.truncate(1);
         let dir = tmp.path().join("b");
-        let mut all = files::view_files(&v).unwrap();
-        all.extend(tables::encode_all(&[frames]).unwrap());
+        let mut all = files::view_files(&v);
+        all.extend(files::facts_files(&frames));
         bundle::write(&dir, all, Manifest::new(&v, &[], None)).unwrap();
         let manifest = bundle::read(&dir).unwrap();
         let text = evaluated(&dir, &manifest, &v, &v.findings[0], &[rules]).unwrap();

@@ -139,8 +139,9 @@ fn sarif(view: &View) -> Result<Vec<u8>, Failure> {
     files
         .into_iter()
         .find(|f| f.path.ends_with(".sarif"))
-        .map(|f| f.bytes)
-        .ok_or_else(|| Failure::new(exit::INTERNAL, anyhow::anyhow!("no SARIF was rendered")))
+        .ok_or_else(|| Failure::new(exit::INTERNAL, anyhow::anyhow!("no SARIF was rendered")))?
+        .to_bytes()
+        .map_err(|e| Failure::new(exit::INTERNAL, e))
 }
 
 /// How old evidence is, is a question about today; nothing else in the program asks the clock.
@@ -352,8 +353,7 @@ mod tests {
     fn gate(view: &View, more: &[&str]) -> (u8, Vec<Reason>) {
         let tmp = tempfile::tempdir().unwrap();
         let dir = tmp.path().join("b");
-        bundle::write(&dir, files::view_files(view).unwrap(), Manifest::new(view, &[], None))
-            .unwrap();
+        bundle::write(&dir, files::view_files(view), Manifest::new(view, &[], None)).unwrap();
         let mut words = vec!["overstay", "gate", dir.to_str().unwrap()];
         words.extend(more);
         let cli = Cli::try_parse_from(words).unwrap();
@@ -438,8 +438,7 @@ mod tests {
         let tmp = tempfile::tempdir().unwrap();
         let dir = tmp.path().join("b");
         let view = testing::view();
-        bundle::write(&dir, files::view_files(&view).unwrap(), Manifest::new(&view, &[], None))
-            .unwrap();
+        bundle::write(&dir, files::view_files(&view), Manifest::new(&view, &[], None)).unwrap();
         let clean = View { findings: vec![], ..view };
         std::fs::write(dir.join("report.json"), serde_json::to_vec(&clean).unwrap()).unwrap();
         let failure = input::load(&[dir], &RunOptions::default(), None, None).unwrap_err();

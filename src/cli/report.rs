@@ -116,7 +116,10 @@ fn keep_frameworks(view: &mut View, ids: &[String]) -> Result<(), anyhow::Error>
         rule.controls.retain(|c| keep(&c.framework));
     }
     for finding in &mut view.findings {
-        finding.controls.retain(|c| keep(&c.framework));
+        if finding.controls.iter().any(|c| !keep(&c.framework)) {
+            finding.controls =
+                finding.controls.iter().filter(|c| keep(&c.framework)).cloned().collect();
+        }
     }
     Ok(())
 }
@@ -149,14 +152,16 @@ fn target(args: &Args) -> Result<PathBuf, anyhow::Error> {
 }
 
 /// Writes one file whole: readers never see half of it.
-fn write(dir: &Path, file: &OutputFile) -> Result<(), anyhow::Error> {
+fn write(dir: &Path, file: &OutputFile<'_>) -> Result<(), anyhow::Error> {
     let path = dir.join(&file.path);
     let parent = path.parent().unwrap_or(dir);
     let place = || format!("cannot write `{}`", path.display());
     std::fs::create_dir_all(parent).with_context(place)?;
     let mut temporary =
         tempfile::Builder::new().prefix(".overstay-").tempfile_in(parent).with_context(place)?;
-    temporary.write_all(&file.bytes).with_context(place)?;
+    let mut buffered = std::io::BufWriter::with_capacity(1 << 16, temporary.as_file_mut());
+    file.write_to(&mut buffered).and_then(|()| buffered.flush()).with_context(place)?;
+    drop(buffered);
     readable(temporary.as_file()).with_context(place)?;
     temporary.persist(&path).map_err(|e| e.error).with_context(place)?;
     Ok(())
@@ -232,7 +237,10 @@ mod tests {
             serde_json::from_slice(&std::fs::read(out.join("report.json")).unwrap()).unwrap();
         assert_eq!(view.frameworks.len(), 1);
         assert!(
-            view.findings.iter().flat_map(|f| &f.controls).all(|c| c.framework == "nist-800-53-r5")
+            view.findings
+                .iter()
+                .flat_map(|f| f.controls.iter())
+                .all(|c| c.framework == "nist-800-53-r5")
         );
         assert_eq!(view.findings.len(), fixture::plausible().findings.len());
     }

@@ -39,11 +39,12 @@ fn errors(schema: &Value, instance: &Value) -> Vec<String> {
 fn findings() {
     let schema = schema("findings.schema.json");
     let mut view = testing::view();
-    view.findings[0].controls.push(crate::findings::ControlRef {
+    view.findings[0].controls = [crate::findings::ControlRef {
         framework: "nist-800-53-r5".into(),
         id: "AC-6".into(),
         relation: "tests".into(),
-    });
+    }]
+    .into();
     let sample = serde_json::to_value(&view.findings[0]).unwrap();
     assert_eq!(keys(&sample), properties(&schema));
     for (list, item) in [("sources", &sample["sources"][0]), ("controls", &sample["controls"][0])] {
@@ -117,7 +118,8 @@ fn settings_keys() {
         known("[[approval.approvers]]", ""),
         properties(&at("approval")["properties"]["approvers"]["items"])
     );
-    let lists = ["privilege", "environment", "identity", "coverage", "mapping", "not_applicable"];
+    let lists =
+        ["privilege", "environment", "identity", "coverage", "mapping", "not_applicable", "duties"];
     for list in lists {
         assert_eq!(known(&format!("[[{list}]]"), ""), properties(&at(list)["items"]), "{list}");
     }
@@ -140,6 +142,8 @@ as_of = "2026-11-01T00:00:00Z"
 period = "2026-08-01..2026-11-01"
 approved_roles = ["deploy"]
 break_glass = ["*/break-glass-*"]
+brokers = ["arn:aws:iam::111111111111:role/broker"]
+audit_logs = ["arn:aws:s3:::trail"]
 trusted_accounts = ["111111111111"]
 rule_dirs = ["rules"]
 ignore = ["*.bak"]
@@ -175,6 +179,10 @@ file = "*.csv"
 columns = { grant_id = "ID" }
 values = { state = { A = "active" } }
 missing_end_means = "open"
+[[duties]]
+name = "pay and approve"
+first = ["dynamodb:PutItem"]
+second_privileges = ["approver*"]
 [[not_applicable]]
 framework = "nist-800-53-r5"
 control = "AC-20"

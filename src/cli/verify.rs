@@ -216,8 +216,7 @@ mod tests {
         };
         assert_eq!(run(&dir), Err(exit::NO_INPUT));
         let view = testing::view();
-        bundle::write(&dir, files::view_files(&view).unwrap(), Manifest::new(&view, &[], None))
-            .unwrap();
+        bundle::write(&dir, files::view_files(&view), Manifest::new(&view, &[], None)).unwrap();
         assert_eq!(run(&dir), Ok(exit::OK));
         std::fs::write(dir.join("more"), "").unwrap();
         assert_eq!(run(&dir), Ok(exit::FINDINGS));

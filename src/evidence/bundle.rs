@@ -20,9 +20,10 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
 
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use crate::findings::fingerprint::{hex, sha256};
+use crate::findings::fingerprint::hex;
 use crate::report::OutputFile;
 
 use super::files::{MANIFEST, SUMS};
@@ -88,8 +89,8 @@ fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Bund
 pub enum Step {
     /// The staging directory exists, nothing is in it.
     Staged,
-    /// Half of the files are written.
-    HalfWritten,
+    /// Some of the files are written.
+    PartWritten,
     /// All files are written and on disk.
     Written,
     /// The old bundle is aside, the new one not yet in place.
@@ -106,7 +107,11 @@ const STOPPED: &str = "go on with";
 /// # Errors
 /// When the target is a directory that is not a bundle, a name is unusable, or the file system
 /// refuses; an existing bundle is then as it was.
-pub fn write(dir: &Path, files: Vec<OutputFile>, manifest: Manifest) -> Result<(), BundleError> {
+pub fn write(
+    dir: &Path,
+    files: Vec<OutputFile<'_>>,
+    manifest: Manifest,
+) -> Result<(), BundleError> {
     write_steps(dir, files, manifest, &mut |_| Ok(()))
 }
 
@@ -114,11 +119,12 @@ pub fn write(dir: &Path, files: Vec<OutputFile>, manifest: Manifest) -> Result<(
 /// everything as a crash would.
 fn write_steps(
     dir: &Path,
-    files: Vec<OutputFile>,
+    mut files: Vec<OutputFile<'_>>,
     manifest: Manifest,
     hook: &mut dyn FnMut(Step) -> io::Result<()>,
 ) -> Result<(), BundleError> {
-    let files = complete(files, manifest)?;
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    check_names(&files)?;
     let place = Place::of(dir)?;
     let stop = |s| io_error(STOPPED, dir)(s);
     let lock = lock_dir(&place.parent)?;
@@ -128,7 +134,7 @@ fn write_steps(
     let alive = lock_dir(&staging)?;
     drop(lock);
     hook(Step::Staged).map_err(stop)?;
-    if let Err(e) = fill(&staging, &files, hook) {
+    if let Err(e) = fill(&staging, &files, manifest, hook) {
         if !matches!(&e, BundleError::Io { action: STOPPED, .. }) {
             // A full disk must not keep the half-written copy too. The error that matters is `e`.
             let _ = fs::remove_dir_all(&staging);
@@ -145,14 +151,10 @@ fn write_steps(
     Ok(())
 }
 
-/// Checks names, adds manifest and checksums, sorts.
-fn complete(
-    mut files: Vec<OutputFile>,
-    mut manifest: Manifest,
-) -> Result<Vec<OutputFile>, BundleError> {
-    files.sort_by(|a, b| a.path.cmp(&b.path));
+/// Checks that every file can stand beside the others and beside what the bundle adds.
+fn check_names(files: &[OutputFile<'_>]) -> Result<(), BundleError> {
     let mut seen = BTreeSet::new();
-    for f in &files {
+    for f in files {
         check_name(&f.path)?;
         let bad = |why| Err(BundleError::BadName { path: f.path.clone(), why });
         if f.path == MANIFEST || f.path == SUMS {
@@ -163,23 +165,7 @@ fn complete(
             return bad("two files have this name");
         }
     }
-    manifest.outputs = files
-        .iter()
-        .map(|f| OutputEntry {
-            path: f.path.clone(),
-            size: f.bytes.len() as u64,
-            sha256: sha256(&f.bytes),
-            media_type: f.media_type.to_owned(),
-        })
-        .collect();
-    files.push(super::files::file(MANIFEST, "application/json", manifest.to_bytes()?));
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    let mut sums = String::new();
-    for f in &files {
-        sums.push_str(&format!("{}  {}\n", sha256(&f.bytes), f.path));
-    }
-    files.push(super::files::file(SUMS, "text/plain", sums.into_bytes()));
-    Ok(files)
+    Ok(())
 }
 
 /// Only plain relative paths of visible characters: nothing may leave the bundle, and each name
@@ -198,26 +184,80 @@ pub(super) fn check_name(path: &str) -> Result<(), BundleError> {
     Ok(())
 }
 
+/// Writes all files, then the manifest that lists them, then the checksums.
 fn fill(
     staging: &Path,
-    files: &[OutputFile],
+    files: &[OutputFile<'_>],
+    mut manifest: Manifest,
     hook: &mut dyn FnMut(Step) -> io::Result<()>,
 ) -> Result<(), BundleError> {
     let mut dirs = BTreeSet::from([staging.to_path_buf()]);
-    for (i, f) in files.iter().enumerate() {
-        if i == files.len() / 2 {
-            hook(Step::HalfWritten).map_err(io_error(STOPPED, staging))?;
-        }
+    for f in files {
         let path = staging.join(&f.path);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(io_error("create", parent))?;
             dirs.extend(parent.ancestors().take_while(|a| *a != staging).map(Path::to_path_buf));
         }
-        let mut out = File::create_new(&path).map_err(io_error("create", &path))?;
-        out.write_all(&f.bytes).and_then(|()| out.sync_all()).map_err(io_error("fill", &path))?;
     }
+    let (first, rest) = files.split_at(files.len().min(1));
+    manifest.outputs = put_all(staging, first)?;
+    hook(Step::PartWritten).map_err(io_error(STOPPED, staging))?;
+    manifest.outputs.extend(put_all(staging, rest)?);
+    let bytes = manifest.to_bytes()?;
+    let own = OutputFile::of_bytes(MANIFEST, "application/json", bytes);
+    let mut listed: Vec<OutputEntry> = manifest.outputs;
+    listed.push(put(staging, &own)?);
+    listed.sort_by(|a, b| a.path.cmp(&b.path));
+    let sums: String = listed.iter().map(|o| format!("{}  {}\n", o.sha256, o.path)).collect();
+    put(staging, &OutputFile::of_bytes(SUMS, "text/plain", sums.into_bytes()))?;
     // Deepest first: an entry is on disk once its directory is.
     dirs.iter().rev().try_for_each(|d| sync_dir(d))
+}
+
+/// Writes files side by side; the entries come in their order.
+fn put_all(staging: &Path, files: &[OutputFile<'_>]) -> Result<Vec<OutputEntry>, BundleError> {
+    // One file is the smallest task: a few of them are most of the work.
+    files.par_iter().with_max_len(1).map(|f| put(staging, f)).collect()
+}
+
+/// Writes one file and brings it to disk.
+fn put(staging: &Path, file: &OutputFile<'_>) -> Result<OutputEntry, BundleError> {
+    let path = staging.join(&file.path);
+    let out = File::create_new(&path).map_err(io_error("create", &path))?;
+    let mut out =
+        io::BufWriter::with_capacity(WRITE_BUFFER, Hashed { out, hash: Sha256::new(), size: 0 });
+    file.write_to(&mut out).map_err(io_error("fill", &path))?;
+    let whole = out.into_inner().map_err(|e| io_error("fill", &path)(e.into_error()))?;
+    whole.out.sync_all().map_err(io_error("fill", &path))?;
+    Ok(OutputEntry {
+        path: file.path.clone(),
+        size: whole.size,
+        sha256: hex(&whole.hash.finalize()),
+        media_type: file.media_type.to_owned(),
+    })
+}
+
+/// Bytes gathered before they are hashed and written.
+const WRITE_BUFFER: usize = 1 << 17;
+
+/// A file that knows size and digest of what was written to it.
+struct Hashed {
+    out: File,
+    hash: Sha256,
+    size: u64,
+}
+
+impl Write for Hashed {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let n = self.out.write(buf)?;
+        self.hash.update(buf.get(..n).unwrap_or(buf));
+        self.size += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 /// Where a bundle lives and how its siblings are named.

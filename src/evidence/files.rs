@@ -1,10 +1,14 @@
 //! The files every bundle holds, whatever report formats are asked for.
 
-use crate::facts::store::Frames;
-use crate::report::{OutputFile, View};
+use std::io::{self, BufWriter, Write};
+
+use serde::Serialize;
+
+use crate::facts::store::{FrameBuilder, Frames};
+use crate::report::{OutputFile, View, jsonl};
 use crate::settings::Settings;
 
-use super::bundle::BundleError;
+use super::tables;
 
 /// Manifest.
 pub const MANIFEST: &str = "manifest.json";
@@ -26,48 +30,52 @@ pub const WAIVERS: &str = "waivers.yaml";
 pub const REPRODUCE: &str = "reproduce.txt";
 
 /// The files of a view: `report.json`, `findings.jsonl`, `conclusions.json`.
-///
-/// # Errors
-/// When serialisation fails, which these types do not provoke.
-pub fn view_files(view: &View) -> Result<Vec<OutputFile>, BundleError> {
-    let mut report = serde_json::to_vec(view)?;
-    report.push(b'\n');
-    let mut conclusions = serde_json::to_vec_pretty(&view.frameworks)?;
-    conclusions.push(b'\n');
-    let mut findings = Vec::new();
-    for f in &view.findings {
-        serde_json::to_writer(&mut findings, f)?;
-        findings.push(b'\n');
+#[must_use]
+pub fn view_files(view: &View) -> Vec<OutputFile<'_>> {
+    vec![
+        OutputFile::new(REPORT, "application/json", |out| json(out, view, false)),
+        OutputFile::new(FINDINGS, "application/x-ndjson", |out| {
+            jsonl::write_findings(&view.findings, out)
+        }),
+        OutputFile::new(CONCLUSIONS, "application/json", |out| json(out, &view.frameworks, true)),
+    ]
+}
+
+/// Writes one JSON document and a line feed.
+fn json(out: &mut dyn Write, value: &impl Serialize, pretty: bool) -> io::Result<()> {
+    // The serialiser writes small pieces; they are gathered before they go through the trait object.
+    let mut gathered = BufWriter::with_capacity(1 << 16, out);
+    if pretty {
+        serde_json::to_writer_pretty(&mut gathered, value)?;
+    } else {
+        serde_json::to_writer(&mut gathered, value)?;
     }
-    Ok(vec![
-        file(REPORT, "application/json", report),
-        file(FINDINGS, "application/x-ndjson", findings),
-        file(CONCLUSIONS, "application/json", conclusions),
-    ])
+    gathered.write_all(b"\n")?;
+    gathered.flush()
 }
 
 /// The settings text of a run, so that the bundle alone can be rerun. A run without settings file
 /// gets an empty one: both have the same digest.
 #[must_use]
-pub fn settings_file(_settings: &Settings, text: &str) -> OutputFile {
+pub fn settings_file(_settings: &Settings, text: &str) -> OutputFile<'static> {
     file(SETTINGS, "application/toml", text.as_bytes().to_vec())
 }
 
 /// Copy of the accepted baseline.
 #[must_use]
-pub fn baseline_file(text: &str) -> OutputFile {
+pub fn baseline_file(text: &str) -> OutputFile<'static> {
     file(BASELINE, "application/x-ndjson", text.as_bytes().to_vec())
 }
 
 /// Copy of the waiver file.
 #[must_use]
-pub fn waivers_file(text: &str) -> OutputFile {
+pub fn waivers_file(text: &str) -> OutputFile<'static> {
     file(WAIVERS, "application/yaml", text.as_bytes().to_vec())
 }
 
 /// How to get the same bytes again.
 #[must_use]
-pub fn reproduce_file(view: &View, formats: &[String]) -> OutputFile {
+pub fn reproduce_file(view: &View, formats: &[String]) -> OutputFile<'static> {
     let mut formats = formats.to_vec();
     formats.sort();
     formats.dedup();
@@ -80,14 +88,20 @@ pub fn reproduce_file(view: &View, formats: &[String]) -> OutputFile {
     file(REPRODUCE, "text/plain", text.into_bytes())
 }
 
-/// Fact tables, one file each under `facts/`.
-///
-/// # Errors
-/// When a table cannot be encoded.
-pub fn facts_files(frames: &Frames) -> Result<Vec<OutputFile>, BundleError> {
-    frames.iter().map(|(name, frame)| super::tables::encode(name, frame)).collect()
+/// Fact tables, one file each under `facts/`, encoded while they are written.
+#[must_use]
+pub fn facts_files(frames: &Frames) -> Vec<OutputFile<'_>> {
+    frames.iter().map(|(name, frame)| tables::file(name, move || Ok(frame.clone()))).collect()
 }
 
-pub(super) fn file(path: &str, media_type: &'static str, bytes: Vec<u8>) -> OutputFile {
-    OutputFile { path: path.to_owned(), media_type, bytes }
+/// Fact tables as [`facts_files`]; each frame is built when its file is written and dropped after.
+#[must_use]
+pub fn late_facts_files<'a>(
+    builders: Vec<(&'static str, FrameBuilder<'a>)>,
+) -> Vec<OutputFile<'a>> {
+    builders.into_iter().map(|(name, build)| tables::file(name, build)).collect()
+}
+
+fn file(path: &str, media_type: &'static str, bytes: Vec<u8>) -> OutputFile<'static> {
+    OutputFile::of_bytes(path, media_type, bytes)
 }

@@ -30,7 +30,7 @@ pub fn record(source: &SourceRef, inputs: &[PathBuf]) -> Result<String, String> 
         return Err("the file is not under the given inputs".into());
     }
     for path in found {
-        if sha256_file(&path).map_err(|e| e.to_string())?.0 == source.sha256 {
+        if sha256_file(&path).map_err(|e| e.to_string())?.0 == *source.sha256 {
             return at(&path, &source.place).map(|t| clip(&t));
         }
     }
@@ -122,7 +122,8 @@ mod tests {
     fn show(name: &str, bytes: &[u8], place: &str) -> Result<String, String> {
         let tmp = tempfile::tempdir().unwrap();
         std::fs::write(tmp.path().join(name), bytes).unwrap();
-        let source = SourceRef { file: name.into(), place: place.into(), sha256: sha256(bytes) };
+        let source =
+            SourceRef { file: name.into(), place: place.into(), sha256: sha256(bytes).into() };
         record(&source, &[tmp.path().to_path_buf()])
     }
 
@@ -157,7 +158,7 @@ mod tests {
         std::fs::write(tmp.path().join("secret"), "s").unwrap();
         std::fs::write(inputs.join("a"), "changed").unwrap();
         let show = |file: &str, content: &str| {
-            let sha256 = sha256(content.as_bytes());
+            let sha256 = sha256(content.as_bytes()).into();
             record(
                 &SourceRef { file: file.into(), place: "L1".into(), sha256 },
                 std::slice::from_ref(&inputs),

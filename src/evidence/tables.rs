@@ -5,7 +5,6 @@ use std::path::Path;
 
 use polars::prelude::*;
 
-use crate::facts::store::Frames;
 use crate::report::OutputFile;
 
 use super::bundle::BundleError;
@@ -17,34 +16,41 @@ const ROW_GROUP: usize = 262_144;
 /// Suffix of the table files of this build.
 pub const SUFFIX: &str = if cfg!(feature = "columnar-io") { "parquet" } else { "ndjson" };
 
-/// Encodes one table.
-///
-/// # Errors
-/// When the table cannot be encoded.
-pub fn encode(name: &str, frame: &DataFrame) -> Result<OutputFile, BundleError> {
-    let failed =
-        |e: PolarsError| BundleError::Table { table: name.to_owned(), message: e.to_string() };
-    let mut bytes = Vec::new();
-    #[cfg(feature = "columnar-io")]
-    {
-        // Chunk borders follow how the frame was built; one chunk gives one layout of pages.
-        let mut frame = frame.clone();
-        frame.rechunk_mut_par();
-        ParquetWriter::new(&mut bytes)
-            .with_compression(ParquetCompression::Zstd(None))
-            .with_row_group_size(Some(ROW_GROUP))
-            .set_parallel(false)
-            .finish(&mut frame)
-            .map_err(failed)?;
-    }
-    #[cfg(not(feature = "columnar-io"))]
-    write_ndjson(frame, &mut bytes).map_err(failed)?;
+/// The file of one table. The frame is built and encoded while the file is written.
+pub fn file<'a>(
+    name: &str,
+    frame: impl Fn() -> PolarsResult<DataFrame> + Send + Sync + 'a,
+) -> OutputFile<'a> {
     let media_type = if cfg!(feature = "columnar-io") {
         "application/vnd.apache.parquet"
     } else {
         "application/x-ndjson"
     };
-    Ok(OutputFile { path: format!("facts/{name}.{SUFFIX}"), media_type, bytes })
+    let table = name.to_owned();
+    OutputFile::new(format!("facts/{name}.{SUFFIX}"), media_type, move |out| {
+        let written = frame().and_then(|frame| encode(frame, out));
+        written.map_err(|e| {
+            let message = e.to_string();
+            std::io::Error::other(BundleError::Table { table: table.clone(), message })
+        })
+    })
+}
+
+#[cfg(feature = "columnar-io")]
+fn encode(mut frame: DataFrame, out: &mut dyn Write) -> PolarsResult<()> {
+    // Chunk borders follow how the frame was built; one chunk gives one layout of pages.
+    frame.rechunk_mut_par();
+    ParquetWriter::new(out)
+        .with_compression(ParquetCompression::Zstd(None))
+        .with_row_group_size(Some(ROW_GROUP))
+        .set_parallel(false)
+        .finish(&mut frame)
+        .map(|_| ())
+}
+
+#[cfg(not(feature = "columnar-io"))]
+fn encode(frame: DataFrame, out: &mut dyn Write) -> PolarsResult<()> {
+    write_ndjson(&frame, out)
 }
 
 /// Reads a Parquet table back.
@@ -121,23 +127,15 @@ pub fn path_in(bundle: &Path, table: &str) -> Option<(std::path::PathBuf, &'stat
         .find(|(path, _)| path.is_file())
 }
 
-/// All tables, encoded; a convenience for callers that have both stores.
-///
-/// # Errors
-/// When a table cannot be encoded.
-pub fn encode_all(frames: &[Frames]) -> Result<Vec<OutputFile>, BundleError> {
-    let mut out = Vec::new();
-    for f in frames {
-        out.extend(super::files::facts_files(f)?);
-    }
-    out.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(out)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evidence::files;
     use crate::facts::{Facts, Quarantined, Source, Time, text};
+
+    fn bytes(frame: &DataFrame) -> Vec<u8> {
+        file("quarantine", || Ok(frame.clone())).to_bytes().unwrap()
+    }
 
     fn facts(n: usize) -> Facts {
         let mut f = Facts::default();
@@ -154,9 +152,20 @@ mod tests {
 
     #[test]
     fn same_rows_give_same_bytes() {
-        let a = encode_all(&[facts(1000).frames().unwrap()]).unwrap();
-        let b = encode_all(&[facts(1000).frames().unwrap()]).unwrap();
-        assert!(a.iter().zip(&b).all(|(x, y)| x.path == y.path && x.bytes == y.bytes));
+        let frames = [facts(1000).frames().unwrap(), facts(1000).frames().unwrap()];
+        let [a, b] = frames.each_ref().map(files::facts_files);
+        for (x, y) in a.iter().zip(&b) {
+            assert_eq!(x.path, y.path);
+            assert_eq!(x.to_bytes().unwrap(), y.to_bytes().unwrap(), "{}", x.path);
+        }
+        let facts = facts(1000);
+        let mut late = files::late_facts_files(facts.builders());
+        late.sort_by(|a, b| a.path.cmp(&b.path));
+        assert_eq!(late.len(), a.len());
+        for (x, y) in a.iter().zip(late) {
+            assert_eq!(x.path, y.path);
+            assert_eq!(x.to_bytes().unwrap(), y.to_bytes().unwrap(), "{}", x.path);
+        }
     }
 
     #[test]
@@ -164,10 +173,7 @@ mod tests {
         let whole = facts(10).frames().unwrap().remove("quarantine").unwrap();
         let mut parts = whole.head(Some(4));
         parts.vstack_mut(&whole.slice(4, 6)).unwrap();
-        assert_eq!(
-            encode("quarantine", &whole).unwrap().bytes,
-            encode("quarantine", &parts).unwrap().bytes
-        );
+        assert_eq!(bytes(&whole), bytes(&parts));
     }
 
     #[test]
@@ -191,12 +197,12 @@ mod tests {
     fn parquet_comes_back_and_garbage_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let frame = facts(3).frames().unwrap().remove("quarantine").unwrap();
-        let file = encode("quarantine", &frame).unwrap();
+        let bytes = bytes(&frame);
         let path = dir.path().join("q.parquet");
-        std::fs::write(&path, &file.bytes).unwrap();
+        std::fs::write(&path, &bytes).unwrap();
         assert!(read_parquet(&path).unwrap().equals_missing(&frame));
-        for cut in [0, 4, file.bytes.len() / 2, file.bytes.len() - 1] {
-            std::fs::write(&path, &file.bytes[..cut]).unwrap();
+        for cut in [0, 4, bytes.len() / 2, bytes.len() - 1] {
+            std::fs::write(&path, &bytes[..cut]).unwrap();
             assert!(read_parquet(&path).is_err());
         }
     }

@@ -311,7 +311,7 @@ mod tests {
 
     fn bundle(dir: &Path) {
         let view = testing::view();
-        let files = crate::evidence::files::view_files(&view).unwrap();
+        let files = crate::evidence::files::view_files(&view);
         write(dir, files, Manifest::new(&view, &[], None)).unwrap();
     }
 
@@ -416,7 +416,7 @@ mod tests {
         let tmp = tempfile::tempdir().unwrap();
         let (a, b) = (tmp.path().join("a"), tmp.path().join("b"));
         let view = testing::view();
-        let files = || crate::evidence::files::view_files(&view).unwrap();
+        let files = || crate::evidence::files::view_files(&view);
         write(&a, files(), Manifest::new(&view, &[], None)).unwrap();
         write(&b, files(), Manifest::new(&view, &[], Some("5"))).unwrap();
         assert_eq!(compare(&a, &b).unwrap(), vec![]);

@@ -8,6 +8,7 @@
 //! `refs` lists the evidence records of the row as `<source_id>#<source_ref>`.
 
 mod access;
+mod delegations;
 mod evidence;
 mod exposure;
 mod grants;
@@ -15,6 +16,7 @@ mod paths;
 mod policies;
 
 pub use access::*;
+pub use delegations::*;
 pub use evidence::*;
 pub use exposure::*;
 pub use grants::*;

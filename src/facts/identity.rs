@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::base::Principal;
 use super::cell::{Text, text};
 use super::store::Facts;
-use super::vocab::{Confidence, PrincipalKind};
+use super::vocab::{Confidence, PrincipalKind, TaskKind};
 
 /// A link between identifiers that the user vouches for.
 #[derive(Clone, Debug)]
@@ -348,13 +348,21 @@ fn add_unlisted(facts: &mut Facts, declared: &[DeclaredIdentity]) {
         see(&a.approver_id, None, (&a.source_id, &a.source_ref));
     }
     for t in &facts.tasks {
-        see(&t.principal_id, None, (&t.source_id, &t.source_ref));
+        let kind = (t.kind == TaskKind::AgentRun).then_some(PrincipalKind::Agent);
+        see(&t.principal_id, kind, (&t.source_id, &t.source_ref));
     }
     for u in &facts.usage {
         see(&u.principal_id, None, (&u.source_id, &u.source_ref));
     }
     for c in &facts.credentials {
         see(&c.principal_id, None, (&c.source_id, &c.source_ref));
+    }
+    for d in &facts.delegations {
+        // Who stands at the origin of a chain of agents is the user of the first.
+        let user = d.origin.is_some() && d.origin.as_ref() == Some(&d.parent);
+        let at = (&d.source_id, &d.source_ref);
+        see(&d.parent_id, user.then_some(PrincipalKind::Human), at);
+        see(&d.child_id, None, at);
     }
     for o in &facts.owners {
         see(&o.principal_id, None, (&o.source_id, &o.source_ref));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use polars::prelude::{DataFrame, PolarsResult};
+use rayon::prelude::*;
 
 use super::base::*;
 use super::derived::*;
@@ -28,18 +29,30 @@ macro_rules! store {
                 $( self.$field.append(&mut other.$field); )*
             }
 
+            /// What builds the data frame of each table, in order: for those who need one after
+            /// the other and not all at once.
+            #[must_use]
+            pub fn builders(&self) -> Vec<(&'static str, FrameBuilder<'_>)> {
+                vec![ $( (
+                    <$row as Row>::TABLE.name,
+                    Box::new(|| <$row as Row>::frame(&self.$field)) as FrameBuilder<'_>,
+                ), )* ]
+            }
+
             /// Data frames by table name.
             ///
             /// # Errors
             /// When Polars cannot build a frame.
             pub fn frames(&self) -> PolarsResult<Frames> {
-                let mut out = Frames::new();
-                $( out.insert(<$row as Row>::TABLE.name, <$row as Row>::frame(&self.$field)?); )*
-                Ok(out)
+                let all = self.builders().into_par_iter();
+                all.map(|(name, build)| Ok((name, build()?))).collect()
             }
         }
     };
 }
+
+/// Builds one data frame.
+pub type FrameBuilder<'a> = Box<dyn Fn() -> PolarsResult<DataFrame> + Send + Sync + 'a>;
 
 /// Data frames by table name.
 pub type Frames = BTreeMap<&'static str, DataFrame>;
@@ -90,6 +103,7 @@ store! {
         exposures: ExposureFact,
         policy_facts: PolicyFact,
         use_profiles: UseProfile,
+        delegation_facts: DelegationFact,
         coverage: Coverage,
         waiver_facts: WaiverFact,
     }

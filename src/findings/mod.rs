@@ -7,8 +7,11 @@ pub mod fingerprint;
 pub mod scope;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+use crate::facts::Text;
 
 /// Severity, ordered from harmless to worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -108,12 +111,12 @@ impl Status {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SourceRef {
     /// File as named in the manifest.
-    pub file: String,
+    pub file: Text,
     /// Place: `L<line>`, `R<row>` or a JSON pointer.
     #[serde(rename = "ref")]
     pub place: String,
     /// SHA-256 of the file.
-    pub sha256: String,
+    pub sha256: Text,
 }
 
 /// One control a finding touches.
@@ -137,7 +140,7 @@ pub struct Finding {
     /// Rule id.
     pub rule: String,
     /// Rule title.
-    pub title: String,
+    pub title: Text,
     /// Severity.
     pub severity: Severity,
     /// Why this severity.
@@ -169,15 +172,15 @@ pub struct Finding {
     /// What was found, one sentence.
     pub message: String,
     /// What to do.
-    pub remediation: String,
+    pub remediation: Text,
     /// Values the rule names as evidence.
-    pub evidence: BTreeMap<String, serde_json::Value>,
+    pub evidence: BTreeMap<Text, serde_json::Value>,
     /// Evidence records.
     pub sources: Vec<SourceRef>,
-    /// Controls.
-    pub controls: Vec<ControlRef>,
+    /// Controls; all findings of a rule share one list.
+    pub controls: Arc<[ControlRef]>,
     /// First time this fingerprint was seen (RFC 3339): from the baseline or history, else the as-of time.
-    pub first_seen: String,
+    pub first_seen: Text,
     /// Owner of the principal.
     pub owner: Option<String>,
 }
@@ -188,6 +191,33 @@ impl Finding {
     #[must_use]
     pub fn about_evidence(&self) -> bool {
         self.rule.starts_with("EVD-")
+    }
+
+    /// Steps of the path that the evidence holds, each with the identifier of its technique; empty for
+    /// findings that are not about a path.
+    #[must_use]
+    pub fn path_steps(&self) -> Vec<(Option<&str>, &str)> {
+        let list = |name: &str| {
+            let values = self.evidence.get(name).and_then(|v| v.as_array());
+            values.map(|v| v.iter().filter_map(|s| s.as_str()).collect()).unwrap_or_default()
+        };
+        let (steps, techniques): (Vec<&str>, Vec<&str>) = (list("path"), list("path_techniques"));
+        let mut techniques = techniques.into_iter();
+        steps.into_iter().map(|s| (techniques.next(), s)).collect()
+    }
+
+    /// Where that path ends, in words.
+    #[must_use]
+    pub fn path_end(&self) -> Option<String> {
+        let text = |name: &str| self.evidence.get(name).and_then(|v| v.as_str());
+        let end = text("path_end")?;
+        let admin = text("escalates_to_admin").is_some_and(|w| w != "no");
+        let tier = text("path_tier").unwrap_or("unknown");
+        Some(match (text("path_gain"), admin) {
+            (Some("potential"), _) => format!("`{end}`, if such a resource exists"),
+            (_, true) => format!("administrator, as `{end}`"),
+            _ => format!("`{end}`, tier {tier}"),
+        })
     }
 
     /// Order of all lists of findings: worst first, certain before possible, then stable keys.

@@ -390,7 +390,7 @@ mod tests {
             fingerprint: format!("{rule}-{status:?}-{certainty}"),
             state_digest: String::new(),
             rule: rule.into(),
-            title: String::new(),
+            title: "".into(),
             severity: Severity::High,
             severity_reasons: vec![],
             certainty: certainty.into(),
@@ -406,11 +406,11 @@ mod tests {
             task_id: None,
             credential_id: None,
             message: String::new(),
-            remediation: String::new(),
+            remediation: "".into(),
             evidence: BTreeMap::new(),
             sources: vec![],
-            controls: vec![],
-            first_seen: String::new(),
+            controls: [].into(),
+            first_seen: "".into(),
             owner: None,
         }
     }

@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::facts::{self, Holding, PolicyInForce, Standing};
+use crate::facts::{self, Holding, PolicyInForce, Standing, Text};
 use crate::findings::fingerprint::{is_sha256, sha256};
 use crate::findings::scope::Scope;
 use crate::findings::{Finding, Severity};
@@ -138,7 +138,7 @@ pub struct FindingLine {
     /// Scope.
     pub scope: Option<String>,
     /// Evidence values, to tell wider from narrower when the state changes.
-    pub evidence: BTreeMap<String, Value>,
+    pub evidence: BTreeMap<Text, Value>,
     /// Kinds of sources it rests on, to tell gone from not looked at.
     pub sources: BTreeSet<SourceKey>,
 }
@@ -160,7 +160,7 @@ impl FindingLine {
         let mut sources: BTreeSet<SourceKey> = f
             .sources
             .iter()
-            .filter_map(|r| by_file.get(r.file.as_str()))
+            .filter_map(|r| by_file.get(&*r.file))
             .map(|s| SourceKey::of(s))
             .collect();
         if sources.is_empty() {
@@ -174,7 +174,7 @@ impl FindingLine {
             severity: f.severity,
             certainty: f.certainty.clone(),
             tier: f.tier.clone(),
-            first_seen: f.first_seen.clone(),
+            first_seen: f.first_seen.to_string(),
             principal: f.principal.clone(),
             privilege: f.privilege.clone(),
             scope: f.scope.clone(),

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::facts::Text;
 use crate::facts::time::parse_rfc3339;
 use crate::findings::{Finding, Severity, Status};
 use crate::report::view::Changes;
@@ -121,7 +122,7 @@ impl Comparison {
     pub fn apply(&self, accepted: &BTreeMap<String, FindingLine>, findings: &mut [Finding]) {
         for f in findings {
             if let Some(old) = accepted.get(&f.fingerprint) {
-                f.first_seen.clone_from(&old.first_seen);
+                f.first_seen = old.first_seen.as_str().into();
             }
             if !self.is_new(&f.fingerprint) && f.status == Status::Open {
                 f.status = Status::Baselined;
@@ -206,8 +207,8 @@ pub fn state_change(old: &FindingLine, now: &Finding) -> Change {
         tier_stronger(a, b),
         format!("tier {}", step(a.unwrap_or("unknown"), b.unwrap_or("unknown"))),
     );
-    let names: BTreeSet<&String> = old.evidence.keys().chain(now.evidence.keys()).collect();
-    for name in names.into_iter().filter(|n| !NOT_RANKED.contains(&n.as_str())) {
+    let names: BTreeSet<&Text> = old.evidence.keys().chain(now.evidence.keys()).collect();
+    for name in names.into_iter().filter(|n| !NOT_RANKED.contains(&&***n)) {
         let (a, b) = (old.evidence.get(name), now.evidence.get(name));
         if let Some(order) = rank(a.unwrap_or(&Value::Null), b.unwrap_or(&Value::Null)) {
             note(order, format!("{name} {}", step(&brief(a), &brief(b))));
@@ -351,7 +352,7 @@ mod tests {
         let same = Comparison::new("b", &accepted, &later, &Reread::of(&v), None);
         same.apply(&accepted, &mut later);
         assert!(later.iter().all(|f| f.status == Status::Baselined));
-        assert!(later.iter().all(|f| f.first_seen == "2026-11-01T00:00:00Z"));
+        assert!(later.iter().all(|f| &*f.first_seen == "2026-11-01T00:00:00Z"));
         assert_eq!(same.to_changes().unchanged, 2);
     }
 }

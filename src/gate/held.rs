@@ -141,11 +141,12 @@ impl<'a> Rewordings<'a> {
 }
 
 fn differs_in_words_only(old: &FindingLine, now: &Finding) -> bool {
-    let names: BTreeSet<&String> = old.evidence.keys().chain(now.evidence.keys()).collect();
+    let names: BTreeSet<&str> =
+        old.evidence.keys().chain(now.evidence.keys()).map(|k| &**k).collect();
     names
         .into_iter()
         .filter(|n| old.evidence.get(*n) != now.evidence.get(*n))
-        .all(|n| WORDS.contains(&n.as_str()))
+        .all(|n| WORDS.contains(&n))
 }
 
 #[cfg(test)]

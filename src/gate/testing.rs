@@ -39,9 +39,9 @@ pub fn finding(principal: &str, severity: Severity) -> Finding {
         sources: vec![SourceRef {
             file: "ledger.csv".into(),
             place: "L2".into(),
-            sha256: "0".repeat(64),
+            sha256: "0".repeat(64).into(),
         }],
-        controls: vec![],
+        controls: [].into(),
         first_seen: "2026-11-01T00:00:00Z".into(),
         owner: None,
     }

@@ -62,7 +62,8 @@ impl Keyed for Grant {
         if later.continues(self) {
             Some(later.clone())
         } else {
-            self.continues(later).then(|| self.clone())
+            let older = self.continues(later).then(|| self.clone());
+            older.or_else(|| super::ledger::history::join_views(self, later))
         }
     }
 }
@@ -174,12 +175,9 @@ impl Keyed for Task {
         let (a, b) = (self.ended_at_lo.is_some(), later.ended_at_lo.is_some());
         let (new, old) = match (a, b) {
             // A run that waited for approval was `completed` before it ran: the later end holds.
-            (true, true) if &*self.system == "github" => {
-                if later.ended_at_hi >= self.ended_at_hi {
-                    (later, self)
-                } else {
-                    (self, later)
-                }
+            // A ticket that was reopened and closed again ended at the last of its ends.
+            (true, true) if matches!(&*self.system, "github" | "jira" | "servicenow") => {
+                if later.ended_at_hi >= self.ended_at_hi { (later, self) } else { (self, later) }
             }
             (true, true) => return None,
             (true, false) => (self, later),

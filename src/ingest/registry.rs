@@ -10,6 +10,8 @@ pub static TABLES: &[TableAdapter] = &[
     ledger::approvals::ADAPTER,
     ledger::events::ADAPTER,
     ledger::credentials::ADAPTER,
+    ledger::postgres::ROLES,
+    ledger::postgres::MEMBERS,
     tasks::generic::ADAPTER,
     usage::generic::ADAPTER,
     reviews::ADAPTER,
@@ -17,13 +19,14 @@ pub static TABLES: &[TableAdapter] = &[
     owners::RESOURCES,
 ];
 
-static GITHUB_ACTIONS: tasks::github::GithubActions = tasks::github::GithubActions;
-
 /// All adapters in order of registration; among equal matches the first wins.
 #[must_use]
 pub fn adapters() -> Vec<&'static dyn Adapter> {
     let mut all: Vec<&'static dyn Adapter> = aws::ADAPTERS.to_vec();
-    all.push(&GITHUB_ACTIONS);
+    // Before the tasks: the log also holds runs, and its adapter hands those on.
+    all.push(&ledger::github_audit::AUDIT);
+    all.extend_from_slice(tasks::ADAPTERS);
+    all.extend(ledger::LEDGERS);
     all.extend(TABLES.iter().map(|t| t as &dyn Adapter));
     all
 }

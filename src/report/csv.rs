@@ -4,10 +4,12 @@
 //! (CWE-1236); text cells that do are prefixed with an apostrophe. Numbers stay numbers.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::sync::Arc;
 
 use super::view::{Conclusion, GrantRow};
 use super::{Format, OutputFile, ReportError, View};
-use crate::findings::Finding;
+use crate::findings::{ControlRef, Finding};
 
 /// The CSV format.
 #[derive(Clone, Copy, Debug)]
@@ -22,12 +24,16 @@ impl Format for Csv {
         "Findings, grant register and conclusions as CSV"
     }
 
-    fn render(&self, view: &View) -> Result<Vec<OutputFile>, ReportError> {
-        let conclusions = view.frameworks.iter().flat_map(|f| &f.conclusions);
+    fn render<'v>(&self, view: &'v View) -> Result<Vec<OutputFile<'v>>, ReportError> {
         Ok(vec![
-            file("findings.csv", FINDING_COLUMNS, view.findings.iter().map(finding_cells))?,
-            file("grants.csv", GRANT_COLUMNS, view.grants.iter().map(grant_cells))?,
-            file("conclusions.csv", CONCLUSION_COLUMNS, conclusions.map(conclusion_cells))?,
+            file("findings.csv", FINDING_COLUMNS, || {
+                let mut controls = Listed::default();
+                view.findings.iter().map(move |f| finding_cells(f, &mut controls))
+            }),
+            file("grants.csv", GRANT_COLUMNS, || view.grants.iter().map(grant_cells)),
+            file("conclusions.csv", CONCLUSION_COLUMNS, || {
+                view.frameworks.iter().flat_map(|f| &f.conclusions).map(conclusion_cells)
+            }),
         ])
     }
 }
@@ -43,6 +49,7 @@ fn neutral(s: &str) -> Cow<'_, str> {
 enum Cell<'a> {
     Text(&'a str),
     Owned(String),
+    Shared(Arc<str>),
     Number(i128),
     Empty,
 }
@@ -61,32 +68,56 @@ impl<'a> Cell<'a> {
     }
 }
 
-fn file<'a, const N: usize>(
+fn file<'a, const N: usize, R>(
     path: &str,
-    columns: [&str; N],
-    rows: impl Iterator<Item = [Cell<'a>; N]>,
-) -> Result<OutputFile, ReportError> {
-    let fail = |e: &dyn std::fmt::Display| ReportError::Render {
-        format: "csv",
-        message: format!("{path}: {e}"),
-    };
-    let mut writer =
-        csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
-    writer.write_record(columns).map_err(|e| fail(&e))?;
-    for row in rows {
-        for cell in &row {
-            let text: Cow<'_, str> = match cell {
-                Cell::Text(s) => neutral(s),
-                Cell::Owned(s) => neutral(s),
-                Cell::Number(n) => Cow::Owned(n.to_string()),
-                Cell::Empty => Cow::Borrowed(""),
-            };
-            writer.write_field(text.as_bytes()).map_err(|e| fail(&e))?;
+    columns: [&'static str; N],
+    rows: impl Fn() -> R + Send + Sync + 'a,
+) -> OutputFile<'a>
+where
+    R: Iterator<Item = [Cell<'a>; N]>,
+{
+    OutputFile::new(path, "text/csv; charset=utf-8", move |out| {
+        let mut writer =
+            csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out);
+        writer.write_record(columns)?;
+        for row in rows() {
+            for cell in &row {
+                let text: Cow<'_, str> = match cell {
+                    Cell::Text(s) => neutral(s),
+                    Cell::Owned(s) => neutral(s),
+                    Cell::Shared(s) => neutral(s),
+                    Cell::Number(n) => Cow::Owned(n.to_string()),
+                    Cell::Empty => Cow::Borrowed(""),
+                };
+                writer.write_field(text.as_bytes())?;
+            }
+            writer.write_record(None::<&[u8]>)?;
         }
-        writer.write_record(None::<&[u8]>).map_err(|e| fail(&e))?;
+        writer.flush()
+    })
+}
+
+/// Texts of the list of controls that was met last: the findings of a rule share one.
+#[derive(Default)]
+struct Listed {
+    of: Option<Arc<[ControlRef]>>,
+    tested: Arc<str>,
+    supported: Arc<str>,
+}
+
+impl Listed {
+    fn set(&mut self, controls: &Arc<[ControlRef]>) {
+        if self.of.as_ref().is_some_and(|have| Arc::ptr_eq(have, controls)) {
+            return;
+        }
+        let with = |relation: &str| {
+            let named = controls.iter().filter(|c| c.relation == relation);
+            let all: Vec<String> = named.map(|c| format!("{} {}", c.framework, c.id)).collect();
+            Arc::from(all.join("; "))
+        };
+        (self.tested, self.supported) = (with("tests"), with("supports"));
+        self.of = Some(Arc::clone(controls));
     }
-    let bytes = writer.into_inner().map_err(|e| fail(&e))?;
-    Ok(OutputFile { path: path.into(), media_type: "text/csv; charset=utf-8", bytes })
 }
 
 const FINDING_COLUMNS: [&str; 26] = [
@@ -118,17 +149,19 @@ const FINDING_COLUMNS: [&str; 26] = [
     "state_digest",
 ];
 
-fn finding_cells(f: &Finding) -> [Cell<'_>; 26] {
-    let controls = |relation: &str| {
-        f.controls
-            .iter()
-            .filter(|c| c.relation == relation)
-            .map(|c| format!("{} {}", c.framework, c.id))
-            .collect::<Vec<_>>()
-    };
-    let evidence: Vec<String> = f.evidence.iter().map(|(k, v)| format!("{k}={v}")).collect();
-    let sources: Vec<String> =
-        f.sources.iter().map(|s| format!("{}#{}", s.file, s.place)).collect();
+fn finding_cells<'a>(f: &'a Finding, controls: &mut Listed) -> [Cell<'a>; 26] {
+    controls.set(&f.controls);
+    let mut evidence = String::new();
+    for (k, v) in &f.evidence {
+        let between = if evidence.is_empty() { "" } else { "; " };
+        // Writing to a String cannot fail.
+        let _ = write!(evidence, "{between}{k}={v}");
+    }
+    let mut sources = String::new();
+    for s in &f.sources {
+        let between = if sources.is_empty() { "" } else { "; " };
+        let _ = write!(sources, "{between}{}#{}", s.file, s.place);
+    }
     [
         Cell::Text(&f.fingerprint),
         Cell::Text(&f.rule),
@@ -150,10 +183,10 @@ fn finding_cells(f: &Finding) -> [Cell<'_>; 26] {
         Cell::Text(&f.message),
         Cell::Text(&f.remediation),
         Cell::list(&f.severity_reasons),
-        Cell::list(&evidence),
-        Cell::list(&sources),
-        Cell::list(&controls("tests")),
-        Cell::list(&controls("supports")),
+        Cell::Owned(evidence),
+        Cell::Owned(sources),
+        Cell::Shared(Arc::clone(&controls.tested)),
+        Cell::Shared(Arc::clone(&controls.supported)),
         Cell::Text(&f.first_seen),
         Cell::Text(&f.state_digest),
     ]
@@ -249,7 +282,7 @@ mod tests {
     fn text_of(view: &View, path: &str) -> String {
         let files = Csv.render(view).unwrap();
         let found = files.into_iter().find(|f| f.path == path).unwrap();
-        String::from_utf8(found.bytes).unwrap()
+        String::from_utf8(found.to_bytes().unwrap()).unwrap()
     }
 
     #[test]

@@ -15,11 +15,11 @@ impl Format for Json {
         "The whole report as JSON"
     }
 
-    fn render(&self, view: &View) -> Result<Vec<OutputFile>, ReportError> {
-        let mut bytes = serde_json::to_vec_pretty(view)
-            .map_err(|e| ReportError::Render { format: "json", message: e.to_string() })?;
-        bytes.push(b'\n');
-        Ok(vec![OutputFile { path: "report.json".into(), media_type: "application/json", bytes }])
+    fn render<'v>(&self, view: &'v View) -> Result<Vec<OutputFile<'v>>, ReportError> {
+        Ok(vec![OutputFile::new("report.json", "application/json", |out| {
+            serde_json::to_writer_pretty(&mut *out, view)?;
+            out.write_all(b"\n")
+        })])
     }
 }
 
@@ -31,9 +31,9 @@ mod tests {
     #[test]
     fn the_view_survives_the_round_trip() {
         for view in [fixture::plausible(), fixture::hostile()] {
-            let bytes = Json.render(&view).unwrap().remove(0).bytes;
+            let bytes = Json.render(&view).unwrap().remove(0).to_bytes().unwrap();
             let back: View = serde_json::from_slice(&bytes).unwrap();
-            assert_eq!(Json.render(&back).unwrap().remove(0).bytes, bytes);
+            assert_eq!(Json.render(&back).unwrap().remove(0).to_bytes().unwrap(), bytes);
         }
     }
 }

@@ -28,14 +28,11 @@ impl Format for Markdown {
         "One-page Markdown summary"
     }
 
-    fn render(&self, view: &View) -> Result<Vec<OutputFile>, ReportError> {
-        Ok(vec![OutputFile {
-            path: "summary.md".into(),
-            media_type: "text/markdown; charset=utf-8",
-            bytes: page(view)
-                .map_err(|e| ReportError::Render { format: "md", message: e.to_string() })?
-                .into_bytes(),
-        }])
+    fn render<'v>(&self, view: &'v View) -> Result<Vec<OutputFile<'v>>, ReportError> {
+        Ok(vec![OutputFile::new("summary.md", "text/markdown; charset=utf-8", |out| {
+            let page = page(view).map_err(std::io::Error::other)?;
+            out.write_all(page.as_bytes())
+        })])
     }
 }
 
@@ -149,6 +146,13 @@ fn fix_first(out: &mut String, view: &View) -> std::fmt::Result {
         }
         if !notes.is_empty() {
             writeln!(out, "   _{}._  ", notes.join("; "))?;
+        }
+        for (technique, step) in f.path_steps() {
+            let technique = technique.map_or_else(String::new, |t| format!("{} ", code(t)));
+            writeln!(out, "   - {technique}{}", prose(step))?;
+        }
+        if let Some(end) = f.path_end() {
+            writeln!(out, "   - ends at {}\n", prose(&end))?;
         }
         writeln!(out, "   {}", prose(&f.remediation))?;
     }
@@ -304,7 +308,7 @@ mod tests {
     use crate::report::fixture;
 
     fn text(view: &View) -> String {
-        String::from_utf8(Markdown.render(view).unwrap().remove(0).bytes).unwrap()
+        String::from_utf8(Markdown.render(view).unwrap().remove(0).to_bytes().unwrap()).unwrap()
     }
 
     #[test]

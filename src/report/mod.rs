@@ -12,6 +12,9 @@ pub mod sarif;
 pub mod text;
 pub mod view;
 
+use std::io::{self, Write};
+use std::sync::Arc;
+
 pub use assemble::{Assemble, assemble};
 pub use registry::{FORMATS, render};
 pub use view::View;
@@ -45,15 +48,58 @@ pub enum ReportError {
     },
 }
 
-/// A file of the bundle.
-#[derive(Clone, Debug)]
-pub struct OutputFile {
+/// Writes the content of a file; gives the same bytes however often it is called.
+type Content<'a> = Arc<dyn Fn(&mut dyn Write) -> io::Result<()> + Send + Sync + 'a>;
+
+/// A file of the bundle. Its content is made while it is written, so that the files of a large run
+/// are never all in memory.
+#[derive(Clone)]
+pub struct OutputFile<'a> {
     /// Path relative to the bundle, with `/`.
     pub path: String,
     /// Media type for the manifest.
     pub media_type: &'static str,
-    /// Content.
-    pub bytes: Vec<u8>,
+    content: Content<'a>,
+}
+
+impl std::fmt::Debug for OutputFile<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OutputFile").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl<'a> OutputFile<'a> {
+    /// A file whose content is written piece by piece when it is asked for.
+    pub fn new(
+        path: impl Into<String>,
+        media_type: &'static str,
+        content: impl Fn(&mut dyn Write) -> io::Result<()> + Send + Sync + 'a,
+    ) -> Self {
+        Self { path: path.into(), media_type, content: Arc::new(content) }
+    }
+
+    /// A file whose content is there already.
+    pub fn of_bytes(path: impl Into<String>, media_type: &'static str, bytes: Vec<u8>) -> Self {
+        Self::new(path, media_type, move |out| out.write_all(&bytes))
+    }
+
+    /// Writes the content. `out` should be buffered.
+    ///
+    /// # Errors
+    /// When `out` refuses, or a template fails.
+    pub fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
+        (self.content)(out)
+    }
+
+    /// The content as a whole.
+    ///
+    /// # Errors
+    /// When a template fails.
+    pub fn to_bytes(&self) -> io::Result<Vec<u8>> {
+        let mut out = Vec::new();
+        self.write_to(&mut out)?;
+        Ok(out)
+    }
 }
 
 /// One report format.
@@ -62,9 +108,9 @@ pub trait Format: Sync {
     fn name(&self) -> &'static str;
     /// What it is.
     fn title(&self) -> &'static str;
-    /// Renders the view.
+    /// The files of the format. Content is rendered when it is written.
     ///
     /// # Errors
     /// When a template fails; content never makes it fail.
-    fn render(&self, view: &View) -> Result<Vec<OutputFile>, ReportError>;
+    fn render<'v>(&self, view: &'v View) -> Result<Vec<OutputFile<'v>>, ReportError>;
 }

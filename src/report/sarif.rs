@@ -4,9 +4,15 @@
 //! ingested file and its line. Code-scanning services compute alert identity from source lines where
 //! they can; ours is given as `primaryLocationLineHash`.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufWriter, Write as _};
+use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde::ser::{Error as _, SerializeSeq as _};
+use serde::{Serialize, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Value, json};
 
 use super::text::{clip, counted, visible};
 use super::{Format, OutputFile, ReportError, View};
@@ -16,8 +22,9 @@ use crate::findings::{ControlRef, Finding, RuleResult, Severity, Status};
 #[derive(Clone, Copy, Debug)]
 pub struct Sarif;
 
-/// Results that code-scanning services take per run.
-pub const MAX_RESULTS: usize = 25_000;
+/// Results in the log, the worst first: GitHub takes at most 25,000 per run and shows the 5,000 most
+/// severe of them (its documentation of SARIF support for code scanning, limits of objects).
+pub const MAX_RESULTS: usize = 5_000;
 /// Characters of a rule text.
 const MAX_TEXT: usize = 1000;
 /// Tags per rule.
@@ -34,32 +41,83 @@ impl Format for Sarif {
         "SARIF 2.1.0"
     }
 
-    fn render(&self, view: &View) -> Result<Vec<OutputFile>, ReportError> {
-        let mut bytes = serde_json::to_vec_pretty(&log(view))
-            .map_err(|e| ReportError::Render { format: "sarif", message: e.to_string() })?;
-        bytes.push(b'\n');
-        Ok(vec![OutputFile {
-            path: "sarif/findings.sarif".into(),
-            media_type: "application/sarif+json",
-            bytes,
-        }])
+    fn render<'v>(&self, view: &'v View) -> Result<Vec<OutputFile<'v>>, ReportError> {
+        Ok(vec![OutputFile::new("sarif/findings.sarif", "application/sarif+json", |out| {
+            let mut buffered = BufWriter::with_capacity(1 << 16, out);
+            serde_json::to_writer(&mut buffered, &Log::of(view))?;
+            buffered.write_all(b"\n")?;
+            buffered.flush()
+        })])
     }
 }
 
-fn log(view: &View) -> Value {
-    let kept: Vec<&Finding> = view.findings.iter().take(MAX_RESULTS).collect();
-    let rules = rules(view, &kept);
-    let taxonomies = taxonomies(view, &kept);
-    let results: Vec<Value> =
-        kept.iter().enumerate().map(|(i, f)| result(view, f, i, &rules, &taxonomies)).collect();
-    let left_out = view.findings.len().saturating_sub(MAX_RESULTS);
+/// The log, in the order of its keys. Results are made one by one while they are written.
+#[derive(Serialize)]
+struct Log<'a> {
+    #[serde(rename = "$schema")]
+    schema: &'static str,
+    version: &'static str,
+    runs: [Run<'a>; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Run<'a> {
+    tool: Value,
+    automation_details: Value,
+    invocations: Value,
+    taxonomies: Vec<Value>,
+    column_kind: &'static str,
+    properties: Value,
+    results: Results<'a>,
+}
+
+impl<'a> Log<'a> {
+    fn of(view: &'a View) -> Self {
+        let kept: Vec<&Finding> = view.findings.iter().take(MAX_RESULTS).collect();
+        let rules = rules(view, &kept);
+        let taxonomies = taxonomies(view, &kept);
+        let left_out = view.findings.len().saturating_sub(MAX_RESULTS);
+        let driver_rules: Vec<&Value> = rules.iter().map(|r| &r.value).collect();
+        let run = Run {
+            tool: json!({ "driver": {
+                "name": "overstay",
+                "semanticVersion": view.tool.version,
+                "rules": driver_rules,
+            } }),
+            automation_details: json!({ "id": format!("overstay/{}", view.report_id) }),
+            invocations: json!([{
+                "executionSuccessful": true,
+                "toolExecutionNotifications": notes(view, left_out),
+            }]),
+            taxonomies: taxonomies.values().map(|t| t.value.clone()).collect(),
+            column_kind: "unicodeCodePoints",
+            properties: json!({ "as_of": view.as_of, "results_left_out": left_out }),
+            results: Results {
+                of_rule: rules.into_iter().enumerate().map(|(i, r)| (r.id, i)).collect(),
+                states: States::of(view),
+                view,
+                kept,
+                taxonomies,
+            },
+        };
+        Self {
+            schema: "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
+            version: "2.1.0",
+            runs: [run],
+        }
+    }
+}
+
+/// What was left out, and what was not assessed.
+fn notes(view: &View, left_out: usize) -> Vec<Value> {
     let mut notes: Vec<Value> = Vec::new();
     if left_out > 0 {
         let n = u64::try_from(left_out).unwrap_or(u64::MAX);
         notes.push(json!({
             "level": "warning",
             "message": { "text": format!(
-                "{} left out: a run holds at most {MAX_RESULTS} results; all are in findings.jsonl",
+                "{} left out: the {MAX_RESULTS} worst are here; all are in findings.jsonl",
                 counted(n, "result is", "results are")) },
         }));
     }
@@ -69,27 +127,7 @@ fn log(view: &View) -> Value {
             "message": { "text": message(&format!("not assessed: {}: {}", item.what, item.why)) },
         }));
     }
-    let driver_rules: Vec<&Value> = rules.iter().map(|r| &r.value).collect();
-    json!({
-        "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [{
-            "tool": { "driver": {
-                "name": "overstay",
-                "semanticVersion": view.tool.version,
-                "rules": driver_rules,
-            } },
-            "automationDetails": { "id": format!("overstay/{}", view.report_id) },
-            "invocations": [{
-                "executionSuccessful": true,
-                "toolExecutionNotifications": notes,
-            }],
-            "taxonomies": taxonomies.values().map(|t| &t.value).collect::<Vec<_>>(),
-            "results": results,
-            "columnKind": "unicodeCodePoints",
-            "properties": { "as_of": view.as_of, "results_left_out": left_out },
-        }],
-    })
+    notes
 }
 
 struct RuleEntry {
@@ -114,7 +152,7 @@ fn rules(view: &View, kept: &[&Finding]) -> Vec<RuleEntry> {
 
 fn rule(id: &str, run: Option<&RuleResult>, found: &[&Finding]) -> Value {
     let first = found.first();
-    let title = run.map(|r| r.title.as_str()).or(first.map(|f| f.title.as_str())).unwrap_or(id);
+    let title = run.map(|r| r.title.as_str()).or(first.map(|f| &*f.title)).unwrap_or(id);
     // One number per rule is all the format has: the worst severity found, so that none is
     // understated; each result carries its own level.
     let worst = found.iter().map(|f| f.severity).max().unwrap_or(Severity::Info);
@@ -127,7 +165,7 @@ fn rule(id: &str, run: Option<&RuleResult>, found: &[&Finding]) -> Value {
             r.not_assessed
         )
     });
-    let remedy = first.map_or("See the rule reference.", |f| f.remediation.as_str());
+    let remedy = first.map_or("See the rule reference.", |f| &*f.remediation);
     let controls: &[ControlRef] =
         run.map_or_else(|| first.map_or(&[][..], |f| &f.controls), |r| &r.controls);
     let listed: Vec<String> =
@@ -177,9 +215,9 @@ struct Taxonomy {
 
 /// One taxonomy per framework, with the controls that rules or findings name.
 fn taxonomies(view: &View, kept: &[&Finding]) -> BTreeMap<String, Taxonomy> {
-    let mut ids: BTreeMap<&str, std::collections::BTreeSet<&str>> = BTreeMap::new();
+    let mut ids: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let named = view.rules.iter().flat_map(|r| &r.controls);
-    for c in named.chain(kept.iter().flat_map(|f| &f.controls)) {
+    for c in named.chain(kept.iter().flat_map(|f| f.controls.iter())) {
         ids.entry(&c.framework).or_default().insert(&c.id);
     }
     ids.into_iter()
@@ -211,75 +249,180 @@ fn taxonomies(view: &View, kept: &[&Finding]) -> BTreeMap<String, Taxonomy> {
         .collect()
 }
 
-fn result(
-    view: &View,
-    f: &Finding,
-    line: usize,
-    rules: &[RuleEntry],
-    taxonomies: &BTreeMap<String, Taxonomy>,
-) -> Value {
-    let taxa: Vec<Value> = f
-        .controls
-        .iter()
-        .filter_map(|c| {
-            let t = taxonomies.get(&c.framework)?;
-            Some(json!({
-                "id": c.id,
-                "index": t.taxa.get(&c.id)?,
-                "toolComponent": { "name": c.framework, "index": t.index },
-            }))
-        })
-        .collect();
-    let logical: Vec<Value> = entitlement(f)
-        .map(|name| json!({ "fullyQualifiedName": name, "kind": "resource" }))
-        .into_iter()
-        .collect();
-    let mut locations = physical(f, line);
-    if let (Some(Value::Object(first)), false) = (locations.first_mut(), logical.is_empty()) {
-        first.insert("logicalLocations".into(), Value::Array(logical));
-    }
-    let related: Vec<Value> = if locations.len() > 1 { locations.split_off(1) } else { Vec::new() };
-    let short: String = f.fingerprint.chars().take(16).collect();
-    let mut out = Map::new();
-    out.insert("ruleId".into(), json!(f.rule));
-    if let Ok(index) = rules.binary_search_by(|r| r.id.as_str().cmp(&f.rule)) {
-        out.insert("ruleIndex".into(), json!(index));
-    }
-    out.insert("level".into(), json!(level(f.severity)));
-    out.insert("message".into(), json!({ "text": message(&f.message) }));
-    out.insert("locations".into(), Value::Array(locations));
-    if !related.is_empty() {
-        out.insert("relatedLocations".into(), Value::Array(related));
-    }
-    out.insert(
-        "partialFingerprints".into(),
-        json!({ "primaryLocationLineHash": format!("{short}:1"), "overstay/v1": f.fingerprint }),
-    );
-    if !taxa.is_empty() {
-        out.insert("taxa".into(), Value::Array(taxa));
-    }
-    if let Some(state) = baseline_state(view, f) {
-        out.insert("baselineState".into(), json!(state));
-    }
-    if f.status != Status::Open {
-        out.insert("suppressions".into(), suppressions(view, f));
-    }
-    out.insert("properties".into(), properties(f));
-    Value::Object(out)
+/// Results, made one by one.
+struct Results<'a> {
+    view: &'a View,
+    kept: Vec<&'a Finding>,
+    /// Places of the rules in the list of the driver.
+    of_rule: BTreeMap<String, usize>,
+    taxonomies: BTreeMap<String, Taxonomy>,
+    states: Option<States<'a>>,
 }
 
-fn properties(f: &Finding) -> Value {
-    json!({
-        "severity": f.severity,
-        "severity_reasons": f.severity_reasons,
-        "certainty": f.certainty,
-        "confidence": f.confidence,
-        "status": f.status,
-        "tier": f.tier,
-        "owner": f.owner,
-        "state_digest": f.state_digest,
-        "first_seen": f.first_seen,
-    })
+impl Serialize for Results<'_> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let mut list = out.serialize_seq(Some(self.kept.len()))?;
+        // The findings of a rule share one list of controls, and so their taxa.
+        let mut last: Option<(&Arc<[ControlRef]>, Box<RawValue>)> = None;
+        for (i, f) in self.kept.iter().enumerate() {
+            if last.as_ref().is_none_or(|(of, _)| !Arc::ptr_eq(of, &f.controls)) {
+                let taxa = to_raw_value(&self.taxa(&f.controls)).map_err(S::Error::custom)?;
+                last = Some((&f.controls, taxa));
+            }
+            let taxa = last.as_ref().map(|(_, taxa)| &**taxa);
+            list.serialize_element(&self.result(f, i, taxa.filter(|_| !f.controls.is_empty())))?;
+        }
+        list.end()
+    }
+}
+
+/// One result.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Outcome<'a> {
+    rule_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule_index: Option<usize>,
+    level: &'static str,
+    message: Message<'a>,
+    locations: [Location; 1],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    related_locations: Vec<Location>,
+    partial_fingerprints: Fingerprints<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    taxa: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    baseline_state: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suppressions: Option<Value>,
+    properties: Properties<'a>,
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    text: Cow<'a, str>,
+}
+
+#[derive(Serialize)]
+struct Fingerprints<'a> {
+    #[serde(rename = "primaryLocationLineHash")]
+    line: String,
+    #[serde(rename = "overstay/v1")]
+    ours: &'a str,
+}
+
+#[derive(Serialize)]
+struct Taxon<'a> {
+    id: &'a str,
+    index: usize,
+    #[serde(rename = "toolComponent")]
+    component: Component<'a>,
+}
+
+#[derive(Serialize)]
+struct Component<'a> {
+    name: &'a str,
+    index: usize,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Location {
+    physical_location: Physical,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    logical_locations: Vec<Logical>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Physical {
+    artifact_location: Artifact,
+    region: Region,
+}
+
+#[derive(Serialize)]
+struct Artifact {
+    uri: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Region {
+    start_line: u64,
+    start_column: u64,
+    end_line: u64,
+    end_column: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Logical {
+    fully_qualified_name: String,
+    kind: &'static str,
+}
+
+/// Ours, for readers that know us.
+#[derive(Serialize)]
+struct Properties<'a> {
+    severity: Severity,
+    severity_reasons: &'a [String],
+    certainty: &'a str,
+    confidence: &'a str,
+    status: Status,
+    tier: Option<&'a str>,
+    owner: Option<&'a str>,
+    state_digest: &'a str,
+    first_seen: &'a str,
+}
+
+impl<'a> Results<'a> {
+    fn taxa<'t>(&'t self, controls: &'t [ControlRef]) -> Vec<Taxon<'t>> {
+        let one = |c: &'t ControlRef| {
+            let t = self.taxonomies.get(&c.framework)?;
+            Some(Taxon {
+                id: &c.id,
+                index: *t.taxa.get(&c.id)?,
+                component: Component { name: &c.framework, index: t.index },
+            })
+        };
+        controls.iter().filter_map(one).collect()
+    }
+
+    fn result<'r>(
+        &'r self,
+        f: &'r Finding,
+        line: usize,
+        taxa: Option<&'r RawValue>,
+    ) -> Outcome<'r> {
+        let (mut first, related_locations) = physical(f, line);
+        if let Some(fully_qualified_name) = entitlement(f) {
+            first.logical_locations.push(Logical { fully_qualified_name, kind: "resource" });
+        }
+        let short: String = f.fingerprint.chars().take(16).collect();
+        Outcome {
+            rule_id: &f.rule,
+            rule_index: self.of_rule.get(&f.rule).copied(),
+            level: level(f.severity),
+            message: Message { text: message(&f.message) },
+            locations: [first],
+            related_locations,
+            partial_fingerprints: Fingerprints { line: format!("{short}:1"), ours: &f.fingerprint },
+            taxa,
+            baseline_state: self.states.as_ref().map(|s| s.of_finding(f)),
+            suppressions: (f.status != Status::Open).then(|| suppressions(self.view, f)),
+            properties: Properties {
+                severity: f.severity,
+                severity_reasons: &f.severity_reasons,
+                certainty: &f.certainty,
+                confidence: &f.confidence,
+                status: f.status,
+                tier: f.tier.as_deref(),
+                owner: f.owner.as_deref(),
+                state_digest: &f.state_digest,
+                first_seen: &f.first_seen,
+            },
+        }
+    }
 }
 
 /// Path of the entitlement: platform, scope, principal, privilege.
@@ -291,18 +434,25 @@ fn entitlement(f: &Finding) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join("/"))
 }
 
-/// The evidence records; a finding without any is located in the bundle's own list of findings.
-fn physical(f: &Finding, line: usize) -> Vec<Value> {
-    let location = |file: &str, line: u64| {
-        json!({ "physicalLocation": {
-            "artifactLocation": { "uri": uri(file) },
-            "region": { "startLine": line, "startColumn": 1, "endLine": line, "endColumn": 2 },
-        } })
+/// The evidence records, the first apart; a finding without any is located in the bundle's own list
+/// of findings.
+fn physical(f: &Finding, line: usize) -> (Location, Vec<Location>) {
+    let location = |file: &str, line: u64| Location {
+        physical_location: Physical {
+            artifact_location: Artifact { uri: uri(file) },
+            region: Region { start_line: line, start_column: 1, end_line: line, end_column: 2 },
+        },
+        logical_locations: Vec::new(),
     };
-    if f.sources.is_empty() {
-        return vec![location("findings.jsonl", u64::try_from(line).unwrap_or(0) + 1)];
+    let mut all =
+        f.sources.iter().take(MAX_LOCATIONS).map(|s| location(&s.file, line_of(&s.place)));
+    match all.next() {
+        Some(first) => (first, all.collect()),
+        None => {
+            let line = u64::try_from(line).unwrap_or(0) + 1;
+            (location("findings.jsonl", line), Vec::new())
+        }
     }
-    f.sources.iter().take(MAX_LOCATIONS).map(|s| location(&s.file, line_of(&s.place))).collect()
 }
 
 /// Line of a place: `L<n>`; rows and JSON pointers have none, so the first.
@@ -334,15 +484,28 @@ fn uri(file: &str) -> String {
     if out.is_empty() { "unnamed".into() } else { out }
 }
 
-fn baseline_state(view: &View, f: &Finding) -> Option<&'static str> {
-    let changes = view.changes.as_ref()?;
-    Some(if changes.new.contains(&f.fingerprint) {
-        "new"
-    } else if changes.updated.contains(&f.fingerprint) {
-        "updated"
-    } else {
-        "unchanged"
-    })
+/// What changed against the baseline, by fingerprint.
+struct States<'a> {
+    new: BTreeSet<&'a str>,
+    updated: BTreeSet<&'a str>,
+}
+
+impl<'a> States<'a> {
+    fn of(view: &'a View) -> Option<Self> {
+        let changes = view.changes.as_ref()?;
+        let set = |list: &'a [String]| list.iter().map(String::as_str).collect();
+        Some(Self { new: set(&changes.new), updated: set(&changes.updated) })
+    }
+
+    fn of_finding(&self, f: &Finding) -> &'static str {
+        if self.new.contains(f.fingerprint.as_str()) {
+            "new"
+        } else if self.updated.contains(f.fingerprint.as_str()) {
+            "updated"
+        } else {
+            "unchanged"
+        }
+    }
 }
 
 fn suppressions(view: &View, f: &Finding) -> Value {
@@ -385,12 +548,17 @@ fn precision(confidence: &str) -> &'static str {
 }
 
 /// Plain message text: nothing deceptive, and no `[text](target)`, which the format would link.
-fn message(s: &str) -> String {
-    let lines: Vec<String> = clip(s, MAX_TEXT)
+fn message(s: &str) -> Cow<'_, str> {
+    let clipped = clip(s, MAX_TEXT);
+    let plain = |b: u8| matches!(b, b' '..=b'~') && !matches!(b, b'\\' | b'[' | b']');
+    if clipped.bytes().all(plain) {
+        return clipped;
+    }
+    let lines: Vec<String> = clipped
         .split('\n')
         .map(|line| visible(line).replace('\\', "\\\\").replace('[', "\\[").replace(']', "\\]"))
         .collect();
-    lines.join("\n")
+    Cow::Owned(lines.join("\n"))
 }
 
 #[cfg(test)]
@@ -399,7 +567,7 @@ mod tests {
     use crate::report::fixture;
 
     fn sarif(view: &View) -> Value {
-        serde_json::from_slice(&Sarif.render(view).unwrap().remove(0).bytes).unwrap()
+        serde_json::from_slice(&Sarif.render(view).unwrap().remove(0).to_bytes().unwrap()).unwrap()
     }
 
     fn validator() -> jsonschema::Validator {

@@ -110,6 +110,9 @@ pub struct Summary {
     pub grants: u64,
     /// Principals, entitlements, tasks, usage records.
     pub principals: u64,
+    /// Principals by kind (`human`, `role`, `agent`, ...); kinds without any are left out.
+    #[serde(default)]
+    pub principal_kinds: BTreeMap<String, u64>,
     /// Entitlements.
     pub entitlements: u64,
     /// Tasks.

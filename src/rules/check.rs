@@ -8,11 +8,12 @@ use crate::facts::Layer;
 use crate::facts::cell::Word;
 
 /// Settings that rules may need, as keys of `overstay.toml`.
-const SETTINGS: [&str; 10] = [
+const SETTINGS: [&str; 11] = [
     "approval",
     "approved_roles",
     "approvers",
     "break_glass",
+    "duties",
     "environment",
     "identity",
     "max_duration",

@@ -8,7 +8,7 @@ use super::expr::{Kind, Node};
 use super::message::{GLOBALS, Message};
 use super::model::Rule;
 use super::{parse, severity};
-use crate::facts::{ColumnDef, TableDef, store};
+use crate::facts::{ColumnDef, TableDef, Text, store, text};
 use crate::findings::{ControlRef, Severity};
 
 /// Frameworks whose controls are outcomes or threats that a rule supports but never tests.
@@ -19,6 +19,12 @@ const ALWAYS_SUPPORTS: [&str; 3] = ["owasp-asi-2026", "csa-maestro-2025", "nist-
 pub struct Compiled<'a> {
     /// The rule.
     pub rule: &'a Rule,
+    /// Its title; findings share this and the next two.
+    pub title: Text,
+    /// Remedy.
+    pub remediation: Text,
+    /// Names of the columns that are evidence.
+    pub evidence: Vec<Text>,
     /// Its table.
     pub table: TableDef,
     /// Filter of the population.
@@ -31,6 +37,8 @@ pub struct Compiled<'a> {
     pub modifiers: Vec<(Node, bool, &'a str)>,
     /// Basis of the severity.
     pub basis: severity::Basis,
+    /// Column of the tier that the severity and the finding go by.
+    pub tier_column: &'a str,
     /// Columns whose null explains why a row is not assessed, in order.
     pub unknown: Vec<(&'static str, Reason<'a>)>,
     /// Identity columns.
@@ -38,7 +46,7 @@ pub struct Compiled<'a> {
     /// Message.
     pub message: Message,
     /// Controls.
-    pub controls: Vec<ControlRef>,
+    pub controls: std::sync::Arc<[ControlRef]>,
 }
 
 /// Where the reason of a row not assessed comes from.
@@ -85,17 +93,19 @@ pub fn compile<'a>(rule: &'a Rule, file: &str) -> Result<Compiled<'a>, RuleError
     let exception = problems.predicate("exception", &rule.exception, &table);
     let possible = rule.possible.as_deref().map(|t| problems.predicate("possible", t, &table));
     let modifiers = problems.modifiers(rule, &table);
-    let basis = severity::Basis::read(&rule.severity.0);
+    let (word, tier_column) = severity::tier_column(&rule.severity.0);
+    let basis = severity::Basis::read(word);
     match &basis {
         None => problems.add(
             "severity",
             format!(
-                "unknown severity `{}`; use tier, tier+1, tier-1, critical, high, medium, low or info",
+                "unknown severity `{}`; use tier, tier+1, tier-1, tier of COLUMN, critical, high, medium, low or info",
                 rule.severity.0
             ),
         ),
-        Some(severity::Basis::Tier(_)) if table.column("tier").is_none() => {
-            problems.add("severity", format!("table `{}` has no column `tier`", table.name));
+        Some(severity::Basis::Tier(_)) if table.column(tier_column).is_none() => {
+            problems
+                .add("severity", format!("table `{}` has no column `{tier_column}`", table.name));
         }
         Some(_) => {}
     }
@@ -113,16 +123,20 @@ pub fn compile<'a>(rule: &'a Rule, file: &str) -> Result<Compiled<'a>, RuleError
         {
             Ok(Compiled {
                 rule,
+                title: text(&rule.title),
+                remediation: text(&rule.remediation),
+                evidence: rule.evidence.iter().map(text).collect(),
                 table,
                 filter,
                 exception,
                 possible,
                 modifiers,
                 basis,
+                tier_column,
                 unknown,
                 identity,
                 message,
-                controls: controls(rule),
+                controls: controls(rule).into(),
             })
         }
         _ => Err(RuleError::Invalid { problems: problems.found }),

@@ -73,7 +73,8 @@ pub fn explain(
     let severity = match verdict {
         Verdict::Exception | Verdict::Possible => {
             let certain = verdict == Verdict::Exception;
-            let found = build(&compiled, &table, row, certain, (env, &Sources::new(&[])))?;
+            let found =
+                build(&compiled, &table, row, certain, (env, &Sources::new(&[], env.as_of)))?;
             Some((found.severity.to_string(), found.severity_reasons))
         }
         _ => None,

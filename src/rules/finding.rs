@@ -7,7 +7,7 @@ use super::error::RuleError;
 use super::eval::{Env, eval};
 use super::severity::{Subject, judge};
 use super::value::{Table, Value};
-use crate::facts::{Source, Tier};
+use crate::facts::{Source, Text, Tier, Time};
 use crate::findings::fingerprint::{Identity, fingerprint, state_digest};
 use crate::findings::{Finding, SourceRef, Status};
 
@@ -16,13 +16,18 @@ pub const MAX_SOURCES: usize = 20;
 
 /// Sources by id.
 #[derive(Debug)]
-pub struct Sources<'a>(BTreeMap<&'a str, &'a Source>);
+pub struct Sources<'a> {
+    by_id: BTreeMap<&'a str, &'a Source>,
+    /// As-of time of the run as findings print it.
+    as_of: Text,
+}
 
 impl<'a> Sources<'a> {
-    /// Index of the sources of a run.
+    /// Index of the sources of a run as of this time.
     #[must_use]
-    pub fn new(sources: &'a [Source]) -> Self {
-        Self(sources.iter().map(|s| (s.source_id.as_ref(), s)).collect())
+    pub fn new(sources: &'a [Source], as_of: Time) -> Self {
+        let by_id = sources.iter().map(|s| (s.source_id.as_ref(), s)).collect();
+        Self { by_id, as_of: as_of.to_rfc3339().into() }
     }
 
     /// Resolves `<source_id>#<place>` references: sorted, without repetition, at most twenty.
@@ -34,11 +39,11 @@ impl<'a> Sources<'a> {
             .iter()
             .map(|text| {
                 let (id, place) = text.split_once('#').unwrap_or((text, ""));
-                let source = self.0.get(id);
+                let source = self.by_id.get(id);
                 SourceRef {
-                    file: source.map_or_else(|| id.to_string(), |s| s.file.to_string()),
+                    file: source.map_or_else(|| id.into(), |s| s.file.clone()),
                     place: place.to_string(),
-                    sha256: source.map_or_else(String::new, |s| s.sha256.to_string()),
+                    sha256: source.map_or_else(|| "".into(), |s| s.sha256.clone()),
                 }
             })
             .collect();
@@ -63,7 +68,7 @@ pub fn build(
     let rule = compiled.rule;
     let text = |column: &str| table.text(column, row);
     let at = |column: Option<&str>| column.and_then(text);
-    let subject = subject(table, row, certain);
+    let subject = subject(table, row, compiled.tier_column, certain);
     let applied: Vec<(bool, &str)> = compiled
         .modifiers
         .iter()
@@ -83,7 +88,7 @@ pub fn build(
         fingerprint: identify(compiled, table, row),
         state_digest: state(compiled, table, row),
         rule: rule.id.clone(),
-        title: rule.title.clone(),
+        title: compiled.title.clone(),
         severity,
         severity_reasons,
         certainty: if certain { "certain" } else { "possible" }.into(),
@@ -99,24 +104,25 @@ pub fn build(
         task_id: text("task_id"),
         credential_id: text("credential_id"),
         message,
-        remediation: rule.remediation.clone(),
-        evidence: rule.evidence.iter().map(|c| (c.clone(), table.get(c, row).json())).collect(),
+        remediation: compiled.remediation.clone(),
+        evidence: compiled.evidence.iter().map(|c| (c.clone(), table.json(c, row))).collect(),
         sources: sources.resolve(&table.get("refs", row)),
         controls: compiled.controls.clone(),
-        first_seen: env.as_of.to_rfc3339(),
+        first_seen: sources.as_of.clone(),
         owner: text("owner"),
     })
 }
 
 /// Tier that counts for the severity. For a possible exception the tier under undecided conditions
 /// counts when it is stronger than the certain one.
-fn subject(table: &Table, row: usize, certain: bool) -> Subject {
+fn subject(table: &Table, row: usize, column: &str, certain: bool) -> Subject {
     let tier = |column: &str| match table.get(column, row) {
         Value::Text(word) => Tier::from_word(&word),
         _ => None,
     };
-    let known = tier("tier");
-    match (known, tier("tier_possible").filter(|_| !certain)) {
+    let known = tier(column);
+    // `tier_possible` is the same tier under conditions; a column of its own has no such twin.
+    match (known, tier("tier_possible").filter(|_| !certain && column == "tier")) {
         // Tiers are ordered from the strongest to the weakest.
         (Some(t), Some(p)) if p < t => Subject::Possible(p),
         (None, Some(p)) => Subject::Possible(p),

@@ -32,7 +32,7 @@ pub struct Rule {
     /// The value may name another column that holds the reason: `"@task_unknown"`.
     #[serde(default)]
     pub not_assessed: Vec<BTreeMap<String, String>>,
-    /// `tier`, `tier+1`, `tier-1`, or a fixed word.
+    /// `tier`, `tier+1`, `tier-1`, `tier of COLUMN` for a tier in another column, or a fixed word.
     pub severity: SeverityBasis,
     /// Severity modifiers; together at most one step up or down.
     #[serde(default)]

@@ -100,7 +100,7 @@ pub fn run(pack: &Pack, input: &RunInput<'_>) -> Result<RunOutput, RuleError> {
         .collect();
     let tables: BTreeSet<&str> = entries.iter().map(|e| e.rule.population.table.as_str()).collect();
     let tables = open(&tables, input)?;
-    let sources = finding::Sources::new(input.sources);
+    let sources = finding::Sources::new(input.sources, input.as_of);
     let parts: Vec<_> = entries
         .par_iter()
         .map(|entry| run_one(entry, input, &tables, &sources))
@@ -142,7 +142,7 @@ fn run_one(
         rule: rule.id.clone(),
         title: rule.title.clone(),
         table: compiled.table.name.into(),
-        controls: compiled.controls.clone(),
+        controls: compiled.controls.to_vec(),
         limits: compiled
             .limits()
             .into_iter()

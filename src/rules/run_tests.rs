@@ -95,10 +95,10 @@ fn findings_carry_identity_evidence_and_sources() {
     assert_eq!(f.message, "`alice` kept `Admin` on `prod` for 2 h after task `T-1` ended");
     assert_eq!(f.principal.as_deref(), Some("alice"));
     assert_eq!(f.grant_id.as_deref(), Some("g1"));
-    assert_eq!(f.first_seen, "2026-01-01T00:00:00Z");
+    assert_eq!(&*f.first_seen, "2026-01-01T00:00:00Z");
     assert_eq!(f.evidence["overstay_s"], 7200);
     assert_eq!(f.evidence["ended_at"], serde_json::Value::Null);
-    let places: Vec<_> = f.sources.iter().map(|s| (s.file.as_str(), s.place.as_str())).collect();
+    let places: Vec<_> = f.sources.iter().map(|s| (&*s.file, s.place.as_str())).collect();
     assert_eq!(places, [("S0404", "L1"), ("ledger.csv", "L2"), ("ledger.csv", "L9")]);
     let tests: Vec<_> = f.controls.iter().map(|c| (c.id.as_str(), c.relation.as_str())).collect();
     assert_eq!(

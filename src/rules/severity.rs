@@ -25,6 +25,15 @@ impl Basis {
     }
 }
 
+/// Splits `tier of COLUMN` into the basis and the column that holds the tier; `tier` without one.
+#[must_use]
+pub fn tier_column(word: &str) -> (&str, &str) {
+    match word.strip_prefix("tier of ") {
+        Some(column) => ("tier", column.trim()),
+        None => (word, "tier"),
+    }
+}
+
 /// Tier of what a finding is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {

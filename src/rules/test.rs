@@ -90,7 +90,7 @@ fn test_case(compiled: &Compiled<'_>, test: &RuleTest) -> Result<Vec<String>, St
     }
     let mut severities = Vec::new();
     let mut reasons = Vec::new();
-    let sources = Sources::new(&[]);
+    let sources = Sources::new(&[], AS_OF);
     for (row, verdict) in verdicts.iter().enumerate() {
         match verdict {
             Verdict::Exception | Verdict::Possible => {
@@ -258,7 +258,7 @@ fn default_rows() -> BTreeMap<&'static str, DataFrame> {
         trusts, realms, guardrails, resource_policies, provider_findings, resources, owners, reviews);
     all.extend(one_row!(Derived: grant_facts, chains, access_spans, segments, holdings,
         identity_facts, credential_facts, usage_facts, trust_facts, escalations, policies_in_force, exposures,
-        policy_facts, use_profiles, coverage, waiver_facts));
+        policy_facts, use_profiles, delegation_facts, coverage, waiver_facts));
     all
 }
 

@@ -1,6 +1,6 @@
 //! Values of one row, and a fact table read row by row.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use polars::prelude::*;
@@ -106,7 +106,7 @@ enum Cells {
 /// A fact table with typed access by row. Cloning columns copies pointers only.
 #[derive(Clone, Debug)]
 pub struct Table {
-    columns: BTreeMap<&'static str, Cells>,
+    columns: HashMap<&'static str, Cells>,
     height: usize,
 }
 
@@ -116,7 +116,7 @@ impl Table {
     /// # Errors
     /// When a column is missing or has another type than the definition says.
     pub fn open(def: &TableDef, frame: &DataFrame) -> Result<Self, RuleError> {
-        let mut columns = BTreeMap::new();
+        let mut columns = HashMap::with_capacity(def.columns.len());
         for column in def.columns {
             let bad = |e: PolarsError| RuleError::Frame {
                 table: def.name.to_string(),
@@ -165,7 +165,20 @@ impl Table {
     /// Value of a column in a row as plain text; `None` for null and for a column that is not there.
     #[must_use]
     pub fn text(&self, column: &str, row: usize) -> Option<String> {
-        self.get(column, row).plain()
+        match self.columns.get(column)? {
+            Cells::Text(c) if row < c.len() => c.get(row).map(str::to_owned),
+            other => other.get(row)?.plain(),
+        }
+    }
+
+    /// Value of a column in a row as JSON: times as RFC 3339, lists as arrays.
+    #[must_use]
+    pub fn json(&self, column: &str, row: usize) -> serde_json::Value {
+        match self.columns.get(column) {
+            Some(Cells::Text(c)) if row < c.len() => c.get(row).into(),
+            Some(other) => other.get(row).unwrap_or(Value::Null).json(),
+            None => serde_json::Value::Null,
+        }
     }
 }
 

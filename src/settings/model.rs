@@ -62,6 +62,14 @@ pub struct Settings {
     pub identities: Vec<IdentityLink>,
     /// Patterns of emergency identities.
     pub break_glass: Vec<String>,
+    /// Patterns (`*`, `?`) of ticket ids in free text, beside the usual forms (`ABC-123`, `INC0012345`).
+    pub ticket_patterns: Vec<String>,
+    /// Principals of the broker that gives and takes privileges (full identifiers).
+    pub brokers: Vec<String>,
+    /// Resources that hold audit logs (ARNs of buckets and log groups).
+    pub audit_logs: Vec<String>,
+    /// Duties that one identity must not hold together.
+    pub duties: Vec<Duties>,
     /// Accounts, tenants and domains that belong to the organisation.
     pub trusted_accounts: Vec<String>,
     /// Windows the user vouches for, by layer.
@@ -155,6 +163,71 @@ pub struct Environment {
     /// Access only through grants: use without one is an exception.
     #[serde(default)]
     pub jit_only: bool,
+}
+
+/// Two duties that policy keeps apart (NIST 800-53 AC-5).
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Duties {
+    /// Name of the pair; of a preset when nothing else is given.
+    pub name: String,
+    /// Actions (`kms:PutKeyPolicy`, `kms:Put*`) of the first duty.
+    #[serde(default)]
+    pub first: Vec<String>,
+    /// Actions of the second duty.
+    #[serde(default)]
+    pub second: Vec<String>,
+    /// Patterns of privileges (policies, roles) that are the first duty.
+    #[serde(default)]
+    pub first_privileges: Vec<String>,
+    /// Patterns of privileges that are the second duty.
+    #[serde(default)]
+    pub second_privileges: Vec<String>,
+}
+
+/// Pairs of duties that are well known; in force only when the settings name them.
+const PRESETS: &[(&str, &[&str], &[&str])] = &[
+    (
+        "key administration and key use",
+        &["kms:PutKeyPolicy", "kms:CreateGrant", "kms:ScheduleKeyDeletion", "kms:DisableKey"],
+        &["kms:Decrypt", "kms:ReEncryptFrom"],
+    ),
+    (
+        "log deletion and data access",
+        &[
+            "cloudtrail:DeleteTrail",
+            "cloudtrail:StopLogging",
+            "logs:DeleteLogGroup",
+            "logs:DeleteLogStream",
+        ],
+        &["s3:GetObject", "dynamodb:GetItem", "secretsmanager:GetSecretValue"],
+    ),
+];
+
+impl Duties {
+    /// Fills in a preset that is only named.
+    fn resolve(mut self) -> Result<Self, String> {
+        let given = |a: &[String], b: &[String]| !a.is_empty() || !b.is_empty();
+        let first = given(&self.first, &self.first_privileges);
+        let second = given(&self.second, &self.second_privileges);
+        if first != second {
+            return Err(format!("duties `{}`: both sides must say what they are", self.name));
+        }
+        if first {
+            return Ok(self);
+        }
+        let Some((_, a, b)) = PRESETS.iter().find(|(name, ..)| *name == self.name) else {
+            let known: Vec<&str> = PRESETS.iter().map(|(name, ..)| *name).collect();
+            return Err(format!(
+                "duties `{}`: say `first` and `second`, or use a preset: {}",
+                self.name,
+                known.join(", ")
+            ));
+        };
+        self.first = a.iter().map(|s| (*s).to_owned()).collect();
+        self.second = b.iter().map(|s| (*s).to_owned()).collect();
+        Ok(self)
+    }
 }
 
 /// Identifiers of one identity.
@@ -251,6 +324,14 @@ struct Raw {
     identities: Vec<IdentityLink>,
     #[serde(default)]
     break_glass: Vec<String>,
+    #[serde(default)]
+    ticket_patterns: Vec<String>,
+    #[serde(default)]
+    brokers: Vec<String>,
+    #[serde(default)]
+    audit_logs: Vec<String>,
+    #[serde(default)]
+    duties: Vec<Duties>,
     #[serde(default)]
     trusted_accounts: Vec<String>,
     #[serde(default)]
@@ -403,6 +484,10 @@ impl Settings {
         out.approved_roles = raw.approved_roles;
         out.identities = raw.identities;
         out.break_glass = raw.break_glass;
+        out.ticket_patterns = raw.ticket_patterns;
+        out.brokers = raw.brokers;
+        out.audit_logs = raw.audit_logs;
+        out.duties = raw.duties.into_iter().map(Duties::resolve).collect::<Result<_, String>>()?;
         out.trusted_accounts = raw.trusted_accounts;
         out.mappings = raw.mappings;
         out.rule_dirs = raw.rule_dirs;

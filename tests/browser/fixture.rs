@@ -98,7 +98,7 @@ pub fn hostile() -> View {
     view.entity = Some(PAYLOADS.concat());
     let mut fields = std::collections::BTreeMap::new();
     for payload in PAYLOADS {
-        fields.insert(payload.to_string(), serde_json::json!({ payload: [payload, null, 1.5] }));
+        fields.insert(payload.into(), serde_json::json!({ payload: [payload, null, 1.5] }));
     }
     view.findings[0].evidence = fields;
     view
@@ -155,6 +155,9 @@ fn summary() -> Summary {
         complete_grants: 1101,
         grants: 1204,
         principals: 312,
+        principal_kinds: [("agent", 41), ("human", 96), ("role", 175)]
+            .map(|(k, n)| (k.to_string(), n))
+            .into(),
         entitlements: 1877,
         tasks: 986,
         usage: 48_112,
@@ -305,30 +308,31 @@ fn finding(b: &Brief) -> Finding {
         message: b.message.into(),
         remediation: "Remove the binding now, then let the broker end access with the task.".into(),
         evidence: [
-            ("overstay_s".to_string(), serde_json::json!(532_800)),
-            ("task_ended_at".to_string(), serde_json::json!("2026-03-12T17:30:00Z")),
-            ("ended_at".to_string(), serde_json::json!("2026-03-18T21:30:00Z")),
-            ("via".to_string(), serde_json::json!(["attached", "group:admins"])),
-            ("approver_id".to_string(), serde_json::Value::Null),
+            ("overstay_s".into(), serde_json::json!(532_800)),
+            ("task_ended_at".into(), serde_json::json!("2026-03-12T17:30:00Z")),
+            ("ended_at".into(), serde_json::json!("2026-03-18T21:30:00Z")),
+            ("via".into(), serde_json::json!(["attached", "group:admins"])),
+            ("approver_id".into(), serde_json::Value::Null),
         ]
         .into(),
         sources: vec![
             SourceRef {
                 file: "jit/grants.csv".into(),
                 place: format!("L{}", 100 + b.n),
-                sha256: "0b9b".repeat(16),
+                sha256: "0b9b".repeat(16).into(),
             },
             SourceRef {
                 file: "aws/authorization-details.json".into(),
                 place: "/RoleDetailList/17".into(),
-                sha256: "0a9b".repeat(16),
+                sha256: "0a9b".repeat(16).into(),
             },
         ],
-        controls: vec![
+        controls: [
             control("owasp-nhi-2025", "NHI5:2025", "tests"),
             control("nist-800-53-r5", "AC-3(8)", "tests"),
             control("nist-800-53-r5", "AC-6", "supports"),
-        ],
+        ]
+        .into(),
         first_seen: "2026-03-14T00:00:00Z".into(),
         owner: (b.n != 3).then(|| "platform@northwind.example".into()),
     }

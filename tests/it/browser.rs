@@ -94,7 +94,8 @@ fn write(dir: &Path, view: &View, port: u16) -> PathBuf {
     for file in &files {
         let path = dir.join(&file.path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, aim(&String::from_utf8(file.bytes.clone()).unwrap(), port)).unwrap();
+        std::fs::write(&path, aim(&String::from_utf8(file.to_bytes().unwrap()).unwrap(), port))
+            .unwrap();
     }
     dir.join("report.html")
 }

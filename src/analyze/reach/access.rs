@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rayon::prelude::*;
+
 use super::PrivilegeTiers;
 use super::people::People;
 use crate::analyze::organisation::Organisation;
@@ -10,6 +12,7 @@ use crate::facts::{
     BindingKind, Facts, GuardrailKind, PolicyInForce, PrincipalKind, Role, RoleKind, Text, Time,
     Trust, text,
 };
+use crate::privilege::aws::action::catalogue;
 use crate::privilege::aws::arn::Home;
 use crate::privilege::aws::classes::classes;
 use crate::privilege::aws::compare::{Layer, document_digest};
@@ -17,7 +20,7 @@ use crate::privilege::aws::condition::Condition;
 use crate::privilege::aws::document::Document;
 use crate::privilege::aws::escalation::{Node, Source, TrustRule};
 use crate::privilege::aws::evaluate::{
-    Bound, Boundary, Compiler, Guardrail, Policy, Rights, Subject, SubjectKind,
+    Bound, Boundary, Compiler, Guardrail, Policy, Rights, Scope, Subject, SubjectKind,
 };
 use crate::privilege::aws::tri::Tri;
 use crate::privilege::glob;
@@ -415,7 +418,8 @@ impl<'s> Evaluated<'s> {
 
 /// Evaluates every plan.
 pub fn evaluate<'s>(plans: &[Plan], store: &'s Store) -> Evaluated<'s> {
-    let mut rights: Vec<Rights<'s>> = Vec::new();
+    // The first plan of each distinct set of policies stands for all that have it.
+    let mut first: Vec<(&Plan, Vec<usize>)> = Vec::new();
     let mut known = BTreeMap::new();
     let mut of_plan = Vec::with_capacity(plans.len());
     for p in plans {
@@ -434,29 +438,82 @@ pub fn evaluate<'s>(plans: &[Plan], store: &'s Store) -> Evaluated<'s> {
             personal.then(|| p.principal.clone()),
         );
         let id = *known.entry(key).or_insert_with(|| {
-            let bound = |i: &usize| store.policies.get(*i).map(|x| Bound::new(x, &p.subject));
-            let boundary = match &p.boundary {
-                None => Boundary::Absent,
-                Some(None) => Boundary::Missing,
-                Some(Some(i)) => bound(i).map_or(Boundary::Missing, Boundary::Known),
-            };
-            let guardrails = p.guardrails.iter().map(|l| {
-                let known: Vec<Bound<'_>> = l.policies.iter().flatten().filter_map(bound).collect();
-                let missing = known.len() < l.policies.len();
-                Guardrail::new(known, l.applies, missing)
-            });
-            let guardrails = guardrails.collect();
-            let bindings = policies.iter().filter_map(bound).collect();
-            rights.push(Rights::limited(bindings, boundary, guardrails));
-            rights.len() - 1
+            first.push((p, policies));
+            first.len() - 1
         });
         of_plan.push(id);
     }
+    let rights = first.par_iter().map(|(p, policies)| {
+        let bound = |i: &usize| store.policies.get(*i).map(|x| Bound::new(x, &p.subject));
+        let boundary = match &p.boundary {
+            None => Boundary::Absent,
+            Some(None) => Boundary::Missing,
+            Some(Some(i)) => bound(i).map_or(Boundary::Missing, Boundary::Known),
+        };
+        let guardrails = p.guardrails.iter().map(|l| {
+            let known: Vec<Bound<'_>> = l.policies.iter().flatten().filter_map(bound).collect();
+            let missing = known.len() < l.policies.len();
+            Guardrail::new(known, l.applies, missing)
+        });
+        let guardrails = guardrails.collect();
+        Rights::limited(policies.iter().filter_map(bound).collect(), boundary, guardrails)
+    });
+    let rights = rights.collect();
     Evaluated { rights, of_plan }
 }
 
+/// Versions of policies that are not in force, compiled, by policy.
+#[derive(Debug, Default)]
+pub struct Dormant {
+    store: Store,
+    of_policy: BTreeMap<Text, Vec<(String, usize)>>,
+}
+
+/// Compiles the versions that are not in force of policies whose holders may put one in force.
+pub fn dormant(facts: &Facts, plans: &[Plan], evaluated: &Evaluated<'_>) -> Dormant {
+    let mut out = Dormant::default();
+    let Some(action) = catalogue().id("iam:SetDefaultPolicyVersion") else { return out };
+    let roles = contents(facts);
+    for (i, plan) in plans.iter().enumerate() {
+        let may = evaluated.of(i).is_some_and(|r| r.grants.possible(Scope::Some).contains(action));
+        if !may {
+            continue;
+        }
+        for b in plan.bindings.iter().filter(|b| b.customer_managed) {
+            let Some(role) = roles.get(&*b.role_id).filter(|r| !r.other_versions.is_empty()) else {
+                continue;
+            };
+            if out.of_policy.contains_key(&b.role_id) {
+                continue;
+            }
+            let versions = role.other_versions.iter().filter_map(|v| v.split_once(' '));
+            let compiled = versions
+                .map(|(name, d)| (name.to_owned(), out.store.policy(&text(d), &plan.subject.home)))
+                .collect();
+            out.of_policy.insert(b.role_id.clone(), compiled);
+        }
+    }
+    out
+}
+
+impl Dormant {
+    fn of<'n>(&'n self, binding: &Binding, subject: &Subject) -> Vec<(String, Bound<'n>)> {
+        let list = self.of_policy.get(&binding.role_id).map_or(&[][..], Vec::as_slice);
+        list.iter()
+            .filter_map(|(name, i)| {
+                Some((name.clone(), Bound::new(self.store.policies.get(*i)?, subject)))
+            })
+            .collect()
+    }
+}
+
 /// Nodes of the escalation graph, in the order of the plans.
-pub fn nodes<'n>(facts: &Facts, plans: &'n [Plan], evaluated: &'n Evaluated<'_>) -> Vec<Node<'n>> {
+pub fn nodes<'n>(
+    facts: &Facts,
+    plans: &'n [Plan],
+    evaluated: &'n Evaluated<'_>,
+    dormant: &'n Dormant,
+) -> Vec<Node<'n>> {
     let mut trust: BTreeMap<&str, Vec<TrustRule>> = BTreeMap::new();
     for t in &facts.trusts {
         trust.entry(&t.principal_id).or_default().push(rule(t));
@@ -506,7 +563,7 @@ pub fn nodes<'n>(facts: &Facts, plans: &'n [Plan], evaluated: &'n Evaluated<'_>)
                     .bindings
                     .iter()
                     .filter(|b| b.policy.is_some())
-                    .map(|b| source(b, p, plans))
+                    .map(|b| source(b, p, plans, dormant))
                     .collect(),
                 groups: p.groups.clone(),
                 own_policies: customer(false),
@@ -524,7 +581,7 @@ pub fn nodes<'n>(facts: &Facts, plans: &'n [Plan], evaluated: &'n Evaluated<'_>)
 }
 
 /// Where a binding comes from, as escalation paths ask.
-fn source<'n>(binding: &Binding, plan: &Plan, plans: &[Plan]) -> Source<'n> {
+fn source<'n>(binding: &Binding, plan: &Plan, plans: &[Plan], dormant: &'n Dormant) -> Source<'n> {
     let has = |word: &str| binding.via.iter().any(|v| &**v == word);
     let gives = |g: &&usize| {
         let name = plans.get(**g).map_or("", |p| p.subject.name.as_str());
@@ -535,7 +592,7 @@ fn source<'n>(binding: &Binding, plan: &Plan, plans: &[Plan]) -> Source<'n> {
         inline: has("inline"),
         attached: has("attached"),
         groups: plan.groups.iter().filter(gives).copied().collect(),
-        versions: Vec::new(),
+        versions: dormant.of(binding, &plan.subject),
     }
 }
 

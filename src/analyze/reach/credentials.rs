@@ -29,6 +29,10 @@ pub fn rows(
             *active.entry((&**id, c.kind)).or_default() += 1;
         }
     }
+    let formats: BTreeMap<&str, Text> =
+        facts.sources.iter().map(|s| (&*s.source_id, s.format.clone())).collect();
+    let federates = federates(facts);
+    let witness = |kind: CredentialKind, id: &str| witnesses(facts, kind, id);
     let nobody = Person::default();
     let mut out: Vec<CredentialFact> = facts
         .credentials
@@ -36,6 +40,7 @@ pub fn rows(
         .map(|c| {
             let id: Text = c.principal_id.clone().unwrap_or_else(|| c.principal.clone());
             let person = people.get(&id).unwrap_or(&nobody);
+            let federation = federates.get(&*id);
             let age_from = c.rotated_at.or(c.issued_at);
             let days = |t: Time| as_of.days_since(t).max(0);
             let used = c.last_used_at.filter(|t| *t <= as_of);
@@ -78,6 +83,11 @@ pub fn rows(
                 outlives_grant_s: outlives,
                 valid_now,
                 mfa: c.mfa,
+                break_glass: person.break_glass,
+                use_source: formats.get(&*c.source_id).filter(|_| c.use_tracked).cloned(),
+                can_federate: federation.map(|_| true),
+                federation: federation.cloned(),
+                corroborated_by: witness(c.kind, &id),
                 owner: person.owner.clone(),
                 refs: refs([(&c.source_id, &c.source_ref)]),
                 principal_id: id,
@@ -92,6 +102,37 @@ pub fn rows(
         ))
     });
     out
+}
+
+/// Holders whose tasks run on a platform that signs tokens for its runs: CI systems and clusters.
+fn federates(facts: &Facts) -> BTreeMap<&str, Text> {
+    use crate::facts::TaskKind::{CiJob, CiRun, K8sJob};
+    let mut out: BTreeMap<&str, Text> = BTreeMap::new();
+    for t in facts.tasks.iter().filter(|t| matches!(t.kind, CiRun | CiJob | K8sJob)) {
+        if let Some(id) = &t.principal_id {
+            let slot = out.entry(id).or_insert_with(|| t.system.clone());
+            if t.system < *slot {
+                slot.clone_from(&t.system);
+            }
+        }
+    }
+    out
+}
+
+/// Active findings of the provider about unused credentials of this kind of the holder.
+fn witnesses(facts: &Facts, kind: CredentialKind, id: &str) -> Vec<Text> {
+    let word = match kind {
+        CredentialKind::Key => "UnusedIAMUserAccessKey",
+        CredentialKind::Password => "UnusedIAMUserPassword",
+        _ => return Vec::new(),
+    };
+    let found = facts
+        .provider_findings
+        .iter()
+        .filter(|f| &*f.status == "ACTIVE" && &*f.kind == word && &*f.resource_id == id);
+    let set: std::collections::BTreeSet<Text> =
+        found.map(|f| crate::facts::text(format!("{} {}", f.kind, f.finding_id))).collect();
+    set.into_iter().collect()
 }
 
 /// End of a grant as the ledger has it.

@@ -1,12 +1,14 @@
 //! Rows of `exposures`: what each principal's effective permissions lay open, with the statements
 //! that contribute.
 
+use std::collections::BTreeMap;
+
 use rayon::prelude::*;
 
 use super::access::{Evaluated, Plan};
 use super::people::{People, Person};
 use super::refs;
-use crate::facts::{ExposureFact, Text, Tri, text};
+use crate::facts::{ExposureFact, IdentityFact, Text, Tri, text};
 use crate::privilege::aws::action::{ActionSet, catalogue};
 use crate::privilege::aws::document::Effect;
 use crate::privilege::aws::evaluate::{Bound, Rights, Scope, SubjectKind};
@@ -51,6 +53,23 @@ pub fn rows(plans: &[Plan], evaluated: &Evaluated<'_>, people: &People) -> Vec<E
     }
     out.sort_by(|a, b| (&a.principal_id, &a.exposure).cmp(&(&b.principal_id, &b.exposure)));
     out
+}
+
+/// Copies the classes to the rows of their principals.
+pub fn mark(identities: &mut [IdentityFact], exposures: &[ExposureFact]) {
+    let mut by_principal: BTreeMap<&str, Vec<&ExposureFact>> = BTreeMap::new();
+    for e in exposures {
+        by_principal.entry(&e.principal_id).or_default().push(e);
+    }
+    for fact in identities {
+        for e in by_principal.get(&*fact.principal_id).into_iter().flatten() {
+            let list = match e.verdict {
+                Tri::Yes => &mut fact.exposures,
+                _ => &mut fact.exposures_possible,
+            };
+            list.push(e.exposure.clone());
+        }
+    }
 }
 
 fn row(plan: &Plan, person: &Person, names: &[&Text], l: &Laid) -> ExposureFact {

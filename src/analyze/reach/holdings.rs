@@ -82,6 +82,11 @@ fn base(plan: &Plan, person: &Person, part: &Part) -> Holding {
         privileged: is_privileged(tier),
         admin: part.admin,
         reads_secrets: part.judgement.as_ref().map(|j| j.holds(Class::Secrets)),
+        reads_sensitive: match &part.judgement {
+            Some(_) => part.sensitive.as_ref().map(|list| !list.is_empty()),
+            None => None,
+        },
+        sensitive_resources: part.sensitive.clone().unwrap_or_default(),
         provider_owned: person.provider_owned,
         break_glass: person.break_glass,
         conditions: part.conditions.clone(),
@@ -110,7 +115,7 @@ fn use_columns(h: &mut Holding, plan: &Plan, part: &Part, person: &Person, activ
     let used = activity.of(&plan.principal);
     let as_of = activity.as_of;
     let days = |t: Time| as_of.days_since(t).max(0);
-    let seen = |s: &String| used.services.get(s).copied();
+    let seen = |s: &&str| used.services.get(*s).copied();
     let last = part.services.iter().filter_map(|s| seen(s).flatten()).max();
     h.last_used_at = last;
     if used.by_service {

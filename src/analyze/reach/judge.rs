@@ -1,9 +1,11 @@
 //! What each binding of a principal contributes, and what only their union gives.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
+
+use rayon::prelude::*;
 
 use super::access::{Evaluated, Plan};
+use super::sensitive::Sensitive;
 use super::shares::{self, Life};
 use crate::facts::{Text, Time, Tri, text};
 use crate::findings::fingerprint::digest;
@@ -29,10 +31,13 @@ pub struct Part {
     pub wildcards: Vec<Text>,
     /// Actions certainly allowed.
     pub n_actions: Option<i64>,
+    /// Resources classed as sensitive that it certainly reads; `None` when nothing says how sensitive
+    /// the data is that it reads.
+    pub sensitive: Option<Vec<Text>>,
     /// Strongest of them.
     pub strongest: Vec<Text>,
     /// Services with an action that may be allowed.
-    pub services: BTreeSet<String>,
+    pub services: Vec<&'static str>,
     /// Digest of the permissions.
     pub digest: String,
 }
@@ -58,11 +63,12 @@ pub fn judge(
     plans: &[Plan],
     evaluated: &Evaluated<'_>,
     nodes: &[Node<'_>],
+    sensitive: &Sensitive,
     as_of: Time,
 ) -> Vec<Outcome> {
     let graph = Graph::new(nodes);
     plans
-        .iter()
+        .par_iter()
         .enumerate()
         .map(|(i, plan)| {
             let reached = if plan.subject.kind == SubjectKind::Group {
@@ -71,14 +77,19 @@ pub fn judge(
                 graph.reach(i)
             };
             match evaluated.of(i) {
-                Some(rights) => outcome(plan, rights, reached, as_of),
+                Some(rights) => outcome(plan, rights, reached, (sensitive, as_of)),
                 None => Outcome { reached, parts: Vec::new(), combined: None, unknown: Vec::new() },
             }
         })
         .collect()
 }
 
-fn outcome(plan: &Plan, rights: &Rights<'_>, reached: Reached, as_of: Time) -> Outcome {
+fn outcome(
+    plan: &Plan,
+    rights: &Rights<'_>,
+    reached: Reached,
+    (sensitive, as_of): (&Sensitive, Time),
+) -> Outcome {
     let critical = classes().critical();
     let guarded = rights.boundary_leaves(critical) != tri::Tri::T
         && reached.admin() != tri::Tri::T
@@ -98,6 +109,7 @@ fn outcome(plan: &Plan, rights: &Rights<'_>, reached: Reached, as_of: Time) -> O
             let grants = rights.contribution(&binding);
             let mut part = judge_part(&grants, &[&binding], rights, &reached, guarded);
             part.life = life;
+            part.sensitive = sensitive.read_by(&grants, &[&binding], rights);
             if b.unknown.is_some() {
                 part.judgement = None;
                 part.n_actions = None;
@@ -109,7 +121,11 @@ fn outcome(plan: &Plan, rights: &Rights<'_>, reached: Reached, as_of: Time) -> O
         });
         parts.push(split.collect());
     }
-    let combined = combined(plan, rights, &reached, guarded, (&parts, as_of));
+    let mut combined = combined(plan, rights, &reached, guarded, (&parts, as_of));
+    if let Some(part) = &mut combined {
+        let all: Vec<&Bound<'_>> = rights.bindings.iter().collect();
+        part.sensitive = sensitive.read_by(&rights.grants, &all, rights);
+    }
     Outcome { reached, parts, combined, unknown }
 }
 
@@ -125,12 +141,11 @@ fn combined(
     if plan.bindings.len() < 2 {
         return None;
     }
-    let all: Vec<&Bound<'_>> = rights.bindings.iter().collect();
-    let mut union = judge_part(&rights.grants, &all, rights, reached, guarded);
+    let (classes, admin) = classify(&rights.grants, reached, guarded);
     let known: Vec<Judgement> =
         parts.iter().flatten().filter_map(|p| p.judgement.clone()).collect();
-    let stronger_admin = parts.iter().flatten().all(|p| rank(p.admin) < rank(union.admin));
-    if !stronger_admin && !union.judgement.as_ref().is_some_and(|j| j.beyond(&known)) {
+    let stronger_admin = parts.iter().flatten().all(|p| rank(p.admin) < rank(admin));
+    if !stronger_admin && !classes.beyond(&known) {
         return None;
     }
     let ends = plan.bindings.iter().filter_map(|b| b.not_after).filter(|end| *end > as_of);
@@ -138,17 +153,17 @@ fn combined(
     let timed = rights.bindings.iter().any(|b| shares::ends(b, as_of));
     let end = if timed {
         let open: Vec<Bound<'_>> = rights.bindings.iter().map(shares::standing_part).collect();
-        let from: Vec<&Bound<'_>> = open.iter().collect();
-        let grants = rights.contribution_of(&open);
-        let left = judge_part(&grants, &from, rights, reached, guarded);
+        let (left, left_admin) = classify(&rights.contribution_of(&open), reached, guarded);
         // Whether what only the union gives goes with the statements that end.
-        let lost_admin = stronger_admin && rank(left.admin) < rank(union.admin);
-        let with: Vec<Judgement> = known.iter().cloned().chain(left.judgement).collect();
-        let less = lost_admin || union.judgement.as_ref().is_some_and(|u| u.beyond(&with));
+        let lost_admin = stronger_admin && rank(left_admin) < rank(admin);
+        let with: Vec<Judgement> = known.iter().cloned().chain([left]).collect();
+        let less = lost_admin || classes.beyond(&with);
         less.then(|| shares::first_end(&rights.bindings, as_of)).flatten()
     } else {
         by_binding
     };
+    let all: Vec<&Bound<'_>> = rights.bindings.iter().collect();
+    let mut union = describe(&rights.grants, &all, rights, (classes, admin));
     union.life = Life::of(None, end, as_of);
     Some(union)
 }
@@ -170,8 +185,9 @@ fn empty(life: Life) -> Part {
         conditions: Vec::new(),
         wildcards: Vec::new(),
         n_actions: None,
+        sensitive: None,
         strongest: Vec::new(),
-        services: BTreeSet::new(),
+        services: Vec::new(),
         digest: String::new(),
     }
 }
@@ -183,6 +199,11 @@ fn judge_part(
     reached: &Reached,
     guarded: bool,
 ) -> Part {
+    describe(grants, from, rights, classify(grants, reached, guarded))
+}
+
+/// Classes and administration, with the paths that rest on these grants.
+fn classify(grants: &Grants, reached: &Reached, guarded: bool) -> (Judgement, Tri) {
     let mut judgement = classes().judge(grants, guarded);
     let mut admin = classes().admin(grants);
     let (certain, possible) = (grants.certain(Scope::Some), grants.possible(Scope::Some));
@@ -204,15 +225,27 @@ fn judge_part(
     if judgement.holds(Class::Admin) && admin != tri::Tri::T {
         admin = tri::Tri::T;
     }
+    (judgement, admin.word())
+}
+
+/// What the grants hold, and the texts that say where it comes from.
+fn describe(
+    grants: &Grants,
+    from: &[&Bound<'_>],
+    rights: &Rights<'_>,
+    (judgement, admin): (Judgement, Tri),
+) -> Part {
+    let (certain, possible) = (grants.certain(Scope::Some), grants.possible(Scope::Some));
     let conditions = conditions(from, rights, possible);
     let n = i64::try_from(certain.count_ones(..)).ok();
     let strongest = classes().strongest(certain, STRONGEST).into_iter().map(text).collect();
     Part {
         life: Life::default(),
         judgement: Some(judgement),
-        admin: admin.word(),
+        admin,
         wildcards: wildcards(from, possible),
         n_actions: n,
+        sensitive: None,
         strongest,
         services: services(possible),
         digest: permissions_digest(grants, &resources(from, rights, possible), &conditions),
@@ -262,16 +295,8 @@ fn wildcards(from: &[&Bound<'_>], possible: &ActionSet) -> Vec<Text> {
     out.into_iter().collect()
 }
 
-fn services(possible: &ActionSet) -> BTreeSet<String> {
-    catalogue()
-        .services()
-        .filter(|(_, range)| {
-            // A set may not have grown as far as the catalogue.
-            let end = range.end.min(possible.len());
-            range.start < end && possible.contains_any_in_range(range.start..end)
-        })
-        .map(|(name, _)| name.to_owned())
-        .collect()
+fn services(possible: &ActionSet) -> Vec<&'static str> {
+    catalogue().services_in(possible).map(|(name, _)| name).collect()
 }
 
 /// Resource patterns of the statements that matter here: who may act on one more bucket holds more.
@@ -288,20 +313,31 @@ fn resources(from: &[&Bound<'_>], rights: &Rights<'_>, possible: &ActionSet) -> 
     out
 }
 
-/// What a set holds of one service: `s3:*` for all of it, else the actions; `None` for nothing.
-fn held(set: &ActionSet, service: &str, range: Range<usize>) -> Option<String> {
-    // A set may not have grown as far as the catalogue.
-    let seen = range.start..range.end.min(set.len());
-    if seen.is_empty() || !set.contains_any_in_range(seen.clone()) {
-        return None;
+/// What a set holds, by service: `s3:*` for all of a service, else its actions. Names, not places in
+/// the catalogue: a newer catalogue must not change old digests.
+fn held(set: &ActionSet) -> String {
+    let mut out = String::new();
+    for (service, range) in catalogue().services_in(set) {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.push_str(service);
+        out.push(':');
+        // A set may not have grown as far as the catalogue.
+        let seen = range.start..range.end.min(set.len());
+        if set.count_ones(seen.clone()) == range.len() {
+            out.push('*');
+            continue;
+        }
+        let mut between = "";
+        for id in seen.filter(|id| set.contains(*id)) {
+            let name = catalogue().name(id);
+            out.push_str(between);
+            out.push_str(name.split_once(':').map_or(name, |(_, action)| action));
+            between = ",";
+        }
     }
-    if set.count_ones(seen.clone()) == range.len() {
-        return Some(format!("{service}:*"));
-    }
-    let names = seen.filter(|id| set.contains(*id)).map(|id| catalogue().name(id));
-    let actions: Vec<&str> =
-        names.map(|n| n.split_once(':').map_or(n, |(_, action)| action)).collect();
-    Some(format!("{service}:{}", actions.join(",")))
+    out
 }
 
 fn permissions_digest(
@@ -310,12 +346,15 @@ fn permissions_digest(
     conditions: &[Text],
 ) -> String {
     let mut fields: Vec<String> = vec![resources.iter().cloned().collect::<Vec<_>>().join(" ")];
+    let mut sets: Vec<&ActionSet> = Vec::new();
     for scope in [Scope::Some, Scope::AllExcept, Scope::All] {
         for set in [grants.certain(scope), grants.possible(scope)] {
-            // Names, not places in the catalogue: a newer catalogue must not change old digests.
-            let whole: Vec<String> =
-                catalogue().services().filter_map(|(s, range)| held(set, s, range)).collect();
-            fields.push(whole.join(" "));
+            // Most sets are equal to one before: rights are mostly whole and unconditional.
+            fields.push(match sets.iter().position(|before| *before == set) {
+                Some(same) => format!("={same}"),
+                None => held(set),
+            });
+            sets.push(set);
         }
     }
     fields.extend(conditions.iter().map(ToString::to_string));

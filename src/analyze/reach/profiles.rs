@@ -124,18 +124,20 @@ fn base(plan: &Plan, person: &Person, held: &[&Holding], as_of: Time) -> UseProf
 /// Complete sources of events with a known window. Last-use records list single actions too, but
 /// not when they were used before.
 fn logs(facts: &Facts, as_of: Time) -> BTreeMap<Text, Log> {
-    let with_events: BTreeSet<&str> = facts
-        .usage
-        .iter()
-        .filter(|u| matches!(u.grain, UsageGrain::Event | UsageGrain::Action))
-        .map(|u| &*u.source_id)
-        .collect();
+    // A log that leaves the action of some use open cannot show that an action was not used.
+    let mut names_actions: BTreeMap<&str, bool> = BTreeMap::new();
+    for u in &facts.usage {
+        if matches!(u.grain, UsageGrain::Event | UsageGrain::Action) {
+            let named = u.action.as_deref().is_some_and(|a| a.contains(':') && !a.ends_with('*'));
+            *names_actions.entry(&u.source_id).or_insert(true) &= named;
+        }
+    }
     let mut out = BTreeMap::new();
     for s in &facts.sources {
         let log = s.layer == Layer::Usage
             && &*s.format != "aws-last-accessed"
             && s.completeness == Completeness::Complete
-            && with_events.contains(&*s.source_id);
+            && names_actions.get(&*s.source_id) == Some(&true);
         if let (true, Some(from), Some(until)) = (log, s.window_start, s.window_end) {
             let log = Log {
                 realm: s.realm.clone(),

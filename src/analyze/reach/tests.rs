@@ -97,6 +97,8 @@ fn trusts(principal: &str) -> String {
     format!(r#"{{"Effect":"Allow","Principal":{principal},"Action":"sts:AssumeRole"}}"#)
 }
 
+mod paths;
+
 const STAR: &str = r#"{"Effect":"Allow","Action":"*","Resource":"*"}"#;
 const NOW: &str = "2026-06-01T00:00:00Z";
 
@@ -679,6 +681,7 @@ fn an_expired_credential_is_not_active() {
 }
 
 mod exposure;
+mod trust;
 
 /// 5.4.3, 5.4.7: organisation policies cut administration, given to oneself or held; not that of the
 /// management account, and not for certain where the tree is unknown.

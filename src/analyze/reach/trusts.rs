@@ -1,139 +1,233 @@
-//! One fact per trust statement: who may assume a role, and what guards it.
+//! One fact per trust statement and party: who may assume a role, or act on a resource by its own
+//! policy, and what guards it (AWS semantics, 5.6, "trust").
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::guards::{self, Parsed};
 use super::people::{People, Person};
 use super::refs;
-use crate::facts::{Facts, Text, Tier, Trust, TrustFact, text};
+use crate::facts::{Facts, Tier, Trust, TrustFact, text};
 use crate::privilege::aws::condition::Condition;
+use crate::privilege::aws::document::{Document, Effect, Party};
 use crate::privilege::glob;
 use crate::settings::Settings;
 
-/// Rows of `trust_facts`, in the order of role and place.
+/// Accounts that belong to the organisation.
+struct Ours<'a> {
+    known: BTreeSet<&'a str>,
+    settings: &'a Settings,
+}
+
+impl Ours<'_> {
+    /// The account of a trusted party is in the inputs or on the allow list.
+    fn holds(&self, trusted: &str) -> bool {
+        let account = trusted.split(':').nth(4).unwrap_or(trusted);
+        let realm = format!("aws:{account}");
+        self.known.contains(realm.as_str())
+            || self
+                .settings
+                .trusted_accounts
+                .iter()
+                .any(|p| glob::matches(p, account) || glob::matches(p, &realm))
+    }
+}
+
+/// Rows of `trust_facts`, in the order of principal or resource and place.
 pub fn rows(
     facts: &Facts,
     settings: &Settings,
     people: &People,
     tiers: &BTreeMap<&str, Option<Tier>>,
 ) -> Vec<TrustFact> {
-    let known: BTreeSet<&str> =
+    let mut known: BTreeSet<&str> =
         people.values().filter(|p| p.inventoried).filter_map(|p| p.realm.as_deref()).collect();
+    let accounts: Vec<String> = facts
+        .realms
+        .iter()
+        .filter(|r| &*r.platform == "aws" && r.kind == crate::facts::RealmKind::Account)
+        .map(|r| format!("aws:{}", r.realm_id))
+        .collect();
+    known.extend(accounts.iter().map(String::as_str));
+    let ours = Ours { known, settings };
     let nobody = Person::default();
+    let closed = closed(facts);
     let mut out: Vec<TrustFact> = facts
         .trusts
         .iter()
         .filter(|t| t.allow)
         .map(|t| {
             let person = people.get(&t.principal_id).unwrap_or(&nobody);
-            let external = t.external.map(|e| e && !is_ours(&t.trusted, &known, settings));
+            let external = t.external.map(|e| e && !ours.holds(&t.trusted));
             let condition = t.condition.as_deref().map(Condition::parse);
+            let own = t.principal_id.split(':').nth(4).unwrap_or_default();
+            let shut = closed.contains(&(&*t.principal_id, &*t.trusted))
+                || guards::dead(condition.as_ref());
             TrustFact {
                 principal_id: t.principal_id.clone(),
                 principal_kind: person.kind,
+                resource_kind: text("role"),
                 platform: person.platform.clone().unwrap_or_else(|| text("aws")),
                 trusted: t.trusted.clone(),
                 trusted_kind: t.trusted_kind.clone(),
+                relation: text(relation(&t.trusted_kind, &t.trusted, own, external)),
                 external,
-                openness: text(openness(condition.as_ref())),
-                missing_guards: missing(t, external, condition.as_ref()),
+                openness: text(if shut { "closed" } else { guards::openness(condition.as_ref()) }),
+                missing_guards: guards::missing(
+                    &t.trusted_kind,
+                    &t.trusted,
+                    external,
+                    condition.as_ref(),
+                ),
+                weak_guards: guards::weak(&t.trusted, condition.as_ref()),
+                provider: guards::provider(&t.trusted_kind, &t.trusted),
+                actions: t.actions.clone(),
                 tier: tiers.get(&*t.principal_id).copied().flatten(),
                 owner: person.owner.clone(),
                 refs: refs([(&t.source_id, &t.source_ref)]),
             }
         })
         .collect();
+    resources(facts, &ours, &mut out);
     out.sort_by(|a, b| {
         (&a.principal_id, &a.refs, &a.trusted).cmp(&(&b.principal_id, &b.refs, &b.trusted))
     });
     out
 }
 
-/// The account of a trusted party is in the inputs or on the allow list.
-fn is_ours(trusted: &str, known: &BTreeSet<&str>, settings: &Settings) -> bool {
-    let account = trusted.split(':').nth(4).unwrap_or(trusted);
-    let realm = format!("aws:{account}");
-    known.contains(realm.as_str())
-        || settings
-            .trusted_accounts
-            .iter()
-            .any(|p| glob::matches(p, account) || glob::matches(p, &realm))
-}
-
-type Parsed = Result<Condition, String>;
-
-/// Open when nothing narrows; a pattern that matches everything does not narrow.
-fn openness(condition: Option<&Parsed>) -> &'static str {
-    match condition {
-        None => "open",
-        Some(Err(_)) => "conditional",
-        Some(Ok(c)) if c.is_empty() => "open",
-        Some(Ok(c)) => {
-            let wide = |k: &&str| {
-                let values = c.values_of(k);
-                !values.is_empty() && values.iter().any(|v| matches_all(v))
-            };
-            // Audience alone lets in every customer of the identity provider.
-            let audience = |k: &&str| k.ends_with(":aud");
-            let keys = c.keys();
-            if !keys.is_empty() && keys.iter().all(|k| wide(k) || audience(k)) {
-                if keys.iter().any(|k| k.starts_with("saml:")) { "conditional" } else { "open" }
-            } else {
-                "conditional"
-            }
-        }
+/// Parties that an unconditional Deny of the same role shuts out of everything it trusts.
+fn closed(facts: &Facts) -> BTreeSet<(&str, &str)> {
+    let mut denied: BTreeMap<&str, Vec<&Trust>> = BTreeMap::new();
+    for t in facts.trusts.iter().filter(|t| !t.allow && t.condition.is_none()) {
+        denied.entry(&t.principal_id).or_default().push(t);
     }
-}
-
-/// `*`, `repo:*` and the like: a subject pattern without a name in it.
-fn matches_all(value: &str) -> bool {
-    let rest = value.strip_prefix("repo:").unwrap_or(value);
-    !rest.is_empty() && rest.chars().all(|c| matches!(c, '*' | '/' | ':' | '?'))
-}
-
-fn missing(t: &Trust, external: Option<bool>, condition: Option<&Parsed>) -> Vec<Text> {
-    let c = match condition {
-        Some(Ok(c)) => Some(c),
-        // A condition that cannot be read cannot be said to lack anything.
-        Some(Err(_)) => return Vec::new(),
-        None => None,
+    let covers = |deny: &Trust, allow: &Trust| {
+        // `not:` complements shut out an unknown rest; they are left to the evaluator.
+        let party = deny.trusted == allow.trusted || &*deny.trusted == "*";
+        party
+            && allow.actions.iter().all(|a| {
+                deny.actions
+                    .iter()
+                    .any(|d| glob::contains_ignore_case(d, a) && !d.starts_with("not:"))
+            })
     };
-    let asks = |test: &dyn Fn(&str) -> bool| c.is_some_and(|c| c.keys().iter().any(|k| test(k)));
-    let mut out = Vec::new();
-    match &*t.trusted_kind {
-        "oidc" => {
-            if !asks(&|k| k.ends_with(":aud")) {
-                out.push("aud");
-            }
-            let narrow = c.is_some_and(|c| {
-                c.keys().iter().any(|k| {
-                    k.ends_with(":sub")
-                        && !c.values_of(k).is_empty()
-                        && !c.values_of(k).iter().any(|v| matches_all(v))
-                })
-            });
-            if !narrow {
-                out.push("sub");
-            }
-        }
-        "saml" if !asks(&|k| k == "saml:aud") => out.push("aud"),
-        "account" | "principal" | "any" if external == Some(true) => {
-            let guarded = asks(&|k| {
-                k == "sts:externalid"
-                    || k.starts_with("aws:principalorg")
-                    || k == "aws:principalarn"
-            });
-            if !guarded {
-                out.push("external_id");
-            }
-        }
-        // EC2 hands out roles by instance profile; it sets no source keys.
-        "service" if &*t.trusted != "ec2.amazonaws.com" => {
-            let guarded = asks(&|k| k.starts_with("aws:source"));
-            if !guarded {
-                out.push("source_account");
-            }
-        }
-        _ => {}
+    facts
+        .trusts
+        .iter()
+        .filter(|t| t.allow)
+        .filter(|t| {
+            let denies = denied.get(&*t.principal_id);
+            denies.is_some_and(|list| list.iter().any(|d| covers(d, t)))
+        })
+        .map(|t| (&*t.principal_id, &*t.trusted))
+        .collect()
+}
+
+/// What the party is to the account that trusts (5.6).
+fn relation(kind: &str, trusted: &str, own: &str, external: Option<bool>) -> &'static str {
+    let same = trusted.split(':').nth(4).is_some_and(|a| a == own) || trusted == own;
+    match (kind, external) {
+        ("service", _) => "service",
+        ("oidc", _) => "oidc",
+        ("saml", _) => "saml",
+        ("deleted", _) => "deleted",
+        ("any", _) if trusted.contains(":iam::*:") => "any_account",
+        ("any", _) => "any",
+        ("account", _) if same => "own_account",
+        ("principal", _) if same => "own_principal",
+        (_, Some(true)) => "unknown_account",
+        (_, Some(false)) => "known_account",
+        (_, None) => "unknown",
     }
-    out.into_iter().map(text).collect()
+}
+
+/// Statements of resource policies that let somebody outside of the resource's account in. What stays
+/// inside the account is left to the permissions of its identities.
+fn resources(facts: &Facts, ours: &Ours<'_>, out: &mut Vec<TrustFact>) {
+    for p in facts.resource_policies.iter().filter(|p| &*p.platform == "aws") {
+        let Some(document) = &p.document else { continue };
+        let parsed = Document::parse(document);
+        let by_arn = p.resource_id.split(':').nth(4).filter(|a| !a.is_empty());
+        let own = p.realm.as_deref().and_then(|r| r.strip_prefix("aws:").or(Some(r))).or(by_arn);
+        let doubtful = |s: &crate::privilege::aws::document::Statement| {
+            s.doubtful.then(|| Err("the statement could not be read".to_owned()))
+        };
+        for s in parsed.statements.iter().filter(|s| s.effect == Effect::Allow) {
+            let condition: Option<Parsed> =
+                doubtful(s).or_else(|| (!s.condition.is_empty()).then(|| Ok(s.condition.clone())));
+            let shut = parsed.statements.iter().any(|d| {
+                d.effect == Effect::Deny
+                    && d.condition.is_empty()
+                    && !d.doubtful
+                    && d.parties.iter().any(|party| party.value == "*" && !party.negate)
+                    && !d.actions.negate
+                    && d.actions.list.iter().any(|a| a == "*")
+                    && d.resources
+                        .as_ref()
+                        .is_none_or(|r| !r.negate && r.list.iter().any(|x| x == "*"))
+            });
+            for party in &s.parties {
+                let (kind, outside) = party_of(party, own);
+                if outside == Some(false) && kind != "service" {
+                    continue;
+                }
+                // A condition on the account, the organisation or its principals keeps strangers out.
+                let inside = kind == "any"
+                    && matches!(&condition, Some(Ok(c)) if guards::names_ours(c, &|a| {
+                        own == Some(a) || ours.holds(a)
+                    }));
+                let external = outside.map(|e| e && !inside && !ours.holds(&party.value));
+                let shut = shut || guards::dead(condition.as_ref());
+                let trusted =
+                    if party.negate { format!("not:{}", party.value) } else { party.value.clone() };
+                out.push(TrustFact {
+                    principal_id: p.resource_id.clone(),
+                    resource_kind: p.service.clone(),
+                    platform: p.platform.clone(),
+                    relation: text(relation(kind, &party.value, own.unwrap_or_default(), external)),
+                    trusted: text(trusted),
+                    trusted_kind: text(kind),
+                    external,
+                    openness: text(if shut {
+                        "closed"
+                    } else {
+                        guards::openness(condition.as_ref())
+                    }),
+                    missing_guards: if kind == "service" {
+                        guards::missing(kind, &party.value, external, condition.as_ref())
+                    } else {
+                        Vec::new()
+                    },
+                    actions: s.actions.list.iter().map(text).collect(),
+                    refs: refs([(
+                        &p.source_id,
+                        &text(format!("{}/Statement/{}", p.source_ref, s.index)),
+                    )]),
+                    ..TrustFact::default()
+                });
+            }
+        }
+    }
+}
+
+/// Kind of a party of a resource policy, and whether it is outside of the account that owns it.
+fn party_of(party: &Party, own: Option<&str>) -> (&'static str, Option<bool>) {
+    let v = party.value.as_str();
+    let account = v.split(':').nth(4).filter(|a| !a.is_empty());
+    let is_account = v.len() == 12 && v.bytes().all(|b| b.is_ascii_digit());
+    let outside = |a: &str| own.map(|own| own != a);
+    match party.kind.as_str() {
+        _ if v == "*" || party.negate => ("any", Some(true)),
+        "Service" => ("service", Some(false)),
+        "CanonicalUser" => ("canonical_user", None),
+        "Federated" if v.contains(":saml-provider/") => ("saml", account.and_then(outside)),
+        "Federated" => ("oidc", account.and_then(outside)),
+        _ if is_account => ("account", outside(v)),
+        _ if v.starts_with("AIDA") || v.starts_with("AROA") => ("deleted", None),
+        _ => match account {
+            Some(a) if a.contains(['*', '?']) => ("any", Some(true)),
+            Some(a) if v.ends_with(":root") => ("account", outside(a)),
+            Some(a) => ("principal", outside(a)),
+            None => ("principal", None),
+        },
+    }
 }

@@ -2,15 +2,15 @@ use super::*;
 use crate::evidence::testing;
 use crate::evidence::verify;
 
-fn files(word: &str) -> Vec<OutputFile> {
-    let view = testing::view();
-    let mut out = crate::evidence::files::view_files(&view).unwrap();
+fn files(word: &str) -> Vec<OutputFile<'static>> {
+    let view: &'static crate::report::View = Box::leak(Box::new(testing::view()));
+    let mut out = crate::evidence::files::view_files(view);
     for i in 0..6 {
-        out.push(OutputFile {
-            path: format!("charts/deep/{i}.svg"),
-            media_type: "image/svg+xml",
-            bytes: format!("<svg>{word}{i}</svg>").into_bytes(),
-        });
+        out.push(OutputFile::of_bytes(
+            format!("charts/deep/{i}.svg"),
+            "image/svg+xml",
+            format!("<svg>{word}{i}</svg>").into_bytes(),
+        ));
     }
     out
 }
@@ -85,21 +85,17 @@ fn refuses_what_is_not_a_bundle() {
 fn refuses_names_that_leave_the_bundle() {
     let tmp = tempfile::tempdir().unwrap();
     for bad in ["../x", "/etc/x", "a//b", "", "a/../b", "x\ny", "c:\\x", "manifest.json", "./x"] {
-        let f = vec![OutputFile { path: bad.into(), media_type: "text/plain", bytes: vec![] }];
+        let f = vec![OutputFile::of_bytes(bad, "text/plain", vec![])];
         let got = write(&tmp.path().join("out"), f, manifest());
         assert!(matches!(got, Err(BundleError::BadName { .. })), "{bad:?}");
     }
-    let twice = ["A.txt", "a.txt"].map(|p| OutputFile {
-        path: p.into(),
-        media_type: "text/plain",
-        bytes: vec![],
-    });
+    let twice = ["A.txt", "a.txt"].map(|p| OutputFile::of_bytes(p, "text/plain", vec![]));
     assert!(write(&tmp.path().join("out"), twice.to_vec(), manifest()).is_err());
     assert!(!tmp.path().join("out").exists());
 }
 
 const STEPS: [Step; 5] =
-    [Step::Staged, Step::HalfWritten, Step::Written, Step::Aside, Step::Swapped];
+    [Step::Staged, Step::PartWritten, Step::Written, Step::Aside, Step::Swapped];
 
 #[test]
 fn a_whole_bundle_is_there_after_a_stop_at_any_step() {

@@ -71,6 +71,8 @@ table! {
         pub ticket_id: Option<Text>,
         /// Task reference as recorded.
         pub task_ref: Option<Text>,
+        /// What came with the access and may name a task: `session_tag:`, `oidc_claim:`, `annotation:`, `trace_id:` or `session_name:` and the value as written.
+        pub task_hints: Vec<Text>,
         /// Approval reference as recorded.
         pub approval_ref: Option<Text>,
         /// Emergency access, as the ledger states it.
@@ -170,7 +172,13 @@ table! {
         pub from: Option<Time>,
         /// End.
         pub until: Option<Time>,
-        /// How the hop is evidenced (`source_identity`, `ledger`, ...).
+        /// End of the work of the identity that delegates, as the record shows it; null when it does not.
+        pub parent_until: Option<Time>,
+        /// Key that the hops of one chain share (trace, session); null when the source has none.
+        pub chain: Option<Text>,
+        /// Identity at the origin of the chain that the record itself names (source identity, first caller, user); null when it names none.
+        pub origin: Option<Text>,
+        /// How the hop is evidenced (`source_identity`, `ledger`, `agent_span`, ...).
         pub evidence: Text,
         /// Source.
         pub source_id: Text,

@@ -153,6 +153,8 @@ table! {
         pub document: Option<Text>,
         /// Version of the document that is in force.
         pub version: Option<Text>,
+        /// Versions that are not in force and could be put in force: name, space, document. Policies of the customer only.
+        pub other_versions: Vec<Text>,
         /// Last change of the document.
         pub updated_at: Option<Time>,
         /// What is wrong with the document, or null.

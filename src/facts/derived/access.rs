@@ -41,6 +41,10 @@ table! {
         pub admin: Tri,
         /// Reads secrets.
         pub reads_secrets: Option<bool>,
+        /// Certainly reads data of a resource that the inputs class as sensitive. Null: it reads data and no input says how sensitive any is.
+        pub reads_sensitive: Option<bool>,
+        /// Those resources, at most twelve.
+        pub sensitive_resources: Vec<Text>,
         /// Standing state.
         pub standing: Standing,
         /// The principal is a service-linked or provider-owned identity that the customer cannot change.
@@ -160,6 +164,14 @@ table! {
         pub path_not_after: Option<Time>,
         /// Undecided conditions on the way.
         pub path_conditions: Vec<Text>,
+        /// Can change its own grants, the broker, or the logs and sensors that evidence them.
+        pub controls_itself: Tri,
+        /// What shows it: actions, broker principals, techniques; certain ones first.
+        pub controls_itself_by: Vec<Text>,
+        /// Holds duties that the settings keep apart.
+        pub duty_conflict: Tri,
+        /// The pairs of duties and what shows each side.
+        pub duty_conflicts: Vec<Text>,
         /// Last activity in any usage source, credential or identity record.
         pub last_activity_at: Option<Time>,
         /// Where the last activity was seen.
@@ -174,6 +186,14 @@ table! {
         pub owner: Option<Text>,
         /// `present`, `missing`, `inactive`; null when no owner source is given.
         pub owner_state: Option<Text>,
+        /// What its permissions certainly lay open, as in `exposures`.
+        pub exposures: Vec<Text>,
+        /// What they lay open only if undecided conditions are met.
+        pub exposures_possible: Vec<Text>,
+        /// Environments it belongs to, is bound in, is granted access in, uses or works in, as the settings declare them; sorted.
+        pub environments: Vec<Text>,
+        /// One of them is production and another is not. Null: fewer than two environments are declared.
+        pub spans_environments: Option<bool>,
         /// Active credentials.
         pub n_active_credentials: i64,
         /// Grants in the ledger.
@@ -231,6 +251,16 @@ table! {
         pub valid_now: Option<bool>,
         /// Multi-factor authentication is set; null when not applicable.
         pub mfa: Option<bool>,
+        /// The holder is an emergency identity.
+        pub break_glass: bool,
+        /// Format of the source that states the last use; null when none tracks it.
+        pub use_source: Option<Text>,
+        /// The platform that runs the holder's tasks can federate, so that no stored credential is needed. Null: no task of the holder is known.
+        pub can_federate: Option<bool>,
+        /// That platform (system of the tasks).
+        pub federation: Option<Text>,
+        /// Findings of the provider's own analyser that say the credential is unused (kind and id).
+        pub corroborated_by: Vec<Text>,
         /// Owner.
         pub owner: Option<Text>,
         /// Evidence records.
@@ -238,25 +268,35 @@ table! {
     }
 
     derived "trust_facts"
-    /// One row per trust statement of a role.
+    /// One row per trust statement of a role and party, and per statement of a resource policy that lets somebody outside of the resource's account, or a service, in.
     pub struct TrustFact {
-        /// Role that trusts.
+        /// Role that trusts, or resource that is opened.
         pub principal_id: Text,
-        /// Kind of the principal.
+        /// Kind of the principal; `unknown` for a resource.
         pub principal_kind: PrincipalKind,
+        /// `role`, or the service of the resource (`s3`, `kms`).
+        pub resource_kind: Text,
         /// Platform.
         pub platform: Text,
         /// Trusted party.
         pub trusted: Text,
         /// Kind of the trusted party.
         pub trusted_kind: Text,
+        /// What the party is to the account that trusts: `service`, `own_account` (its root: every identity that is allowed to), `own_principal`, `known_account` (in the inputs or on the allow list), `unknown_account`, `any_account` (`arn:aws:iam::*:...`), `any` (`*` or everybody but some), `oidc`, `saml`, `deleted` (the id of a deleted identity), `unknown`.
+        pub relation: Text,
+        /// Well-known identity provider by its host (`github`, `gitlab`, `terraform`, `bitbucket`, `kubernetes`, ...); null for others.
+        pub provider: Option<Text>,
         /// Outside the accounts in the inputs and not on the allow list; null when undecidable.
         pub external: Option<bool>,
         /// Open: no condition narrows it; conditional; closed.
         pub openness: Text,
         /// Guards that the platform offers and the statement lacks (`external_id`, `aud`, `sub`, `source_account`).
         pub missing_guards: Vec<Text>,
-        /// Tier of the role.
+        /// Guards that are there and too loose, one sentence each (`repo:acme/*`: any repository of the organisation).
+        pub weak_guards: Vec<Text>,
+        /// Actions of the statement; `not:` marks complements.
+        pub actions: Vec<Text>,
+        /// Tier of the role; null for a resource.
         pub tier: Option<Tier>,
         /// Owner.
         pub owner: Option<Text>,

@@ -82,6 +82,12 @@ table! {
         pub link_kind: Option<LinkKind>,
         /// How sure the link is.
         pub link_confidence: Option<Confidence>,
+        /// The text that links: the reference, the tag, the claim, the words of the reason.
+        pub link_evidence: Option<Text>,
+        /// Tasks that may be meant although nothing says which: those that an ambiguous reference fits, as `system:id`, or those of the beneficiary that ran meanwhile. They clear nothing.
+        pub task_candidates: Vec<Text>,
+        /// Latest end of the candidates that overlap in time, when all of them have ended: what is possible, never what is certain.
+        pub candidate_ended_at: Option<Time>,
         /// The reference resolves to a task in the inputs. False: there is none, or it resolves to nothing. Null: no task source covers it.
         pub task_resolved: Option<bool>,
         /// Why task columns are null.

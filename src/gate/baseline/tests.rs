@@ -161,7 +161,7 @@ fn update_keeps_first_seen_and_what_was_not_looked_at() {
     let mut v = run();
     v.as_of = "2026-12-01T00:00:00Z".into();
     // alice changed, bob is gone, carol is new.
-    v.findings[0].first_seen.clone_from(&v.as_of);
+    v.findings[0].first_seen = v.as_of.as_str().into();
     v.findings[0].state_digest = "1".repeat(64);
     v.findings[1] = finding("carol", Severity::Low);
     let (next, c) = b.update(&v, &Held::default(), false).unwrap();
@@ -190,7 +190,7 @@ proptest! {
             .map(|p| {
                 let mut f = finding(p, Severity::High);
                 f.evidence.insert("overstay_s".into(), json!(n));
-                f.evidence.insert(note.clone(), json!([note.clone()]));
+                f.evidence.insert(note.as_str().into(), json!([note.clone()]));
                 f
             })
             .collect();

@@ -57,7 +57,7 @@ fn about(privilege: &str, state: &str) -> Finding {
         principal: Some(ALICE.into()),
         privilege: Some(privilege.into()),
         scope: Some("aws:111122223333".into()),
-        evidence: [("strongest_actions".to_owned(), json!([state]))].into(),
+        evidence: [("strongest_actions".into(), json!([state]))].into(),
         ..finding("x", Severity::High)
     }
 }

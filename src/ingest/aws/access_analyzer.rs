@@ -44,11 +44,7 @@ impl Adapter for AccessAnalyzer {
         let says = |word: &str| json::says(probe, word);
         let lists = (probe.has(&["findings"]) || probe.has(&["finding"]))
             && says("\"resourceOwnerAccount\"");
-        let empty = probe.has(&["findings"])
-            && probe.keys.len() <= 2
-            && probe.head.len() < 4096
-            && !says("\"findings\": [{")
-            && says("[]");
+        let empty = json::is_empty_list(probe, "findings");
         let single = probe.has(&["id", "resource", "resourceOwnerAccount"])
             || probe.has(&["findingDetails"]);
         let event = probe.has(&["detail-type", "detail"]) && says("aws.access-analyzer");
@@ -396,6 +392,14 @@ mod tests {
         assert!(pool.condition.as_deref().unwrap().contains("us-west-2:EXAMPLE0"));
         assert_eq!(of("b01a34f2").realm.as_deref(), Some("aws:123456789012"));
         assert!(found.facts.usage.is_empty(), "no sample states a last use");
+    }
+
+    #[test]
+    fn an_empty_list_is_an_answer() {
+        let found = read(&[("a.json", "{\"findings\": []}\n")]);
+        assert_eq!((found.facts.sources.len(), found.facts.sources[0].records), (1, 0));
+        let other = read(&[("a.json", r#"{"findings":[{"tool":"x"}],"errors":[]}"#)]);
+        assert_eq!(other.unknown.len(), 1, "lists of findings of other tools are not ours");
     }
 
     const DETAIL: &str = r#"{"id":"1","resource":"arn:aws:iam::1:role/r","resourceType":"AWS::IAM::Role","resourceOwnerAccount":"1","status":"ACTIVE","findingType":"UnusedPermission","analyzedAt":"2026-03-02T00:00:00Z","createdAt":"2026-03-01T00:00:00Z","updatedAt":"2026-03-01T00:00:00Z","findingDetails":[

@@ -15,6 +15,8 @@ use crate::privilege::aws::document::{Document, Party, compact_json, url_decoded
 
 mod rows;
 
+pub use rows::read_lists;
+
 /// Adapter of `get-account-authorization-details`.
 #[derive(Debug)]
 pub struct AuthorizationDetails;

@@ -242,6 +242,20 @@ pub fn says(probe: &Probe<'_>, word: &str) -> bool {
     probe.head.windows(word.len()).any(|w| w == word.as_bytes())
 }
 
+/// Whether the whole file is an object with few keys whose list under `key` is empty: commands and logs
+/// write these too, and they show that there was nothing.
+#[must_use]
+pub fn is_empty_list(probe: &Probe<'_>, key: &str) -> bool {
+    probe.keys.len() <= 2
+        && probe.head.len() < 4096
+        && std::str::from_utf8(probe.head)
+            .is_ok_and(|t| Obj::parse(t.trim()).is_ok_and(|o| o.raw(key).is_some_and(is_none)))
+}
+
+fn is_none(raw: &str) -> bool {
+    raw.starts_with('[') && elements(raw).is_empty()
+}
+
 /// Whether a file looks like JSON of one of the kinds that [`documents`] reads.
 #[must_use]
 pub fn is_json(probe: &Probe<'_>) -> bool {
@@ -256,11 +270,9 @@ pub fn is_account(s: &str) -> bool {
 
 /// Last part of a file name, folder by folder from the inside, that `is` accepts. Parts are what
 /// `_`, `.`, `,`, `=`, `+`, `@` and blanks separate.
-pub fn in_name<'n>(name: &'n str, is: impl Fn(&str) -> bool) -> Option<&'n str> {
+pub fn in_name(name: &str, is: impl Fn(&str) -> bool) -> Option<&str> {
     name.rsplit('/').find_map(|segment| {
-        segment
-            .rsplit(|c: char| matches!(c, '_' | '.' | ',' | '=' | '+' | '@' | ' '))
-            .find(|part| is(part))
+        segment.rsplit(['_', '.', ',', '=', '+', '@', ' ']).find(|part| is(part))
     })
 }
 

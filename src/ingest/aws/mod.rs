@@ -11,13 +11,18 @@ use crate::facts::{Alias, Confidence, Facts, Owner, OwnerSource, Text, Time, tex
 
 pub mod access_analyzer;
 pub mod authorization_details;
+pub mod cloudtrail;
+pub mod consoleme;
 pub mod credential_report;
+pub mod iam_lists;
 pub mod identity_center;
 pub mod json;
 pub mod last_accessed;
 pub mod organizations;
 pub mod resource_policies;
 pub mod snapshots;
+pub mod sso_elevator;
+pub mod team;
 
 /// The adapters of this folder.
 pub static ADAPTERS: &[&dyn Adapter] = &[
@@ -28,15 +33,23 @@ pub static ADAPTERS: &[&dyn Adapter] = &[
     &access_analyzer::AccessAnalyzer,
     &resource_policies::ResourcePolicies,
     &identity_center::IdentityCenter,
+    &cloudtrail::CloudTrail,
+    &iam_lists::IamLists,
+    &team::Team,
+    &sso_elevator::SsoElevator,
+    &consoleme::ConsoleMe,
 ];
 
 /// Joins what several AWS files of a run say. Called once with all facts, before anything is resolved.
 pub fn finish(facts: &mut Facts) {
     authorization_details::reconcile_pages(facts);
     snapshots::supersede(facts);
+    iam_lists::finish(facts);
     organizations::finish(facts);
     identity_center::finish(facts);
     access_analyzer::finish(facts);
+    cloudtrail::finish(facts);
+    sso_elevator::finish(facts);
 }
 
 /// A date of the AWS CLI: ISO 8601 with `T` or blank, `Z` or an offset, or epoch seconds.

@@ -91,9 +91,7 @@ fn kind_of_place(name: &str) -> Option<GuardrailKind> {
         "rcp" | "rcps" => Some(GuardrailKind::Rcp),
         _ => None,
     };
-    name.rsplit('/').find_map(|segment| {
-        segment.split(|c: char| matches!(c, '_' | '.' | '-' | ' ' | '=')).find_map(word)
-    })
+    name.rsplit('/').find_map(|segment| segment.split(['_', '.', '-', ' ', '=']).find_map(word))
 }
 
 /// Kind that a mapping states: `constants = { kind = "scp" }`.
@@ -456,6 +454,7 @@ fn realm(id: &str, here: &Text, batch: &Batch) -> Realm {
     }
 }
 
+#[expect(clippy::too_many_arguments, reason = "the columns of one attachment")]
 fn push(
     batch: &mut Batch,
     kind: GuardrailKind,

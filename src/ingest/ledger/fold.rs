@@ -7,11 +7,18 @@
 //!
 //! Specification: grants model, sections 4.2 (order), 4.3 (censoring), 4.4 (duplicates), 4.5 (renewal).
 
+mod life;
+mod settle;
+#[cfg(test)]
+mod tests;
+
+pub use settle::settle;
+
 use std::collections::BTreeMap;
 
 use crate::facts::{
-    Credential, CredentialKind, Decision, EndKind, EventKind, Facts, Grant, GrantEvent, Outcome,
-    Quarantined, Text, Time, Usage, UsageGrain, text,
+    Credential, CredentialKind, EndKind, EventKind, Grant, GrantEvent, Outcome, Quarantined, Text,
+    Time, Usage, UsageGrain, text,
 };
 use crate::ingest::ledger::credentials::truncate_id;
 
@@ -71,9 +78,9 @@ impl Event {
         (self.at, self.nanos, self.kind, self.seq)
     }
 
-    fn row(self, grant_id: &Text) -> GrantEvent {
+    fn row(self, grant_id: Option<&Text>) -> GrantEvent {
         GrantEvent {
-            grant_id: Some(grant_id.clone()),
+            grant_id: grant_id.cloned(),
             kind: self.kind,
             occurred_at: self.at,
             recorded_at: self.recorded_at,
@@ -85,6 +92,20 @@ impl Event {
             source_ref: self.source_ref,
         }
     }
+}
+
+/// Which grants an event is about that names none by its id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// The one grant with this key in [`Draft::keys`] that runs and whose due time is nearest: a
+    /// revocation that names holder and privilege only.
+    Running(Text),
+    /// Every grant with this key that began before: a lock on a user or a role.
+    Every(Text),
+    /// Every grant whose id begins so and that began before: revocation of leases by prefix.
+    Prefix(Text),
+    /// Nothing in the record leads to a grant. The event is kept without one.
+    Unknown,
 }
 
 /// What the records read so far say about one grant.
@@ -101,6 +122,12 @@ pub struct Draft {
     /// The log never says when access ends: without an end the grant is not open-ended, its end is
     /// unknown.
     pub ends_unstated: bool,
+    /// Access ends with the request (`request_expires_at`) unless an end of its own is stated.
+    pub request_end_holds: bool,
+    /// The grant became permanent: no stated end holds any more.
+    pub endless: bool,
+    /// Names by which an event without grant id can reach it (see [`Target`]).
+    pub keys: Vec<Text>,
     /// Contradictions between records.
     conflicts: Vec<Quarantined>,
 }
@@ -124,6 +151,11 @@ fn join(earlier: &Grant, later: &Grant) -> Grant {
         beneficiary, privilege;
         broker_kind, decision, end_kind
     );
+    for hint in &later.task_hints {
+        if !g.task_hints.contains(hint) {
+            g.task_hints.push(hint.clone());
+        }
+    }
     g.residual_until = g.residual_until.max(later.residual_until);
     g.externally_modified |= later.externally_modified;
     g.n_extensions = g.n_extensions.max(later.n_extensions);
@@ -162,6 +194,30 @@ impl Draft {
         self.stated_at = Some(before.max(at));
     }
 
+    /// Adds a key for [`Target`].
+    pub fn key(&mut self, key: impl AsRef<str>) {
+        if !self.keys.iter().any(|k| **k == *key.as_ref()) {
+            self.keys.push(text(key));
+        }
+    }
+
+    /// The earliest time at which anything is known of the grant.
+    fn began(&self) -> Option<Time> {
+        let f = &self.facts;
+        [f.requested_at, f.not_before, f.activated_at_lo, self.stated_at]
+            .into_iter()
+            .flatten()
+            .chain(self.events.iter().map(|e| e.at))
+            .min()
+    }
+
+    /// When it is due, as far as records state it.
+    fn due(&self) -> Option<Time> {
+        let f = &self.facts;
+        let start = || f.activated_at_lo.or(f.not_before).or_else(|| self.began());
+        f.not_after.or_else(|| Some(start()?.plus_secs(f.duration_requested_s?)))
+    }
+
     /// Adds an event.
     pub fn push(&mut self, event: Event) {
         self.events.push(event);
@@ -173,7 +229,12 @@ impl Draft {
         }
         self.events.extend(other.events);
         self.conflicts.extend(other.conflicts);
+        for key in &other.keys {
+            self.key(key);
+        }
         self.ends_unstated |= other.ends_unstated;
+        self.request_end_holds |= other.request_end_holds;
+        self.endless |= other.endless;
     }
 
     /// Orders the events and drops the repeated ones.
@@ -207,6 +268,10 @@ pub struct Book {
     credentials: BTreeMap<(CredentialKind, Text), Credential>,
     /// Uses per day.
     uses: BTreeMap<UseKey, Usage>,
+    /// Sessions by the log's id.
+    sessions: BTreeMap<Text, Usage>,
+    /// Events that name no grant, by ledger system.
+    loose: Vec<(Text, Target, Event)>,
 }
 
 impl Book {
@@ -219,17 +284,35 @@ impl Book {
         })
     }
 
+    /// Adds an event that names no grant by its id. Which grants it is about is decided when all files
+    /// are read; if it reaches none, it is kept without a grant.
+    pub fn loose(&mut self, system: &str, target: Target, event: Event) {
+        self.loose.push((text(system), target, event));
+    }
+
+    /// Adds what a record says of a session with an id; its start and end may be separate records.
+    pub fn session(&mut self, id: &str, u: Usage) {
+        match self.sessions.get_mut(id) {
+            Some(have) => join_session(have, u),
+            None => {
+                self.sessions.insert(text(id), u);
+            }
+        }
+    }
+
     /// Whether a grant was mentioned before in this file.
     #[must_use]
     pub fn knows(&self, system: &str, grant_id: &str) -> bool {
         self.drafts.contains_key(&(text(system), text(grant_id)))
     }
 
-    /// Adds what a record says of a credential. `id` is the whole id; it is truncated here and the
-    /// whole one is dropped with the book. Records of one credential are joined: first issue, last
+    /// Adds what a record says of a credential. `id` is the whole id; it is truncated here (unless the
+    /// adapter gives a name of its own) and the whole one is dropped with the book. Records of one credential are joined: first issue, last
     /// expiry, first revocation, last use.
     pub fn credential(&mut self, id: &str, mut c: Credential) {
-        c.credential_id = text(truncate_id(id));
+        if c.credential_id.is_empty() {
+            c.credential_id = text(truncate_id(id));
+        }
         let key = (c.kind, text(id));
         match self.credentials.get_mut(&key) {
             Some(have) => join_credential(have, c),
@@ -280,6 +363,17 @@ impl Book {
     }
 }
 
+fn join_session(have: &mut Usage, u: Usage) {
+    have.first_at = match (have.first_at, u.first_at) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    };
+    have.last_at = have.last_at.max(u.last_at);
+    have.grant_id = have.grant_id.take().or(u.grant_id);
+    have.resource = have.resource.take().or(u.resource);
+    have.source_ip = have.source_ip.take().or(u.source_ip);
+}
+
 fn join_credential(have: &mut Credential, c: Credential) {
     let least = |a: Option<Time>, b: Option<Time>| match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
@@ -302,477 +396,4 @@ fn join_credential(have: &mut Credential, c: Credential) {
     have.use_tracked |= c.use_tracked;
     have.mfa = have.mfa.or(c.mfa);
     have.active = if have.revoked_at.is_some() { Some(false) } else { c.active.or(have.active) };
-}
-
-/// Joins what all files say and writes grants, events, credentials and uses. Returns contradictions.
-///
-/// A grant whose request no file shows (it lies before the log) has no beneficiary or no privilege.
-/// Its events are kept, it is not a grant row, and the source says so.
-pub fn settle(books: Vec<Book>, facts: &mut Facts) -> Vec<Quarantined> {
-    let mut all = Book::default();
-    let mut conflicts = Vec::new();
-    for book in books {
-        join_books(&mut all, book, facts);
-    }
-    let until = seen_until(&all, facts);
-    let mut strays: BTreeMap<Text, i64> = BTreeMap::new();
-    for ((system, grant_id), mut draft) in all.drafts {
-        conflicts.append(&mut draft.conflicts);
-        draft.order();
-        let nameless = draft.facts.beneficiary.is_empty() || draft.facts.privilege.is_empty();
-        if nameless {
-            let source = draft.events.first().map_or(&draft.facts.source_id, |e| &e.source_id);
-            *strays.entry(source.clone()).or_default() += 1;
-        } else {
-            facts.grants.push(build(&draft, until.get(&system).copied()));
-        }
-        facts.grant_events.extend(draft.events.into_iter().map(|e| e.row(&grant_id)));
-    }
-    facts.credentials.extend(all.credentials.into_values().filter(|c| !c.principal.is_empty()));
-    facts.usage.extend(all.uses.into_values());
-    for s in &mut facts.sources {
-        let Some(n) = strays.get(&s.source_id) else { continue };
-        let also = format!("{n} grants are mentioned whose request is not in the inputs");
-        s.limitation =
-            Some(text(s.limitation.as_ref().map_or(also.clone(), |l| format!("{l}; {also}"))));
-    }
-    conflicts
-}
-
-fn join_books(all: &mut Book, book: Book, facts: &mut Facts) {
-    for (key, draft) in book.drafts {
-        match all.drafts.get_mut(&key) {
-            Some(have) => have.absorb(draft),
-            None => {
-                all.drafts.insert(key, draft);
-            }
-        }
-    }
-    for (key, c) in book.credentials {
-        match all.credentials.get_mut(&key) {
-            Some(have) => join_credential(have, c),
-            None => {
-                all.credentials.insert(key, c);
-            }
-        }
-    }
-    for (key, u) in book.uses {
-        match all.uses.get(&key) {
-            // The same log under two names counts once; another part of the day counts beside it.
-            Some(have)
-                if (have.first_at, have.last_at, have.count)
-                    == (u.first_at, u.last_at, u.count) => {}
-            Some(_) => facts.usage.push(u),
-            None => {
-                all.uses.insert(key, u);
-            }
-        }
-    }
-}
-
-/// Until when the logs of each system were read: the last record time of the sources that speak of it.
-fn seen_until(all: &Book, facts: &Facts) -> BTreeMap<Text, Time> {
-    let last: BTreeMap<&Text, Time> = facts
-        .sources
-        .iter()
-        .filter_map(|s| Some((&s.source_id, s.collected_at.or(s.window_end).or(s.last_time)?)))
-        .collect();
-    let mut out: BTreeMap<Text, Time> = BTreeMap::new();
-    for ((system, _), d) in &all.drafts {
-        let named =
-            std::iter::once(&d.facts.source_id).chain(d.events.iter().map(|e| &e.source_id));
-        let seen = named.filter_map(|id| last.get(id).copied());
-        if let Some(t) = seen.chain(d.events.iter().map(|e| e.at)).max() {
-            let have = out.entry(system.clone()).or_insert(t);
-            *have = (*have).max(t);
-        }
-    }
-    out
-}
-
-/// State of a grant while its events are gone through in order.
-#[derive(Default)]
-struct Life {
-    decision: Option<(Decision, Time)>,
-    activated: Option<Time>,
-    ended_lo: Option<Time>,
-    ended_hi: Option<Time>,
-    end_kind: Option<EndKind>,
-    revoke_failed: bool,
-}
-
-impl Life {
-    fn take(&mut self, g: &mut Grant, e: &Event) {
-        if e.outcome != Outcome::Allowed {
-            // A refused or failed attempt changed nothing, except that a removal did not happen.
-            self.revoke_failed |= matches!(e.kind, EventKind::RevokeFailed | EventKind::Revoked);
-            return;
-        }
-        match e.kind {
-            EventKind::Requested => {
-                g.requested_at = Some(g.requested_at.map_or(e.at, |t| t.min(e.at)));
-            }
-            EventKind::Approved => self.decide(Decision::Approved, e.at),
-            EventKind::AutoApproved => self.decide(Decision::AutoApproved, e.at),
-            EventKind::Denied => self.decide(Decision::Denied, e.at),
-            EventKind::Lapsed if self.decision.is_none() => self.decide(Decision::Lapsed, e.at),
-            EventKind::Withdrawn if self.activated.is_none() => {
-                self.decide(Decision::Withdrawn, e.at);
-            }
-            EventKind::Withdrawn => self.end(e, EndKind::Withdrawn),
-            EventKind::ActivationFailed if self.activated.is_none() => {
-                self.decide(Decision::Failed, e.at);
-            }
-            EventKind::Activated | EventKind::Reopened => {
-                self.activated = Some(self.activated.unwrap_or(e.at));
-                // Access that was given again has not ended.
-                (self.ended_lo, self.ended_hi, self.end_kind) = (None, None, None);
-                self.revoke_failed = false;
-            }
-            EventKind::Extended => g.not_after = e.new_end.or(g.not_after),
-            EventKind::ExternallyModified => g.externally_modified = true,
-            EventKind::RevokeRequested => {
-                g.revoke_requested_at = g.revoke_requested_at.or(Some(e.at));
-            }
-            EventKind::RevokeFailed => self.revoke_failed = true,
-            EventKind::Revoked => self.end(e, EndKind::Unknown),
-            EventKind::Expired => self.end(e, EndKind::Expired),
-            EventKind::UnboundObserved => self.end(e, EndKind::Unknown),
-            EventKind::LedgerDeleted => self.end(e, EndKind::LedgerDeleted),
-            _ => {}
-        }
-    }
-
-    /// The decision that stands is the last one; one that is only repeated keeps its first time.
-    fn decide(&mut self, decision: Decision, at: Time) {
-        if self.decision.is_none_or(|(have, _)| have != decision) {
-            self.decision = Some((decision, at));
-        }
-    }
-
-    /// The first event that ends access says how; a later one can only confirm that it is gone.
-    fn end(&mut self, e: &Event, by_kind: EndKind) {
-        self.ended_lo = Some(self.ended_lo.unwrap_or(e.at));
-        if !e.unconfirmed && e.kind != EventKind::LedgerDeleted {
-            self.ended_hi = Some(self.ended_hi.unwrap_or(e.at));
-            self.revoke_failed = false;
-        }
-        self.end_kind = self.end_kind.or(Some(e.end.unwrap_or(by_kind)));
-    }
-}
-
-/// Builds the grant row from what was stated and what happened.
-fn build(draft: &Draft, until: Option<Time>) -> Grant {
-    let mut g = draft.facts.clone();
-    let mut life = Life::default();
-    for e in &draft.events {
-        life.take(&mut g, e);
-    }
-    let count = |kind: EventKind| {
-        let n = draft.events.iter().filter(|e| e.kind == kind && e.outcome == Outcome::Allowed);
-        i64::try_from(n.count()).unwrap_or(i64::MAX)
-    };
-    g.n_extensions = g.n_extensions.max(count(EventKind::Extended));
-    g.n_renewals = g.n_renewals.max(count(EventKind::Renewed));
-    if let Some((decision, at)) = life.decision {
-        g.decision = decision;
-        g.decided_at = Some(at);
-    } else if g.decision == Decision::Unknown && only_asked(draft, &g, &life) {
-        g.decision = Decision::Pending;
-    }
-    if let Some(t) = life.activated {
-        g.activated_at_lo = Some(g.activated_at_lo.map_or(t, |have| have.min(t)));
-        g.activated_at_hi = g.activated_at_hi.or(Some(t));
-    }
-    let approved = matches!(g.decision, Decision::Approved | Decision::AutoApproved);
-    let start = g.activated_at_lo.or(g.not_before).or(g.decided_at.filter(|_| approved));
-    if g.not_after.is_none() {
-        g.not_after = start.zip(g.duration_requested_s).map(|(s, d)| s.plus_secs(d));
-    }
-    finish_end(draft, &mut g, &life, start, until);
-    g
-}
-
-/// A request is in the log, and nothing that came of it.
-fn only_asked(draft: &Draft, g: &Grant, life: &Life) -> bool {
-    life.activated.is_none()
-        && g.activated_at_lo.is_none()
-        && draft.events.iter().any(|e| e.kind == EventKind::Requested)
-        && !draft.events.iter().any(|e| {
-            matches!(e.kind, EventKind::CredentialIssued | EventKind::Used | EventKind::Scheduled)
-        })
-}
-
-fn finish_end(draft: &Draft, g: &mut Grant, life: &Life, start: Option<Time>, until: Option<Time>) {
-    if life.end_kind.is_some() {
-        (g.ended_at_lo, g.ended_at_hi) = (life.ended_lo, life.ended_hi);
-    }
-    let refused = matches!(
-        g.decision,
-        Decision::Denied | Decision::Withdrawn | Decision::Lapsed | Decision::Failed
-    );
-    let given = g.activated_at_lo.is_some() || (start.is_some() && !refused);
-    g.end_kind = if life.revoke_failed {
-        (g.ended_at_lo, g.ended_at_hi) = (None, None);
-        EndKind::FailedToRevoke
-    } else if let Some(kind) = life.end_kind.filter(|_| given) {
-        kind
-    } else if g.end_kind != EndKind::Unknown {
-        g.end_kind
-    } else if !given {
-        // What never began did not end; deleting the record of a refused request ends nothing.
-        (g.ended_at_lo, g.ended_at_hi) = (None, None);
-        match g.decision {
-            Decision::Withdrawn => EndKind::Withdrawn,
-            Decision::Failed => EndKind::Failed,
-            _ => EndKind::Unknown,
-        }
-    } else if g.ended_at_lo.is_some() || g.decision == Decision::Pending {
-        EndKind::Unknown
-    } else {
-        match g.not_after {
-            None if draft.ends_unstated => EndKind::Unknown,
-            None => EndKind::Open,
-            Some(end) if until.is_none_or(|u| end > u) => EndKind::Open,
-            // The log goes on after the due time and does not say that access was removed.
-            Some(_) => EndKind::Unknown,
-        }
-    };
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::facts::Source;
-    use crate::facts::cell::Word;
-    use proptest::prelude::*;
-
-    fn at(s: i64) -> Time {
-        Time::from_secs(s)
-    }
-
-    fn event(kind: EventKind, s: i64) -> Event {
-        Event { kind, at: at(s), source_id: text("S1"), source_ref: text("L1"), ..Event::default() }
-    }
-
-    fn stated() -> Grant {
-        Grant {
-            beneficiary: text("alice"),
-            privilege: text("admin"),
-            not_after: Some(at(1000)),
-            source_id: text("S1"),
-            source_ref: text("L1"),
-            ..Grant::default()
-        }
-    }
-
-    fn book(events: &[Event]) -> Book {
-        let mut book = Book::default();
-        let d = book.draft("broker", "g1");
-        d.state(at(0), stated());
-        for e in events {
-            d.push(e.clone());
-        }
-        book
-    }
-
-    fn settled(books: Vec<Book>) -> (Facts, Vec<Quarantined>) {
-        let mut facts = Facts {
-            sources: vec![Source {
-                source_id: text("S1"),
-                last_time: Some(at(500)),
-                ..Source::default()
-            }],
-            ..Facts::default()
-        };
-        let conflicts = settle(books, &mut facts);
-        (facts, conflicts)
-    }
-
-    fn grant(events: &[Event]) -> Grant {
-        settled(vec![book(events)]).0.grants.remove(0)
-    }
-
-    #[test]
-    fn events_are_ordered_by_time_and_rank_and_not_by_place() {
-        use EventKind::{Activated, Approved, LedgerDeleted, Requested, Revoked, Scheduled};
-        let g = grant(&[
-            event(Revoked, 30),
-            event(Scheduled, 10),
-            event(Activated, 20),
-            event(LedgerDeleted, 30),
-            event(Approved, 10),
-            event(Requested, 10),
-        ]);
-        assert_eq!((g.decision, g.decided_at), (Decision::Approved, Some(at(10))));
-        assert_eq!((g.requested_at, g.activated_at_lo), (Some(at(10)), Some(at(20))));
-        assert_eq!((g.ended_at_lo, g.ended_at_hi), (Some(at(30)), Some(at(30))));
-        assert_eq!(g.end_kind, EndKind::Unknown, "revoked, by whom is not said");
-        // Two events within one microsecond are told apart by their nanoseconds.
-        let late = Event { nanos: 9, ..event(Approved, 10) };
-        let early = Event { nanos: 3, ..event(EventKind::Denied, 10) };
-        assert_eq!(grant(&[late, early]).decision, Decision::Approved);
-    }
-
-    #[test]
-    fn a_repeated_record_counts_once() {
-        let keyed = |n: i64, key: &str| Event {
-            key: text(key),
-            new_end: Some(at(2000 + n)),
-            ..event(EventKind::Extended, 20)
-        };
-        assert_eq!(grant(&[keyed(0, "a"), keyed(1, "a"), keyed(2, "b")]).n_extensions, 2);
-        let bare = event(EventKind::Renewed, 20);
-        let moved = Event { source_ref: text("L9"), recorded_at: Some(at(21)), ..bare.clone() };
-        let other = Event { actor: Some(text("bob")), ..bare.clone() };
-        assert_eq!(grant(&[bare, other, moved]).n_renewals, 2);
-    }
-
-    #[test]
-    fn an_open_grant_is_censored_by_what_was_read() {
-        use EventKind::{Activated, Approved};
-        let ran = [event(Approved, 10), event(Activated, 20)];
-        assert_eq!(grant(&ran).end_kind, EndKind::Open, "the log ends before the due time");
-        let later = [&ran[..], &[event(EventKind::Used, 1500)]].concat();
-        let g = grant(&later);
-        assert_eq!((g.end_kind, g.ended_at_lo), (EndKind::Unknown, None));
-        let mut endless = book(&later);
-        endless.draft("broker", "g1").facts.not_after = None;
-        assert_eq!(settled(vec![endless.clone()]).0.grants[0].end_kind, EndKind::Open);
-        endless.draft("broker", "g1").ends_unstated = true;
-        assert_eq!(settled(vec![endless]).0.grants[0].end_kind, EndKind::Unknown);
-    }
-
-    #[test]
-    fn the_first_end_holds_and_a_later_one_confirms_it() {
-        let accepted = Event {
-            unconfirmed: true,
-            end: Some(EndKind::RevokedByUser),
-            ..event(EventKind::Revoked, 30)
-        };
-        let run = [event(EventKind::Activated, 20), accepted.clone()];
-        let g = grant(&run);
-        assert_eq!((g.ended_at_lo, g.ended_at_hi), (Some(at(30)), None));
-        let done = event(EventKind::Expired, 90);
-        let g = grant(&[&run[..], &[done]].concat());
-        assert_eq!((g.ended_at_lo, g.ended_at_hi), (Some(at(30)), Some(at(90))));
-        assert_eq!(g.end_kind, EndKind::RevokedByUser);
-        // A removal that failed did not remove, until a later one did.
-        let failed = event(EventKind::RevokeFailed, 40);
-        let g = grant(&[&run[..1], &[failed.clone()]].concat());
-        assert_eq!((g.end_kind, g.ended_at_lo), (EndKind::FailedToRevoke, None));
-        let g = grant(&[&run[..1], &[failed, event(EventKind::Revoked, 50)]].concat());
-        assert_eq!((g.end_kind, g.ended_at_hi), (EndKind::Unknown, Some(at(50))));
-    }
-
-    #[test]
-    fn a_refused_request_never_ends() {
-        use EventKind::{Denied, Expired, LedgerDeleted, Requested};
-        let g = grant(&[event(Requested, 10), event(Denied, 20), event(LedgerDeleted, 30)]);
-        assert_eq!((g.decision, g.end_kind), (Decision::Denied, EndKind::Unknown));
-        assert_eq!((g.ended_at_lo, g.ended_at_hi), (None, None));
-        let g = grant(&[event(Requested, 10)]);
-        assert_eq!((g.decision, g.end_kind), (Decision::Pending, EndKind::Unknown));
-        let g = grant(&[event(Requested, 10), event(Expired, 30)]);
-        assert_eq!(g.ended_at_lo, None, "nothing was given that could expire");
-    }
-
-    #[test]
-    fn a_grant_without_request_is_no_row_and_is_counted() {
-        let mut stray = Book::default();
-        stray.draft("broker", "g9").push(event(EventKind::Revoked, 30));
-        let (facts, _) = settled(vec![stray]);
-        assert!(facts.grants.is_empty());
-        assert_eq!(facts.grant_events[0].grant_id.as_deref(), Some("g9"));
-        assert!(
-            facts.sources[0].limitation.as_ref().unwrap().starts_with("1 grants are mentioned")
-        );
-    }
-
-    #[test]
-    fn another_beneficiary_is_a_contradiction() {
-        let mut b = book(&[]);
-        b.draft("broker", "g1").state(at(5), Grant { beneficiary: text("eve"), ..stated() });
-        let (facts, conflicts) = settled(vec![b]);
-        assert_eq!(&*facts.grants[0].beneficiary, "alice");
-        assert!(conflicts[0].reason.contains("another beneficiary"), "{conflicts:?}");
-    }
-
-    #[test]
-    fn uses_of_one_day_are_one_row() {
-        let used = |s: i64, who: &str| Usage {
-            principal: text(who),
-            first_at: Some(at(s)),
-            ..Usage::default()
-        };
-        let mut b = Book::default();
-        for (s, who) in [(100, "a"), (50, "a"), (100_000, "a"), (70, "b")] {
-            b.used(used(s, who));
-        }
-        let (facts, _) = settled(vec![b.clone(), b]);
-        let rows: Vec<_> = facts
-            .usage
-            .iter()
-            .map(|u| (&*u.principal, u.first_at, u.last_at, u.count, u.grain.word()))
-            .collect();
-        assert_eq!(
-            rows,
-            [
-                ("a", Some(at(50)), Some(at(100)), Some(2), "action"),
-                ("a", Some(at(100_000)), Some(at(100_000)), Some(1), "event"),
-                ("b", Some(at(70)), Some(at(70)), Some(1), "event"),
-            ]
-        );
-    }
-
-    #[test]
-    fn a_credential_is_joined_and_its_id_is_cut() {
-        let c = |issued: Option<i64>, expires: Option<i64>, revoked: Option<i64>| Credential {
-            kind: CredentialKind::Token,
-            principal: text("a"),
-            issued_at: issued.map(at),
-            expires_at: expires.map(at),
-            revoked_at: revoked.map(at),
-            ..Credential::default()
-        };
-        let (mut one, mut two) = (Book::default(), Book::default());
-        two.credential("s.wOrq9dO9kzOcuvB06CMviJhZ", c(Some(10), Some(100), None));
-        one.credential("s.wOrq9dO9kzOcuvB06CMviJhZ", c(None, Some(300), Some(200)));
-        let (facts, _) = settled(vec![one, two]);
-        let [k] = &facts.credentials[..] else { panic!("{:?}", facts.credentials) };
-        assert_eq!(&*k.credential_id, "s.wO...iJhZ");
-        assert_eq!(
-            (k.issued_at, k.expires_at, k.revoked_at),
-            (Some(at(10)), Some(at(300)), Some(at(200)))
-        );
-        assert_eq!(k.active, Some(false));
-    }
-
-    proptest! {
-        /// However a log is cut into files, and in whatever order the files come, the grant is the same.
-        #[test]
-        fn files_may_be_cut_anywhere(
-            kinds in proptest::collection::vec((0usize..EventKind::ALL.len(), 1i64..60), 0..12),
-            cut in 0usize..12,
-            reversed in any::<bool>(),
-        ) {
-            let events: Vec<Event> = kinds
-                .iter()
-                .map(|(k, s)| event(EventKind::from_word(EventKind::ALL[*k]).unwrap(), *s))
-                .collect();
-            let whole = grant(&events);
-            let (a, b) = events.split_at(cut.min(events.len()));
-            let mut rest = Book::default();
-            for e in b {
-                rest.draft("broker", "g1").push(e.clone());
-            }
-            let mut books = vec![book(a), rest];
-            if reversed {
-                books.reverse();
-            }
-            let (facts, conflicts) = settled(books);
-            prop_assert_eq!(&facts.grants[0], &whole);
-            prop_assert!(conflicts.is_empty());
-        }
-    }
 }

@@ -48,6 +48,11 @@ fields! {
     NRenewals = "n_renewals" | "renewals",
     ExtendedUntil = "extended_until",
     ExtendedAt = "extended_at",
+    SessionTags = "session_tags" | "principal_tags",
+    OidcClaims = "oidc_claims",
+    Annotations = "annotations",
+    TraceId = "trace_id",
+    SessionName = "session_name" | "role_session_name",
 }
 
 /// The format.
@@ -139,6 +144,7 @@ fn identity(row: &Row<'_>) -> Result<Grant, String> {
         ticket_system: ticket.as_ref().and_then(|_| row.shared(F::TicketSystem)),
         ticket_id: ticket,
         task_ref: row.text(F::Task),
+        task_hints: hints(row),
         approval_ref: row.text(F::ApprovalRef),
         break_glass: row.flag(F::BreakGlass)?,
         externally_modified: row.flag(F::ExternallyModified)?.unwrap_or(false),
@@ -150,6 +156,22 @@ fn identity(row: &Row<'_>) -> Result<Grant, String> {
         source_ref: row.source_ref.clone(),
         ..Grant::default()
     })
+}
+
+/// What came with the access and may name a task, each with its kind in front.
+fn hints(row: &Row<'_>) -> Vec<Text> {
+    let lists = [
+        (F::SessionTags, "session_tag"),
+        (F::OidcClaims, "oidc_claim"),
+        (F::Annotations, "annotation"),
+        (F::TraceId, "trace_id"),
+        (F::SessionName, "session_name"),
+    ];
+    let mut out = Vec::new();
+    for (field, kind) in lists {
+        out.extend(row.list(field).into_iter().flatten().map(|v| text(format!("{kind}:{v}"))));
+    }
+    out
 }
 
 /// Broker and platform. A column `system` names the broker beside a column for the platform, and

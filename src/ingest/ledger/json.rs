@@ -4,11 +4,261 @@
 
 use serde_json::{Map, Value};
 
+use super::fold::Event;
 use crate::facts::time::{ParsedTime, parse_duration, parse_time};
-use crate::facts::{Text, Time, text};
-use crate::ingest::records::json_message;
-use crate::ingest::source::Batch;
+use crate::facts::{
+    Approval, ApprovalMethod, Credential, Entitlement, EventKind, Grant, Layer, Text, Time, Usage,
+    Verdict, text,
+};
+use crate::ingest::records::{self, Place, json_message};
+use crate::ingest::source::{Adapter, Batch, Context, IngestError, Input, Match, Probe, Shape};
 use crate::ingest::table::short;
+use crate::ingest::{detect, reader};
+
+/// A ledger whose exports and logs are JSON records.
+#[derive(Debug)]
+pub struct JsonLedger {
+    /// Format id.
+    pub format: &'static str,
+    /// Title.
+    pub title: &'static str,
+    /// Keys under which lists of records come from the API (`items`, `requests`).
+    pub lists: &'static [&'static str],
+    /// Lines may have something in front of the record, such as a syslog cookie.
+    pub prefixed: bool,
+    /// Keys of which a record of this format has all of one set; what else is looked at only then.
+    pub keys: &'static [&'static [&'static str]],
+    /// Words that only this format has, where the first record need not show what the file is.
+    pub hints: &'static [&'static str],
+    /// Whether a record is of this format. Of a document that is larger than the head, the values are
+    /// null.
+    pub is: fn(&Doc<'_>) -> bool,
+    /// Reads one record; `false` when it is about something else than access.
+    pub read: fn(&Record<'_>, &mut Batch) -> Result<bool, String>,
+}
+
+impl Adapter for JsonLedger {
+    fn format(&self) -> &'static str {
+        self.format
+    }
+
+    fn title(&self) -> &'static str {
+        self.title
+    }
+
+    fn layer(&self) -> Layer {
+        Layer::Ledger
+    }
+
+    fn recognise(&self, probe: &Probe<'_>) -> Option<Match> {
+        let json = matches!(probe.shape, Shape::JsonObject | Shape::JsonArray | Shape::Ndjson);
+        let found = if json {
+            self.is_first(probe)
+        } else {
+            self.prefixed && probe.shape == Shape::Text && self.is_prefixed(probe.head)
+        };
+        found.then_some(Match::Specific)
+    }
+
+    fn read(&self, input: &Input, ctx: &Context<'_>, batch: &mut Batch) -> Result<(), IngestError> {
+        let _ = ctx;
+        let (head, complete) = reader::head(input)?;
+        let shape = match detect::detect(&head, complete).shape {
+            Shape::Text if self.prefixed => Shape::Ndjson,
+            shape => shape,
+        };
+        let mut other = 0u64;
+        records::each(input, shape, batch, &mut |place, raw, batch| {
+            let raw = if self.prefixed { unprefixed(raw) } else { raw };
+            match self.document(place, raw, batch) {
+                Ok(others) => other += others,
+                Err(reason) => batch.quarantine(place.to_string(), reason),
+            }
+            Ok(())
+        })?;
+        if other > 0 && batch.limitation.is_none() {
+            let says = format!("{other} records are about other things than access");
+            batch.limitation = Some(text(says));
+        }
+        Ok(())
+    }
+}
+
+impl JsonLedger {
+    /// Whether the first record is of this format. Keys alone decide unless it is wrapped.
+    fn is_first(&self, probe: &Probe<'_>) -> bool {
+        let bare: Map<String, Value> =
+            probe.keys.iter().map(|k| (k.clone(), Value::Null)).collect();
+        let wrapped = probe.keys.iter().any(|k| k == "event" || self.lists.contains(&k.as_str()));
+        if !wrapped && !self.keys.iter().any(|set| probe.has(set)) {
+            return false;
+        }
+        if self.hints.iter().any(|hint| contains(probe.head, hint.as_bytes())) {
+            return true;
+        }
+        let body = probe.head.trim_ascii_start();
+        let body = body.strip_prefix(b"[").unwrap_or(body);
+        let first = serde_json::Deserializer::from_slice(body).into_iter::<Value>().next();
+        match first {
+            Some(Ok(Value::Object(map))) => self.is_record(&unwrapped(map)),
+            // The document is larger than the head: its keys, or the first record of its list.
+            _ => (self.is)(&Doc(&bare)) || self.lists.iter().any(|k| self.leads(k, probe.head)),
+        }
+    }
+
+    /// Whether the list under a key begins with a record of this format, in a head that may be cut.
+    fn leads(&self, key: &str, head: &[u8]) -> bool {
+        let head = String::from_utf8_lossy(head);
+        let Some((_, rest)) = head.split_once(&format!("\"{key}\"")) else { return false };
+        let rest = rest.trim_start().strip_prefix(':').unwrap_or("").trim_start();
+        let Some(rest) = rest.strip_prefix('[') else { return false };
+        match serde_json::Deserializer::from_str(rest).into_iter::<Value>().next() {
+            Some(Ok(Value::Object(first))) => (self.is)(&Doc(&first)),
+            _ => false,
+        }
+    }
+
+    fn is_record(&self, map: &Map<String, Value>) -> bool {
+        if (self.is)(&Doc(map)) {
+            return true;
+        }
+        self.lists
+            .iter()
+            .filter_map(|key| map.get(*key)?.as_array()?.first()?.as_object())
+            .any(|first| (self.is)(&Doc(first)))
+    }
+
+    fn is_prefixed(&self, head: &[u8]) -> bool {
+        let line = head.split(|b| *b == b'\n').next().unwrap_or(head);
+        let Ok(line) = std::str::from_utf8(line) else { return false };
+        parse(unprefixed(line)).is_ok_and(|map| self.is_record(&map))
+    }
+
+    /// Reads a record, or the list of records in a document. Returns how many are of other kinds.
+    fn document(&self, place: &Place, raw: &str, batch: &mut Batch) -> Result<u64, String> {
+        let map = unwrapped(parse(raw)?);
+        let list = self.lists.iter().find_map(|k| Some((*k, map.get(*k)?.as_array()?)));
+        let Some((key, list)) = list.filter(|_| !(self.is)(&Doc(&map))) else {
+            return Ok(u64::from(!self.record(&map, place.to_string(), batch)?));
+        };
+        batch.records += i64::try_from(list.len()).unwrap_or(i64::MAX).saturating_sub(1);
+        let above = if let Place::Element(i) = place { format!("/{i}") } else { String::new() };
+        let mut other = 0;
+        for (i, element) in list.iter().enumerate() {
+            let at = format!("{above}/{key}/{i}");
+            match element {
+                Value::Object(map) => match self.record(map, at.clone(), batch) {
+                    Ok(known) => other += u64::from(!known),
+                    Err(reason) => batch.quarantine(at, reason),
+                },
+                v => batch.quarantine(at, format!("a {}, not an object", kind(v))),
+            }
+        }
+        Ok(other)
+    }
+
+    fn record(
+        &self,
+        map: &Map<String, Value>,
+        place: String,
+        batch: &mut Batch,
+    ) -> Result<bool, String> {
+        let source_id = batch.source_id.clone();
+        let record = Record { doc: Doc(map), source_id, source_ref: text(place) };
+        (self.read)(&record, batch)
+    }
+}
+
+fn contains(head: &[u8], word: &[u8]) -> bool {
+    head.windows(word.len()).any(|w| w == word)
+}
+
+/// Behind whatever stands in front of the first brace.
+fn unprefixed(line: &str) -> &str {
+    line.find('{').and_then(|at| line.get(at..)).unwrap_or(line)
+}
+
+/// A record with its place, and rows that stand at that place.
+#[derive(Clone, Debug)]
+pub struct Record<'a> {
+    /// The record.
+    pub doc: Doc<'a>,
+    /// Source.
+    pub source_id: Text,
+    /// Place in the source.
+    pub source_ref: Text,
+}
+
+impl Record<'_> {
+    /// A grant at this place.
+    #[must_use]
+    pub fn grant(&self) -> Grant {
+        Grant {
+            source_id: self.source_id.clone(),
+            source_ref: self.source_ref.clone(),
+            ..Grant::default()
+        }
+    }
+
+    /// An event at this place.
+    #[must_use]
+    pub fn event(&self, kind: EventKind, at: ParsedTime) -> Event {
+        Event {
+            kind,
+            at: at.lo,
+            nanos: at.nanos,
+            source_id: self.source_id.clone(),
+            source_ref: self.source_ref.clone(),
+            ..Event::default()
+        }
+    }
+
+    /// A credential at this place.
+    #[must_use]
+    pub fn credential(&self) -> Credential {
+        Credential {
+            source_id: self.source_id.clone(),
+            source_ref: self.source_ref.clone(),
+            ..Credential::default()
+        }
+    }
+
+    /// A use at this place.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        Usage {
+            source_id: self.source_id.clone(),
+            source_ref: self.source_ref.clone(),
+            ..Usage::default()
+        }
+    }
+
+    /// A binding at this place.
+    #[must_use]
+    pub fn entitlement(&self) -> Entitlement {
+        Entitlement {
+            source_id: self.source_id.clone(),
+            source_ref: self.source_ref.clone(),
+            ..Entitlement::default()
+        }
+    }
+
+    /// A person's decision on a request at this place.
+    #[must_use]
+    pub fn approval(&self, grant_id: &str, approver: Option<Text>, verdict: Verdict) -> Approval {
+        let method =
+            if approver.is_some() { ApprovalMethod::Human } else { ApprovalMethod::Unknown };
+        Approval {
+            grant_id: Some(text(grant_id)),
+            approver,
+            verdict,
+            method,
+            source_id: self.source_id.clone(),
+            source_ref: self.source_ref.clone(),
+            ..Approval::default()
+        }
+    }
+}
 
 /// A JSON object of a record.
 #[derive(Clone, Copy, Debug)]
@@ -25,20 +275,15 @@ pub fn parse(raw: &str) -> Result<Map<String, Value>, String> {
     }
 }
 
-/// Parses one record and takes it out of the wrapping that log shippers put around: an object under
-/// `event`, beside keys that are not the record's own.
-///
-/// # Errors
-/// When the text is no JSON object.
-pub fn parse_event(raw: &str) -> Result<Map<String, Value>, String> {
-    let mut map = parse(raw)?;
+/// Takes a record out of the wrapping that log shippers put around: an object under `event`.
+fn unwrapped(mut map: Map<String, Value>) -> Map<String, Value> {
     match map.remove("event") {
-        Some(Value::Object(inner)) => Ok(inner),
+        Some(Value::Object(inner)) => inner,
         Some(other) => {
             map.insert("event".into(), other);
-            Ok(map)
+            map
         }
-        None => Ok(map),
+        None => map,
     }
 }
 
@@ -64,6 +309,18 @@ impl<'a> Doc<'a> {
     #[must_use]
     pub fn any(&self, keys: &[&'static str]) -> Option<(&'static str, &'a Value)> {
         keys.iter().find_map(|k| Some((*k, self.get(k)?)))
+    }
+
+    /// Whether all of these keys are there, whatever their values.
+    #[must_use]
+    pub fn names(&self, keys: &[&str]) -> bool {
+        keys.iter().all(|k| self.0.contains_key(*k))
+    }
+
+    /// The word of a text, lower case; empty when absent or of another type.
+    #[must_use]
+    pub fn word(&self, key: &str) -> String {
+        self.get(key).and_then(Value::as_str).map(|s| s.trim().to_lowercase()).unwrap_or_default()
     }
 
     /// Whether a key is there and not null.

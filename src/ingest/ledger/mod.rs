@@ -1,13 +1,71 @@
-//! Ledgers of closed or home-made brokers: grants, approvals, events, credentials, by column names.
+//! Ledgers: the event logs and exports of brokers, one module each, and the tables of closed or
+//! home-made ones (grants, approvals, events, credentials) by column names.
 
+pub mod anthropic;
 pub mod approvals;
+pub mod boundary;
+pub mod conductorone;
 pub mod credentials;
+pub mod databricks;
+pub mod entra_pim;
+pub mod entra_pim_audit;
 pub mod events;
 pub mod fold;
+pub mod gcp_pam;
+pub mod github;
+pub mod github_audit;
+pub mod glide;
 pub mod grants;
+pub mod history;
+pub mod infisical;
+pub mod jit_groups;
 pub mod json;
+pub mod kube_jit;
+pub mod lines;
+pub mod okta;
+pub mod opal;
+pub mod openai;
+pub mod polkit;
+pub mod postgres;
+pub mod spire;
+pub mod strongdm;
+pub mod sudo;
+pub mod teleport;
+pub mod vault;
+pub mod vendor;
 
 use crate::facts::{ApprovalMethod, Verdict};
+use crate::ingest::source::Adapter;
+
+/// Ledgers and event logs of brokers, one module each.
+pub static LEDGERS: &[&dyn Adapter] = &[
+    &teleport::ADAPTER,
+    &vault::AUDIT,
+    &vault::LOOKUPS,
+    &boundary::ADAPTER,
+    &glide::ADAPTER,
+    &conductorone::ADAPTER,
+    &opal::ADAPTER,
+    &strongdm::ADAPTER,
+    &infisical::ADAPTER,
+    &kube_jit::ADAPTER,
+    &spire::ADAPTER,
+    &gcp_pam::GRANTS,
+    &gcp_pam::AUDIT,
+    &jit_groups::AUDIT,
+    &entra_pim::REQUESTS,
+    &entra_pim::INSTANCES,
+    &entra_pim_audit::AUDIT,
+    &github::ACCESS,
+    &okta::SYSTEM_LOG,
+    &openai::AUDIT,
+    &anthropic::ACTIVITY,
+    &databricks::AUDIT,
+    &postgres::ServerLog,
+    &sudo::SudoJson,
+    &sudo::SudoText,
+    &polkit::Polkit,
+];
 
 /// Reads the word of a decision on a request as an approver's verdict. `None` for an unknown word.
 #[must_use]

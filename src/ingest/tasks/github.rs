@@ -262,7 +262,9 @@ fn state(status: Option<&str>, conclusion: Option<&str>) -> TaskState {
             Some("failure" | "timed_out" | "startup_failure") => TaskState::Failed,
             Some("cancelled" | "stale") => TaskState::Canceled,
             Some("skipped") => TaskState::Skipped,
-            // `action_required` and words to come: over, but how is not said.
+            // Completed before it ran: it waits for somebody to allow it.
+            Some("action_required") => TaskState::Waiting,
+            // Words to come: over, but how is not said.
             _ => TaskState::Unknown,
         },
         _ => TaskState::Unknown,
@@ -307,7 +309,7 @@ fn run(raw: &str, repo: Option<&str>, at: String) -> Read {
     let r: Run = serde_json::from_str(raw).map_err(|e| json_message(&e))?;
     let id = r.id.as_text();
     let state = state(r.status.as_deref(), r.conclusion.as_deref());
-    let completed = r.status.as_deref() == Some("completed");
+    let completed = r.status.as_deref() == Some("completed") && state != TaskState::Waiting;
     let began = completed || state == TaskState::Running;
     let queued_at = instant("created_at", r.created_at.as_deref())?;
     let started = instant("run_started_at", r.run_started_at.as_deref())?.filter(|_| began);
@@ -339,7 +341,7 @@ fn job(raw: &str, repo: Option<&str>, environment: Option<&str>, at: String) -> 
     let j: Job = serde_json::from_str(raw).map_err(|e| json_message(&e))?;
     let (id, run_id) = (j.id.as_text(), j.run_id.as_text());
     let state = state(j.status.as_deref(), j.conclusion.as_deref());
-    let completed = j.status.as_deref() == Some("completed");
+    let completed = j.status.as_deref() == Some("completed") && state != TaskState::Waiting;
     let began = completed || state == TaskState::Running;
     let created = instant("created_at", j.created_at.as_deref())?;
     let started = instant("started_at", j.started_at.as_deref())?;
@@ -371,6 +373,16 @@ fn job(raw: &str, repo: Option<&str>, environment: Option<&str>, at: String) -> 
         ..Task::default()
     };
     Ok((task, [created, started, ended].into_iter().flatten().collect()))
+}
+
+/// Reads a row of the audit log that another adapter came upon; `false` when it is about no run.
+///
+/// # Errors
+/// When it is about a run and cannot be read.
+pub fn audited(value: &serde_json::Value, place: &Text, batch: &mut Batch) -> Result<bool, String> {
+    let Some(task) = audit_row(&value.to_string(), place.to_string())? else { return Ok(false) };
+    keep(task, batch);
+    Ok(true)
 }
 
 /// A row of the audit log; `None` for other actions.

@@ -191,3 +191,189 @@ fn the_order_of_arguments_and_threads_changes_nothing() {
     assert_eq!(one.facts.sources, two.facts.sources);
     assert_ne!(one.facts.sources[0].file, one.facts.sources[1].file);
 }
+
+/// Documents with the keys that recognition looks for, and values of every wrong kind: nothing panics,
+/// nothing is taken silently, and the neighbours are read.
+#[test]
+fn wrong_values_under_the_right_keys_of_aws() {
+    let deep = "[".repeat(5_000) + &"]".repeat(5_000);
+    let values =
+        ["null", "7", "\"x\"", "[]", "{}", "[null,7,\"x\",[],{}]", "{\"a\":{\"b\":[]}}", &deep];
+    let shapes = [
+        r#"{"Policy":V,"x":"PolicySummary"}"#,
+        r#"{"Policies":V,"x":"SERVICE_CONTROL_POLICY"}"#,
+        r#"{"Targets":V,"x":"TargetId"}"#,
+        r#"{"Roots":V,"Accounts":V,"OrganizationalUnits":V,"Parents":V,"x":":organizations::"}"#,
+        r#"{"levels":V}"#,
+        r#"{"PermissionSet":V,"PermissionSets":V,"x":":permissionSet/"}"#,
+        r#"{"AccountAssignments":V,"Users":V,"Groups":V,"GroupMemberships":V,"x":"IdentityStoreId"}"#,
+        r#"{"InlinePolicy":V,"PermissionSetArn":"arn:aws:sso:::permissionSet/a/ps-1"}"#,
+        r#"{"findings":V,"x":"resourceOwnerAccount"}"#,
+        r#"{"detail-type":"t","detail":V,"x":"aws.access-analyzer"}"#,
+        r#"{"arn":"arn:aws:s3:::b","policy":V,"x":"Statement"}"#,
+        r#"{"Records":V,"x":"eventVersion"}"#,
+        r#"{"eventVersion":"1","eventName":"AssumeRole","eventSource":"sts.amazonaws.com","eventTime":"2026-01-01T00:00:00Z","requestParameters":V,"responseElements":V,"userIdentity":{"arn":"a"}}"#,
+        r#"{"Role":V,"x":"RoleName"}"#,
+        r#"{"Items":V,"x":["roleId","startTime","duration","accountId"]}"#,
+        r#"{"operation_type":V,"permission_duration":V,"requester_email":V}"#,
+        r#"{"id":"1","request_status":V,"changes":V,"requester_email":"a","timestamp":"2026-01-01"}"#,
+    ];
+    for shape in shapes {
+        for value in values {
+            let content = shape.replace('V', value);
+            let csv = format!("{GRANTS}{GOOD}");
+            let found = read(&[("a.json", content.as_bytes()), ("g.csv", csv.as_bytes())]);
+            assert_eq!(found.facts.grants.iter().filter(|g| &*g.system == "b").count(), 1);
+            let told = found.unknown.len() + found.failed.len() + found.facts.sources.len();
+            assert_eq!(told, 2, "{content}");
+            for s in &found.facts.sources {
+                assert!(s.accepted + s.quarantined >= s.records, "{content}");
+            }
+        }
+    }
+}
+/// Records of each broker that are right as they stand.
+const BROKERS: [&str; 10] = [
+    r#"{"event":"access_request.create","code":"T5000I","time":"2026-01-01T10:00:00Z","id":"g1","user":"alice","roles":["a"]}"#,
+    r#"{"type":"response","time":"2026-01-01T10:00:00Z","auth":{"accessor":"a","display_name":"d","policies":["p"],"token_ttl":60,"token_issue_time":"2026-01-01T10:00:00Z"},"request":{"id":"g1","path":"x/y","operation":"read"}}"#,
+    r#"{"data":{"id":"auth/m/login/bob/g1","issue_time":"2026-01-01T10:00:00Z","expire_time":"2026-01-01T11:00:00Z","last_renewal":null,"ttl":5}}"#,
+    r#"{"id":"g1","target_id":"t","user_id":"u","created_time":"2026-01-01T10:00:00Z","expiration_time":"2026-01-01T11:00:00Z","states":[]}"#,
+    r#"{"id":"e","detail-type":"grant.created","time":"2026-01-01T10:00:00Z","detail":{"grant":{"id":"g1","provider":"p","subject":"s","start":"2026-01-01T10:00:00Z","end":"2026-01-01T11:00:00Z","with":{}}}}"#,
+    r#"{"id":"g1","state":"TASK_STATE_OPEN","numericId":"1","createdAt":"2026-01-01T10:00:00Z","type":{"grant":{"appEntitlementId":"e","identityUserId":"u","outcome":""}}}"#,
+    r#"{"id":"g1","created_at":"2026-01-01T10:00:00Z","requester_id":"u","status":"APPROVED","duration_minutes":5,"requested_items_list":[{"resource_id":"r"}]}"#,
+    r#"{"id":"g1","account_id":"a","resource_id":"r","status":"approved","status_at":"2026-01-01T10:00:00Z"}"#,
+    r#"{"id":"g1","isTemporary":true,"permissions":[],"requestedByUserId":"u","createdAt":"2026-01-01T10:00:00Z"}"#,
+    r#"{"id":"g1","spiffe_id":"spiffe://d/p","parent_id":"spiffe://d/a","selectors":[],"created_at":"1547583197","expires_at":"0"}"#,
+];
+
+#[test]
+fn hostile_records_of_brokers_cost_one_record() {
+    let deep = "[".repeat(5_000) + &"]".repeat(5_000);
+    for good in BROKERS {
+        let format = |found: &Ingested| found.facts.sources.first().map(|s| s.format.to_string());
+        let own = format(&read(&[("log.ndjson", format!("{good}\n{good}").as_bytes())]));
+        let bad = [
+            // Every text another type, every object a list, every time no time, nested beyond reason.
+            good.replace(":\"", ":[\"").replace("\",", "\"],").replace("\"}", "\"]}"),
+            good.replace("2026-01-01T10:00:00Z", "2026-13-45T99:00:00Z"),
+            good.replace('{', "[").replace('}', "]"),
+            good.replacen('{', &format!("{{\"x\":{deep},"), 1),
+            good.get(..good.len() / 2).unwrap().to_owned(),
+            "null".to_owned(),
+        ];
+        let mut text = format!("{good}\n");
+        for line in &bad {
+            text.push_str(line);
+            text.push('\n');
+        }
+        text.push_str(&good.replace("g1", "g2"));
+        let found = read(&[("log.ndjson", text.as_bytes())]);
+        assert_eq!(format(&found), own, "{good}");
+        assert!(found.failed.is_empty() && found.unknown.is_empty(), "{:?}", found.failed);
+        let s = &found.facts.sources[0];
+        assert_eq!(s.records, 8, "{good}");
+        assert!(s.quarantined >= 4, "{}: {:?}", s.format, quarantine(&found));
+        assert!(!found.facts.grants.is_empty(), "{good}: {:?}", quarantine(&found));
+        for (_, reason) in quarantine(&found) {
+            assert!(reason.len() < 400, "{reason}");
+        }
+    }
+}
+
+#[test]
+fn a_flood_of_events_stays_linear() {
+    let lock = |i: usize| {
+        format!(
+            r#"{{"event":"lock.created","code":"TLK00I","time":"2026-01-01T10:00:{:02}Z","uid":"l{i}","target":{{"user":"alice"}}}}"#,
+            i % 60
+        )
+    };
+    let ask = |i: usize| {
+        format!(
+            r#"{{"event":"access_request.create","code":"T5000I","time":"2026-01-01T10:00:{:02}Z","id":"r{i}","user":"alice","roles":["a"]}}"#,
+            i % 60
+        )
+    };
+    let mut text = String::new();
+    for i in 0..20_000 {
+        text.push_str(&ask(i));
+        text.push('\n');
+        text.push_str(&lock(i));
+        text.push('\n');
+    }
+    let began = std::time::Instant::now();
+    let found = read(&[("log.ndjson", text.as_bytes())]);
+    assert_eq!(found.facts.grants.len(), 20_000);
+    // Minutes, were each lock compared with each request.
+    assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
+}
+
+/// One hostile document per task system: a field of a wrong type, a time that is none, nesting without end.
+/// Each costs its record only, and is named.
+#[test]
+fn hostile_task_documents_cost_their_record() {
+    let deep = "[".repeat(10_000) + &"]".repeat(10_000);
+    let good_bad: [(&str, String, &str); 9] = [
+        ("gitlab-ci", r#"{"object_kind":"build","build_id":1,"pipeline_id":2,"build_status":"success"}"#.into(),
+            r#"{"object_kind":"build","build_id":{},"pipeline_id":2}"#),
+        ("jenkins", r#"{"building":false,"number":1,"timestamp":1767225600000,"duration":5,"url":"http://h/job/a/1/"}"#.into(),
+            r#"{"building":false,"number":1,"timestamp":1767225600000,"duration":9223372036854775807,"url":"http://h/job/a/1/"}"#),
+        ("circleci", r#"{"pipeline_id":"p","pipeline_number":1,"created_at":"2026-01-05T10:00:00Z","id":"w","status":"success"}"#.into(),
+            r#"{"pipeline_id":"p","pipeline_number":1,"created_at":["x"],"id":"w"}"#),
+        ("airflow", r#"{"dag_id":"d","run_id":"r","state":"success","start_date":"2026-01-05T10:00:00Z"}"#.into(),
+            r#"{"dag_id":"d","run_id":"r","state":"success","start_date":"32 May"}"#),
+        ("argo-workflows", r#"{"apiVersion":"argoproj.io/v1alpha1","kind":"Workflow","metadata":{"name":"w"},"status":{"phase":"Running"}}"#.into(),
+            r#"{"apiVersion":"argoproj.io/v1alpha1","kind":"Workflow","metadata":{"name":[]}}"#),
+        ("kubernetes-jobs", r#"{"apiVersion":"batch/v1","kind":"Job","metadata":{"name":"j"}}"#.into(),
+            r#"{"apiVersion":"batch/v1","kind":"Job","metadata":{"name":"j"},"status":{"startTime":{}}}"#),
+        ("jira", r#"{"key":"A-1","fields":{"created":"2026-01-05T10:00:00.000+0000"}}"#.into(),
+            r#"{"key":"A-1","fields":{},"changelog":{"histories":[{"items":[{"field":"status"}]}]}}"#),
+        ("servicenow", r#"{"sys_id":"s","number":"INC0010001","state":"2","opened_at":"2026-01-05 10:00:00"}"#.into(),
+            r#"{"sys_id":"s","number":[],"state":"2"}"#),
+        ("mcp", r#"{"jsonrpc":"2.0","timestamp":"2026-01-05T10:00:00Z","id":1,"method":"tools/call","params":{"name":"x"}}"#.into(),
+            r#"{"jsonrpc":"2.0","method":"notifications/tasks/status","params":{"taskId":"t","status":"\u0000"}}"#),
+    ];
+    for (format, good, bad) in good_bad {
+        let nested = format!("{},\"zz\":{deep}}}", good.strip_suffix('}').unwrap());
+        let text = format!("{good}\n{bad}\n{nested}\n{{\n[]\n\"x\"\n{good}\n");
+        let found = read(&[("input.ndjson", text.as_bytes())]);
+        let s =
+            &found.facts.sources.first().unwrap_or_else(|| panic!("{format}: {:?}", found.unknown));
+        assert_eq!(&*s.format, format);
+        assert_eq!(s.records, 7, "{format}");
+        assert_eq!(s.records, s.accepted + s.quarantined, "{format}");
+        assert!(s.quarantined == 5, "{format}: {:?}", quarantine(&found));
+        assert_eq!(quarantine(&found)[0].0, "L2", "{format}: {:?}", quarantine(&found));
+        assert!(!found.facts.tasks.is_empty(), "{format}");
+    }
+}
+
+/// A page of a hundred thousand nothings, YAML that multiplies itself, and spans without an end.
+#[test]
+fn hostile_lists_yaml_and_traces_are_bounded() {
+    let page = format!(r#"{{"total":1,"issues":[{}null]}}"#, "null,".repeat(100_000));
+    let mut bomb = String::from(
+        "apiVersion: batch/v1\nkind: Job\nmetadata: {name: a}\na0: &a0 [x,x,x,x,x,x,x,x,x,x]\n",
+    );
+    for i in 1..30 {
+        let row = vec![format!("*a{}", i - 1); 10].join(",");
+        bomb.push_str(&format!("a{i}: &a{i} [{row}]\n"));
+    }
+    let loops = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[
+        {"traceId":"aa","spanId":"b1","parentSpanId":"b2","startTimeUnixNano":"1767225600000000000","endTimeUnixNano":"1767225601000000000","attributes":[{"key":"gen_ai.operation.name","value":{"stringValue":"invoke_agent"}},{"key":"gen_ai.agent.name","value":{"stringValue":"a"}}]},
+        {"traceId":"aa","spanId":"b2","parentSpanId":"b1","startTimeUnixNano":"1767225600000000000","endTimeUnixNano":"1767225601000000000","attributes":[{"key":"gen_ai.operation.name","value":{"stringValue":"invoke_agent"}},{"key":"gen_ai.agent.name","value":{"stringValue":"b"}}]},
+        {"traceId":[],"spanId":"b3","startTimeUnixNano":"-1","attributes":[{"key":"gen_ai.operation.name","value":{"stringValue":"invoke_agent"}}]},
+        {"traceId":"aa","spanId":"b4","startTimeUnixNano":"x","attributes":[{"key":"gen_ai.operation.name","value":{"stringValue":"execute_tool"}},{"key":7,"value":[[]]}]}]}]}]}"#;
+    let found = read(&[
+        ("a.json", page.as_bytes()),
+        ("b.yaml", bomb.as_bytes()),
+        ("c.json", loops.as_bytes()),
+        ("d.json", br#"{"resourceSpans":[{"scopeSpans":[{"spans":7}]}]}"#),
+    ]);
+    let by = |file: &str| found.facts.sources.iter().find(|s| &*s.file == file).unwrap();
+    assert_eq!((by("a.json").records, by("a.json").quarantined), (100_001, 100_001));
+    assert_eq!((by("b.yaml").records, by("b.yaml").quarantined), (1, 1));
+    assert_eq!((by("c.json").records, by("c.json").quarantined), (4, 2));
+    assert_eq!(found.facts.tasks.len(), 2);
+    assert_eq!(found.failed.len(), 1, "{:?}", found.failed);
+}

@@ -1,7 +1,10 @@
 //! Tests through the driver: whole files in, facts and verdicts out.
 
+mod accounts;
+mod brokers;
 mod formats;
 mod hostile;
+mod ledgers;
 
 use std::path::{Path, PathBuf};
 

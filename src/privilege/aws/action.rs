@@ -4,12 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use fixedbitset::FixedBitSet;
-
+pub use super::set::ActionSet;
 use crate::privilege::glob;
-
-/// A set of catalogue actions, by index.
-pub type ActionSet = FixedBitSet;
 
 /// Access level that the service reference states for an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -189,10 +185,36 @@ impl Catalogue {
 
     /// Resource types whose ARNs carry this service field, with their index.
     pub fn types_of_service<'a>(&'a self, arn_service: &'a str) -> impl Iterator<Item = u16> + 'a {
-        self.types_of_service
-            .iter()
-            .filter(move |(name, _)| glob::matches_ignore_case(arn_service, name))
-            .flat_map(|(_, ids)| ids.iter().copied())
+        // Most patterns name their service; only the others are tried on all of them.
+        let named = !arn_service.contains(['*', '?']);
+        let key = if named { arn_service.to_ascii_lowercase() } else { String::new() };
+        let one = self.types_of_service.get(&key).filter(|_| named);
+        let all = (!named).then_some(&self.types_of_service).into_iter().flatten();
+        let tried = all.filter(move |(name, _)| glob::matches_ignore_case(arn_service, name));
+        one.into_iter().chain(tried.map(|(_, ids)| ids)).flatten().copied()
+    }
+
+    /// The services that a set has an action of, with the indexes of all their actions, in the order
+    /// of the catalogue. Takes time by what the set holds, not by the size of the catalogue.
+    pub fn services_in<'a, 's>(
+        &'a self,
+        set: &'s ActionSet,
+    ) -> impl Iterator<Item = (&'a str, Range<usize>)> + use<'a, 's> {
+        let mut from = 0;
+        std::iter::from_fn(move || {
+            let first = next_one(set, from)?;
+            let (name, range) = self.service_of(first)?;
+            from = range.end;
+            Some((name, range))
+        })
+    }
+
+    /// Service of an action: prefix and indexes of its actions.
+    #[must_use]
+    pub fn service_of(&self, id: usize) -> Option<(&str, Range<usize>)> {
+        let prefix = self.keys.get(id)?.split(':').next()?;
+        let (name, range) = self.services.get_key_value(prefix)?;
+        Some((name, range.clone()))
     }
 
     /// A resource type.
@@ -276,6 +298,18 @@ pub fn pattern_covers(pattern: &str, action: &str) -> bool {
         && glob::matches_ignore_case(name, called)
 }
 
+/// The first member at or after a place.
+fn next_one(set: &ActionSet, from: usize) -> Option<usize> {
+    const BITS: usize = usize::BITS as usize;
+    let words = set.as_slice();
+    let at = from / BITS;
+    let first = *words.get(at)? & (usize::MAX << (from % BITS));
+    let (at, word) = std::iter::once((at, first))
+        .chain(words.iter().copied().enumerate().skip(at + 1))
+        .find(|(_, word)| *word != 0)?;
+    Some(at * BITS + word.trailing_zeros() as usize)
+}
+
 fn tail(key: &str) -> &str {
     key.split_once(':').map_or(key, |(_, t)| t)
 }
@@ -320,6 +354,13 @@ impl Expander {
         }
         let mut set = catalogue().none();
         for pattern in &key {
+            if !pattern.contains(['*', '?']) {
+                // One action at most: not worth a set of its own.
+                if let Some(id) = catalogue().id(pattern) {
+                    set.insert(id);
+                }
+                continue;
+            }
             let one = self
                 .patterns
                 .entry(pattern.clone())
@@ -366,6 +407,42 @@ mod tests {
         assert_eq!(n(" s3:GetObject"), 0);
         assert_eq!(n("nosuch:*"), 0);
         assert_eq!(n(""), 0);
+    }
+
+    #[test]
+    fn services_of_a_set() {
+        let c = catalogue();
+        let in_set = |set: &ActionSet| -> Vec<String> {
+            c.services_in(set).map(|(name, _)| name.to_owned()).collect()
+        };
+        let mut all: Vec<(&str, Range<usize>)> = c.services().collect();
+        all.sort_by_key(|(_, range)| range.start);
+        let all: Vec<String> = all.into_iter().map(|(name, _)| name.to_owned()).collect();
+        assert_eq!(in_set(&c.every()), all);
+        assert_eq!(in_set(&c.none()), Vec::<String>::new());
+        assert_eq!(in_set(&ActionSet::new()), Vec::<String>::new());
+        // A set that never grew as far as the catalogue.
+        let mut small = ActionSet::new();
+        small.grow(3);
+        small.insert(2);
+        assert_eq!(in_set(&small), all[..1]);
+        let mut last = c.none();
+        last.insert(c.len() - 1);
+        last.union_with(&c.expand("s3:Get*"));
+        assert_eq!(in_set(&last), ["s3".to_owned(), all[all.len() - 1].clone()]);
+    }
+
+    #[test]
+    fn types_of_a_service_by_name_and_by_pattern() {
+        let c = catalogue();
+        let ids = |service: &str| -> Vec<u16> { c.types_of_service(service).collect() };
+        let every: usize = c.types_of_service.values().map(Vec::len).sum();
+        assert_eq!(ids("*").len(), every);
+        assert_eq!(ids("S3"), ids("s3"));
+        let two: usize =
+            c.types_of_service.iter().filter(|(n, _)| n.len() == 2).map(|(_, ids)| ids.len()).sum();
+        assert_eq!(ids("??").len(), two);
+        assert!(!ids("s3").is_empty() && ids("nosuch").is_empty() && ids("").is_empty());
     }
 
     /// 5.2.2.

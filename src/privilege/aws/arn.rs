@@ -153,6 +153,8 @@ pub struct Spread {
 #[derive(Debug, Default)]
 pub struct Spreader {
     lists: BTreeMap<(Home, Vec<String>), Arc<Spread>>,
+    /// By the resource types a list touches: many lists touch the same.
+    types: BTreeMap<Option<BTreeMap<u16, bool>>, Arc<Spread>>,
 }
 
 impl Spreader {
@@ -165,22 +167,26 @@ impl Spreader {
         if let Some(known) = self.lists.get(&key) {
             return known.clone();
         }
-        let spread = Arc::new(compute(home, &key.1));
+        let whole = touched_types(home, &key.1);
+        let spread = match self.types.get(&whole) {
+            Some(known) => known.clone(),
+            None => {
+                let new = Arc::new(spread_of(whole.as_ref()));
+                self.types.insert(whole, new.clone());
+                new
+            }
+        };
         self.lists.insert(key, spread.clone());
         spread
     }
 }
 
-fn compute(home: &Home, patterns: &[String]) -> Spread {
+/// Resource types that patterns touch, and whether one of them takes in the whole type; `None` for
+/// everything.
+fn touched_types(home: &Home, patterns: &[String]) -> Option<BTreeMap<u16, bool>> {
     let c = catalogue();
     if patterns.iter().any(|p| is_any(p)) {
-        let all = c.every();
-        return Spread {
-            any_whole: all.clone(),
-            every_whole: all.clone(),
-            touched: all,
-            everything: true,
-        };
+        return None;
     }
     let mut whole: BTreeMap<u16, bool> = BTreeMap::new();
     for pattern in patterns {
@@ -210,21 +216,34 @@ fn compute(home: &Home, patterns: &[String]) -> Spread {
             *whole.entry(id).or_insert(false) |= takes_all;
         }
     }
+    Some(whole)
+}
+
+fn spread_of(whole: Option<&BTreeMap<u16, bool>>) -> Spread {
+    let c = catalogue();
+    let Some(whole) = whole else {
+        let all = c.every();
+        return Spread {
+            any_whole: all.clone(),
+            every_whole: all.clone(),
+            touched: all,
+            everything: true,
+        };
+    };
     let mut out =
         Spread { any_whole: c.none(), every_whole: c.none(), touched: c.none(), everything: false };
-    for (id, is_whole) in &whole {
+    for (id, is_whole) in whole {
         let Some(actions) = c.actions_of_type(*id) else { continue };
         out.touched.union_with(actions);
         if *is_whole {
             out.any_whole.union_with(actions);
         }
     }
-    for action in out.any_whole.ones() {
-        let of = c.types_of_action(action);
-        if of.iter().all(|t| whole.get(t).copied().unwrap_or(false)) {
-            out.every_whole.insert(action);
-        }
-    }
+    let every = |action: &usize| {
+        let of = c.types_of_action(*action);
+        of.iter().all(|t| whole.get(t).copied().unwrap_or(false))
+    };
+    out.every_whole.extend(out.any_whole.ones().filter(every));
     out
 }
 

@@ -249,6 +249,9 @@ impl Classes {
     pub fn strongest(&self, actions: &ActionSet, n: usize) -> Vec<&'static str> {
         let mut picked: Vec<usize> = Vec::new();
         for (_, set) in &self.sets {
+            if picked.len() >= n {
+                break;
+            }
             for id in set.intersection(actions) {
                 if picked.len() >= n {
                     break;

@@ -4,7 +4,8 @@
 //! Two snapshots hold the policies in force on each principal, by layer. What the newer one allows is
 //! covered when, statement by statement and for every action, the older one allowed it on the same
 //! resources under conditions at least as wide, and when every Deny and every ceiling of the older one
-//! still cuts as much. The answer is sound: *covered* holds for every request. *Wider* may also be said
+//! still cuts as much. The answer is sound: *covered* holds for every request with an action that the
+//! catalogue or either side's words know. *Wider* may also be said
 //! of a rewording that this comparison cannot follow; it names the statement, so that a person can.
 
 use std::collections::{BTreeMap, BTreeSet};

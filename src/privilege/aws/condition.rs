@@ -193,6 +193,19 @@ impl Condition {
             .collect()
     }
 
+    /// Keys compared for plain equality (no wildcards, not negated), with the values.
+    #[must_use]
+    pub fn plain_values(&self) -> Vec<(&str, Vec<&str>)> {
+        let plain = |c: &&Clause| {
+            matches!(c.base, Base::StringEquals | Base::StringEqualsIgnoreCase) && !c.negated
+        };
+        self.clauses
+            .iter()
+            .filter(plain)
+            .map(|c| (c.key.as_str(), c.values.iter().map(String::as_str).collect()))
+            .collect()
+    }
+
     /// Evaluates the block. With `variables`, `${...}` in values is substituted (5.2.6).
     #[must_use]
     pub fn evaluate(&self, context: &dyn Context, variables: bool) -> Tri {

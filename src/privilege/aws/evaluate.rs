@@ -194,8 +194,19 @@ impl Compiled {
         }
     }
 
+    /// Whether some resource of this shape may be one of the statement's; a complement takes in any.
+    #[must_use]
+    pub fn overlaps(&self, shape: &str) -> bool {
+        match &self.resources {
+            None => true,
+            Some(list) if self.negate => !list.iter().any(|r| arn::contains(r, shape)),
+            Some(list) => list.iter().any(|r| arn::overlaps(&arn::widen_variables(r), shape)),
+        }
+    }
+
     /// Whether a Deny statement takes in every resource of this shape.
-    fn takes_in(&self, shape: &str) -> bool {
+    #[must_use]
+    pub fn takes_in(&self, shape: &str) -> bool {
         match &self.resources {
             None => true,
             Some(list) if self.negate => !list.iter().any(|r| arn::overlaps(r, shape)),

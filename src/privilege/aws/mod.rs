@@ -19,6 +19,7 @@ mod own;
 mod paths;
 pub mod reached;
 mod search;
+pub mod set;
 pub mod subject;
 pub mod tri;
 pub mod variable;

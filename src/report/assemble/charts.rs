@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::{Assemble, number, strips};
 use crate::facts::{Derived, GrantFact, Standing};
-use crate::findings::Finding;
 use crate::report::view::{Charts, StandingCount};
 
 /// Points of the curve.
@@ -15,14 +14,14 @@ const PARTS: [&str; 8] =
     ["principal", "requester", "reason", "task", "scope", "approver", "start", "end"];
 
 /// All chart data.
-pub(super) fn charts(input: &Assemble<'_>, findings: &[Finding]) -> Charts {
+pub(super) fn charts(input: &Assemble<'_>) -> Charts {
     Charts {
         standing: standing(input.derived),
         overstay_curve: curve(&input.derived.grant_facts),
         overstay_grace_s: input.settings.limits.whole("task_grace_s"),
         reconciliation: reconciliation(input.derived),
         completeness: completeness(&input.derived.grant_facts),
-        strips: strips::strips(findings, input.derived, input.as_of),
+        strips: strips::strips(&input.findings, input.derived, input.as_of),
     }
 }
 

@@ -27,6 +27,9 @@ fn remedy(reason: &str) -> Option<&'static str> {
         "out_of_window" => "add the records of the missing time",
         "incomplete_snapshot" => "export the snapshot again, without limits and with all pages",
         "no_task_link" => "record the task or ticket id with the grant",
+        "ambiguous_task" => {
+            "name the task's system with the grant (`ticket_system`, or `system:id`)"
+        }
         "identity_unresolved" => "link the names in `[[identity]]` of the settings",
         "group_membership_missing" => "add the group membership export",
         "role_unexpanded" => "add the role definitions, or declare the tier in `[[privilege]]`",

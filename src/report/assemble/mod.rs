@@ -32,9 +32,9 @@ pub struct Assemble<'a> {
     /// Derived facts.
     pub derived: &'a Derived,
     /// Rule results in rule order.
-    pub results: &'a [RuleResult],
-    /// Findings, worst first.
-    pub findings: &'a [Finding],
+    pub results: Vec<RuleResult>,
+    /// Findings.
+    pub findings: Vec<Finding>,
     /// Conclusions by framework.
     pub frameworks: Vec<FrameworkView>,
     /// Citations and the ids they resolve to.
@@ -57,10 +57,18 @@ pub struct Assemble<'a> {
 
 /// Builds the view.
 #[must_use]
-pub fn assemble(input: &Assemble<'_>) -> View {
-    let mut findings = input.findings.to_vec();
-    findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+pub fn assemble(mut input: Assemble<'_>) -> View {
+    if !input.findings.is_sorted_by(|a, b| a.sort_key() <= b.sort_key()) {
+        input.findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+    }
     let period = input.period.map(|(a, b)| (a.to_rfc3339(), b.to_rfc3339()));
+    let report_id = report_id(&input);
+    let summary = summary::summary(&input);
+    let coverage = coverage(&input);
+    let fix_first = ranking::fix_first(&input.findings, input.derived);
+    let not_assessed = gaps::not_assessed(&input);
+    let charts = charts::charts(&input);
+    let grants = grants(input.derived, &input.findings);
     View {
         version: VIEW_VERSION,
         tool: Tool {
@@ -70,25 +78,25 @@ pub fn assemble(input: &Assemble<'_>) -> View {
         },
         entity: input.settings.entity.clone(),
         as_of: input.as_of.to_rfc3339(),
-        report_id: report_id(input),
+        report_id,
         period,
-        summary: summary::summary(input),
-        coverage: coverage(input),
+        summary,
+        coverage,
         sources: sources(input.facts),
         quarantine: quarantine(input.facts),
-        rules: input.results.to_vec(),
-        fix_first: ranking::fix_first(&findings, input.derived),
-        frameworks: input.frameworks.clone(),
-        crosswalk: input.crosswalk.clone(),
-        waivers: input.waivers.clone(),
-        changes: input.changes.clone(),
-        not_assessed: gaps::not_assessed(input),
-        charts: charts::charts(input, &findings),
-        grants: grants(input.derived, &findings),
+        rules: input.results,
+        fix_first,
+        frameworks: input.frameworks,
+        crosswalk: input.crosswalk,
+        waivers: input.waivers,
+        changes: input.changes,
+        not_assessed,
+        charts,
+        grants,
         grants_total: number(input.derived.grant_facts.len()),
         settings: settings::rows(input.settings),
-        digests: input.digests.clone(),
-        findings,
+        digests: input.digests,
+        findings: input.findings,
     }
 }
 
@@ -225,12 +233,12 @@ fn grants(derived: &Derived, findings: &[Finding]) -> Vec<GrantRow> {
 /// The grant facts that findings name, by grant id and principal: grant ids are unique in one ledger
 /// only, so a pair that several grants share resolves to none.
 fn grants_of<'a>(
-    findings: &[Finding],
+    findings: &[&'a Finding],
     derived: &'a Derived,
-) -> BTreeMap<(String, String), Option<&'a GrantFact>> {
-    let mut out: BTreeMap<(String, String), Option<&GrantFact>> = findings
+) -> BTreeMap<(&'a str, &'a str), Option<&'a GrantFact>> {
+    let mut out: BTreeMap<(&str, &str), Option<&GrantFact>> = findings
         .iter()
-        .filter_map(|f| Some((f.grant_id.clone()?, f.principal.clone()?)))
+        .filter_map(|f| Some((f.grant_id.as_deref()?, f.principal.as_deref()?)))
         .map(|key| (key, None))
         .collect();
     if out.is_empty() {
@@ -238,7 +246,7 @@ fn grants_of<'a>(
     }
     let mut seen = std::collections::BTreeSet::new();
     for g in &derived.grant_facts {
-        let key = (g.grant_id.to_string(), g.principal_id.to_string());
+        let key = (&*g.grant_id, &*g.principal_id);
         if let Some(slot) = out.get_mut(&key) {
             *slot = seen.insert(key).then_some(g);
         }

@@ -107,13 +107,12 @@ pub(super) fn fix_first(findings: &[Finding], derived: &Derived) -> Vec<FixFirst
         .filter(|h| h.admin == Tri::Yes && h.standing == Standing::Standing)
         .map(|h| (&*h.principal_id, &*h.privilege))
         .collect();
-    let open: Vec<Finding> =
-        findings.iter().filter(|f| f.status == Status::Open).cloned().collect();
+    let open: Vec<&Finding> = findings.iter().filter(|f| f.status == Status::Open).collect();
     let grants = grants_of(&open, derived);
     let owners = findings.iter().any(|f| f.owner.is_some());
     let mut ranked: Vec<Candidate<'_>> = open
         .iter()
-        .map(|f| Candidate {
+        .map(|&f| Candidate {
             finding: f,
             owners,
             // A finding about the identity as a whole names no privilege and is no worse for it.
@@ -123,8 +122,8 @@ pub(super) fn fix_first(findings: &[Finding], derived: &Derived) -> Vec<FixFirst
             },
             grant: f
                 .grant_id
-                .clone()
-                .zip(f.principal.clone())
+                .as_deref()
+                .zip(f.principal.as_deref())
                 .and_then(|key| grants.get(&key).copied().flatten()),
         })
         .collect();

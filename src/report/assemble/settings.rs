@@ -105,8 +105,11 @@ fn lists(settings: &Settings) -> Vec<SettingRow> {
     let mut out = vec![
         list("approval.approvers", settings.approval.approvers.len(), false),
         list("approved_roles", settings.approved_roles.len(), false),
+        list("audit_logs", settings.audit_logs.len(), false),
         list("break_glass", settings.break_glass.len(), false),
+        list("brokers", settings.brokers.len(), false),
         list("coverage", settings.coverage.len(), false),
+        list("duties", settings.duties.len(), false),
         list("environment", settings.environments.len(), false),
         list("identity", settings.identities.len(), false),
         list("mapping", settings.mappings.len(), false),

@@ -14,12 +14,11 @@ const MAX_STRIPS: usize = 10;
 /// Builds the strips, worst finding first, one per grant.
 pub(super) fn strips(findings: &[Finding], derived: &Derived, as_of: Time) -> Vec<Strip> {
     let mut seen = std::collections::BTreeSet::new();
-    let worst: Vec<Finding> = findings
+    let worst: Vec<&Finding> = findings
         .iter()
         .filter(|f| f.status == Status::Open)
-        .filter(|f| f.grant_id.is_some() && seen.insert((f.grant_id.clone(), f.principal.clone())))
+        .filter(|f| f.grant_id.is_some() && seen.insert((&f.grant_id, &f.principal)))
         .take(MAX_STRIPS)
-        .cloned()
         .collect();
     let grants = grants_of(&worst, derived);
     let ids: std::collections::BTreeSet<&str> =
@@ -33,7 +32,7 @@ pub(super) fn strips(findings: &[Finding], derived: &Derived, as_of: Time) -> Ve
     worst
         .iter()
         .filter_map(|f| {
-            let key = f.grant_id.clone().zip(f.principal.clone())?;
+            let key = f.grant_id.as_deref().zip(f.principal.as_deref())?;
             let g = grants.get(&key).copied().flatten()?;
             let segments = states.get(&*g.grant_id).map_or(&[][..], Vec::as_slice);
             let strip = strip(f, g, segments, as_of);

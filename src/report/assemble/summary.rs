@@ -24,7 +24,7 @@ pub(super) fn summary(input: &Assemble<'_>) -> Summary {
     let mut open: BTreeMap<String, u64> =
         Severity::ALL.iter().map(|s| (s.as_str().to_string(), 0)).collect();
     let mut out = Summary::default();
-    for f in input.findings {
+    for f in &input.findings {
         match f.status {
             Status::Open => {
                 *open.entry(f.severity.as_str().into()).or_default() += 1;
@@ -52,6 +52,9 @@ pub(super) fn summary(input: &Assemble<'_>) -> Summary {
     out.grants = number(assessed().count());
     out.complete_grants = number(assessed().filter(|g| g.evidence_missing.is_empty()).count());
     out.principals = number(facts.principals.len());
+    for p in &facts.principals {
+        *out.principal_kinds.entry(p.kind.as_str().into()).or_default() += 1;
+    }
     out.entitlements = number(facts.entitlements.len());
     out.tasks = number(facts.tasks.len());
     out.usage = number(facts.usage.len());

@@ -57,14 +57,14 @@ impl Run {
     }
 
     fn view(&self) -> View {
-        assemble(&Assemble {
+        assemble(Assemble {
             settings: &self.settings,
             as_of: at(100),
             period: None,
             facts: &self.facts,
             derived: &self.derived,
-            results: &[],
-            findings: &self.findings,
+            results: Vec::new(),
+            findings: self.findings.clone(),
             frameworks: Vec::new(),
             crosswalk: Vec::new(),
             waivers: Vec::new(),
@@ -270,8 +270,8 @@ fn the_report_id_follows_its_inputs() {
         period: None,
         facts: &run.facts,
         derived: &run.derived,
-        results: &[],
-        findings: &[],
+        results: Vec::new(),
+        findings: Vec::new(),
         frameworks: Vec::new(),
         crosswalk: Vec::new(),
         waivers: Vec::new(),

@@ -73,7 +73,7 @@ pub fn overview(view: &View) -> Result<Vec<Chart>, ReportError> {
 ///
 /// # Errors
 /// When drawing fails.
-pub fn files(view: &View) -> Result<Vec<OutputFile>, ReportError> {
+pub fn files(view: &View) -> Result<Vec<OutputFile<'static>>, ReportError> {
     let mut charts = overview(view)?;
     for s in &view.charts.strips {
         charts.push(strip::chart(s, &view.as_of)?);
@@ -83,11 +83,11 @@ pub fn files(view: &View) -> Result<Vec<OutputFile>, ReportError> {
     Ok(charts
         .into_iter()
         .filter_map(|c| {
-            Some(OutputFile {
-                path: format!("charts/{}.svg", c.id),
-                media_type: "image/svg+xml",
-                bytes: canvas::document(&c.svg?).into_bytes(),
-            })
+            Some(OutputFile::of_bytes(
+                format!("charts/{}.svg", c.id),
+                "image/svg+xml",
+                canvas::document(&c.svg?).into_bytes(),
+            ))
         })
         .collect())
 }

@@ -34,13 +34,11 @@ impl Format for Html {
         "The report as one HTML file, with its charts as SVG"
     }
 
-    fn render(&self, view: &View) -> Result<Vec<OutputFile>, ReportError> {
+    fn render<'v>(&self, view: &'v View) -> Result<Vec<OutputFile<'v>>, ReportError> {
         let mut files = charts::files(view)?;
-        files.push(OutputFile {
-            path: "report.html".into(),
-            media_type: "text/html; charset=utf-8",
-            bytes: document(view)?.into_bytes(),
-        });
+        files.push(OutputFile::new("report.html", "text/html; charset=utf-8", |out| {
+            out.write_all(document(view).map_err(std::io::Error::other)?.as_bytes())
+        }));
         Ok(files)
     }
 }

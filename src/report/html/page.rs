@@ -123,6 +123,10 @@ struct Block<'a> {
     tests: Vec<&'a ControlRef>,
     supports: Vec<&'a ControlRef>,
     strip: Option<Chart>,
+    /// Steps of an escalation: technique and sentence.
+    chain: Vec<(Option<&'a str>, &'a str)>,
+    /// Where they end.
+    chain_end: Option<String>,
     place: Option<usize>,
     register: Option<usize>,
 }
@@ -392,12 +396,14 @@ fn blocks<'a>(view: &'a View, full: &'a [Finding]) -> Result<Vec<Block<'a>>, Rep
                 criteria: limits
                     .map(|l| l.iter().map(|(k, v)| limit(k, v)).collect())
                     .unwrap_or_default(),
-                evidence: f.evidence.iter().map(|(k, v)| (k.as_str(), value(k, v))).collect(),
+                evidence: f.evidence.iter().map(|(k, v)| (&**k, value(k, v))).collect(),
                 records: f.sources.get(..RECORDS).unwrap_or(&f.sources),
                 more_records: f.sources.len().saturating_sub(RECORDS),
                 tests: related("tests"),
                 supports: related("supports"),
                 strip: strips.remove(f.fingerprint.as_str()),
+                chain: f.path_steps(),
+                chain_end: f.path_end(),
                 place: places.get(f.fingerprint.as_str()).copied(),
                 register: register.get(f.fingerprint.as_str()).copied(),
             }

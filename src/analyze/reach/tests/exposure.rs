@@ -223,6 +223,10 @@ fn no_evidence_is_not_no_use() {
         s.completeness = Completeness::Truncated;
     }
     assert_eq!(profile(&run(&facts), "ana").use_unknown.as_deref(), Some("no_source"));
+    // A log with use that names no action is no log of actions.
+    let mut facts = logged(&users, &[("ana", "s3:ListBucket", "2026-03-10T10:00:00Z", None)]);
+    facts.usage.push(Usage { action: None, ..facts.usage[0].clone() });
+    assert_eq!(profile(&run(&facts), "ana").use_unknown.as_deref(), Some("no_source"));
     let attached = r#","AttachedManagedPolicies":[{"PolicyName":"Gone","PolicyArn":"arn:aws:iam::aws:policy/Gone"}]"#;
     let facts = logged(
         &user("gone", &[], attached),

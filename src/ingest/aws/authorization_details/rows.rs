@@ -2,6 +2,19 @@
 
 use super::*;
 
+/// Reads users and roles of other commands of IAM, which print them with the same fields; each with its
+/// place.
+pub fn read_lists(users: &[(String, &str)], roles: &[(String, &str)], batch: &mut Batch) {
+    let mut state = Reader::new(batch);
+    for (place, raw) in users {
+        state.one(raw, place, Reader::user);
+    }
+    for (place, raw) in roles {
+        state.one(raw, place, Reader::role);
+    }
+    state.finish();
+}
+
 /// What users, groups and roles have in common.
 struct Holder<'r, 'a> {
     id: Text,
@@ -39,12 +52,20 @@ impl<'b> Reader<'b> {
         take: impl Fn(&mut Self, T, Text),
     ) {
         for (i, raw) in items.unwrap_or_default().iter().enumerate() {
-            let place = format!("{prefix}/{name}/{i}");
-            self.batch.records += 1;
-            match serde_json::from_str::<T>(raw.get()) {
-                Ok(item) => take(self, item, text_of(&place)),
-                Err(e) => self.batch.quarantine(&place, reason(&e)),
-            }
+            self.one(raw.get(), &format!("{prefix}/{name}/{i}"), &take);
+        }
+    }
+
+    fn one<'a, T: Deserialize<'a>>(
+        &mut self,
+        raw: &'a str,
+        place: &str,
+        take: impl Fn(&mut Self, T, Text),
+    ) {
+        self.batch.records += 1;
+        match serde_json::from_str::<T>(raw) {
+            Ok(item) => take(self, item, text_of(place)),
+            Err(e) => self.batch.quarantine(place, reason(&e)),
         }
     }
 
@@ -296,6 +317,16 @@ impl<'b> Reader<'b> {
             self.bounds.insert(m.arn.to_string(), parsed.time_bounds());
             wrong = parsed.malformed.or(wrong.filter(|_| false));
         }
+        let provider_managed = m.arn.split(':').nth(4) == Some("aws");
+        let other_versions = versions
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| !provider_managed && marked.or(named) != Some(*i))
+            .filter_map(|(_, v)| {
+                let name = v.id.as_deref().unwrap_or("?");
+                Some(text_of(&format!("{name} {}", document_text(v.document?))))
+            })
+            .collect();
         let updated_at = m.updated.as_ref().and_then(When::time);
         if let Some(t) = updated_at {
             self.batch.see(t);
@@ -308,8 +339,9 @@ impl<'b> Reader<'b> {
             realm: account.map(realm),
             name: text_of(m.name.as_deref().unwrap_or_else(|| name_of(&m.arn))),
             kind: RoleKind::ManagedPolicy,
-            provider_managed: m.arn.split(':').nth(4) == Some("aws"),
+            provider_managed,
             document: document.as_deref().map(text_of),
+            other_versions,
             version: version.and_then(|v| v.id.as_deref()).map(text_of),
             updated_at,
             malformed: wrong.as_deref().map(text_of),

@@ -338,6 +338,9 @@ proptest::proptest! {
             ];
             for action in ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:ListBucket", "sqs:SendMessage", "brandnew:Go"] {
                 let service = action.split(':').next().unwrap();
+                // An action that neither the catalogue nor a policy names is not compared.
+                let named = |s: &Snapshot| s.documents.values().any(|d| d.contains("brandnew"));
+                if service == "brandnew" && !named(&old) && !named(&new) { continue; }
                 for resource in resources {
                     // A request names a resource of a type that the action has.
                     let fits = match service {

@@ -1,8 +1,6 @@
 //! What limits a union of policies: Deny statements, permission boundary and organisation policies; and
 //! what is left where an allow and its limits are both narrow.
 
-use fixedbitset::FixedBitSet;
-
 use super::{ActionSet, Bound, Boundary, Compiled, Effect, Grants, Rights, Scope, Tri, arn, minus};
 
 /// One level of organisation policies: root, unit or account (5.4.3).
@@ -114,7 +112,7 @@ impl<'a> Rights<'a> {
     /// whether anything is left.
     fn refine(&self, g: &mut Grants, ceiling: Option<&Grants>, from: &[Bound<'a>]) {
         let [_, part_possible] = &self.denials.part;
-        let mut touched: FixedBitSet = part_possible.clone();
+        let mut touched = part_possible.clone();
         let caps = self.caps(ceiling);
         for c in &caps {
             touched.union_with(&minus(

@@ -1,0 +1,252 @@
+//! Trusts of roles and resources, credentials, environments, sensitive data.
+
+use super::*;
+use crate::facts::{ProviderFinding, Resource, ResourcePolicy, Task, TaskKind, Usage, UsageGrain};
+use crate::settings::model::Environment;
+
+fn rows<'a>(r: &'a Reach, name: &str) -> Vec<&'a TrustFact> {
+    r.trust_facts.iter().filter(|t| t.principal_id.ends_with(name)).collect()
+}
+
+fn github(sub_operator: &str, sub: &str) -> String {
+    format!(
+        r#"{{"Effect":"Allow","Principal":{{"Federated":"arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"}},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{{"StringEquals":{{"token.actions.githubusercontent.com:aud":"sts.amazonaws.com"}},"{sub_operator}":{{"token.actions.githubusercontent.com:sub":"{sub}"}}}}}}"#
+    )
+}
+
+/// 5.6, "trust": every kind of party by what it is to the account.
+#[test]
+fn relations_of_parties() {
+    let cases = [
+        (r#"{"Service":"lambda.amazonaws.com"}"#, "service", Some(false)),
+        (r#"{"AWS":"arn:aws:iam::111122223333:root"}"#, "own_account", Some(false)),
+        (r#"{"AWS":"111122223333"}"#, "own_account", Some(false)),
+        (r#"{"AWS":"arn:aws:iam::111122223333:role/x"}"#, "own_principal", Some(false)),
+        (r#"{"AWS":"arn:aws:iam::999988887777:root"}"#, "unknown_account", Some(true)),
+        (r#"{"AWS":"arn:aws:iam::555566667777:role/x"}"#, "known_account", Some(false)),
+        (r#"{"AWS":"arn:aws:iam::*:root"}"#, "any_account", Some(true)),
+        (r#"{"AWS":"*"}"#, "any", Some(true)),
+        (r#"{"AWS":"AROAJQABLZS4A3QDU576Q"}"#, "deleted", None),
+        (r#"{"Federated":"arn:aws:iam::111122223333:saml-provider/okta"}"#, "saml", Some(false)),
+    ];
+    let roles: Vec<String> = cases
+        .iter()
+        .enumerate()
+        .map(|(i, c)| role(&format!("r{i}"), &[], &trusts(c.0), ""))
+        .collect();
+    let settings =
+        Settings { trusted_accounts: vec!["555566667777".into()], ..Settings::defaults() };
+    let r = reach(&export("", "", &roles.join(","), ""), &settings, as_of(NOW));
+    for (i, (party, relation, external)) in cases.iter().enumerate() {
+        let t = rows(&r, &format!("role/r{i}"))[0];
+        assert_eq!((&*t.relation, t.external), (*relation, *external), "{party}");
+        assert_eq!(&*t.resource_kind, "role");
+    }
+}
+
+/// A subject that is there and too loose, one that nobody can meet, and a Deny that shuts all out.
+#[test]
+fn loose_dead_and_closed() {
+    let any_repository = github("StringLike", "repo:acme/*");
+    let narrow = github("StringEquals", "repo:acme/app:environment:prod");
+    let dead = github("StringEquals", "repo:acme/*");
+    let shut = format!(
+        r#"{},{{"Effect":"Deny","Principal":"*","Action":"sts:*"}}"#,
+        trusts(r#"{"AWS":"arn:aws:iam::999988887777:root"}"#)
+    );
+    let roles = [
+        role("loose", &[], &any_repository, ""),
+        role("narrow", &[], &narrow, ""),
+        role("dead", &[], &dead, ""),
+        role("shut", &[], &shut, ""),
+    ]
+    .join(",");
+    let r = run(&export("", "", &roles, ""));
+    let loose = rows(&r, "/loose")[0];
+    assert_eq!(loose.provider.as_deref(), Some("github"));
+    assert!(loose.missing_guards.is_empty());
+    assert_eq!(&*loose.weak_guards[0], "`repo:acme/*`: any repository of the organisation");
+    assert!(rows(&r, "/narrow")[0].weak_guards.is_empty());
+    assert_eq!(&*rows(&r, "/dead")[0].openness, "closed");
+    assert_eq!(&*rows(&r, "/shut")[0].openness, "closed");
+    assert_eq!(&*rows(&r, "/narrow")[0].openness, "conditional");
+}
+
+fn policy(resource: &str, service: &str, statements: &str) -> ResourcePolicy {
+    ResourcePolicy {
+        platform: text("aws"),
+        resource_id: text(resource),
+        service: text(service),
+        realm: Some(text("aws:111122223333")),
+        document: Some(text(doc(statements))),
+        source_id: text("S0009"),
+        source_ref: text("/Policy"),
+        ..ResourcePolicy::default()
+    }
+}
+
+/// Resource policies: who is let in from outside, and which conditions keep strangers out.
+#[test]
+fn resource_policies_join_the_trusts() {
+    let allow = |principal: &str, condition: &str| {
+        format!(
+            r#"{{"Effect":"Allow","Principal":{principal},"Action":"s3:GetObject","Resource":"*"{condition}}}"#
+        )
+    };
+    let org = r#","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-abc"}}"#;
+    let mine = r#","Condition":{"StringEquals":{"aws:SourceAccount":"111122223333"}}"#;
+    let wide = r#","Condition":{"StringLike":{"aws:PrincipalAccount":"*"}}"#;
+    let tls = r#"{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}"#;
+    let mut facts = export("", "", "", "");
+    facts.resource_policies = vec![
+        policy("arn:aws:s3:::open", "s3", &format!("{},{tls}", allow(r#""*""#, ""))),
+        policy("arn:aws:s3:::org", "s3", &allow(r#""*""#, org)),
+        policy("arn:aws:s3:::mine", "s3", &allow(r#""*""#, mine)),
+        policy("arn:aws:s3:::wide", "s3", &allow(r#""*""#, wide)),
+        policy(
+            "arn:aws:s3:::third",
+            "s3",
+            &allow(r#"{"AWS":"arn:aws:iam::999988887777:root"}"#, ""),
+        ),
+        policy("arn:aws:s3:::own", "s3", &allow(r#"{"AWS":"111122223333"}"#, "")),
+        policy(
+            "arn:aws:s3:::logs",
+            "s3",
+            &allow(r#"{"Service":"delivery.logs.amazonaws.com"}"#, ""),
+        ),
+        policy("arn:aws:s3:::bad", "s3", "3"),
+        ResourcePolicy { document: None, ..policy("arn:aws:s3:::none", "s3", "") },
+    ];
+    let r = run(&facts);
+    let one = |n: &str| {
+        let found = rows(&r, n);
+        assert_eq!(found.len(), 1, "{n}");
+        (found[0].relation.to_string(), found[0].external, found[0].openness.to_string())
+    };
+    assert_eq!(one(":::open"), ("any".into(), Some(true), "open".into()));
+    assert_eq!(one(":::org"), ("any".into(), Some(false), "conditional".into()));
+    assert_eq!(one(":::mine"), ("any".into(), Some(false), "conditional".into()));
+    assert_eq!(one(":::wide"), ("any".into(), Some(true), "open".into()));
+    assert_eq!(one(":::third"), ("unknown_account".into(), Some(true), "open".into()));
+    assert_eq!(one(":::logs").0, "service");
+    assert_eq!(words(&rows(&r, ":::logs")[0].missing_guards), ["source_account"]);
+    for none in [":::own", ":::none", ":::bad"] {
+        assert!(rows(&r, none).is_empty(), "{none}");
+    }
+    assert_eq!(&*rows(&r, ":::open")[0].resource_kind, "s3");
+}
+
+fn words(list: &[Text]) -> Vec<&str> {
+    list.iter().map(|t| &**t).collect()
+}
+
+/// A machine whose tasks run where tokens are signed; the provider's finding as a second witness.
+#[test]
+fn credentials_where_federation_exists() {
+    let mut facts = export(&[user("ci", &[], ""), user("other", &[], "")].join(","), "", "", "");
+    let id = |n: &str| text(format!("arn:aws:iam::111122223333:user/{n}"));
+    for name in ["ci", "other"] {
+        facts.credentials.push(Credential {
+            credential_id: text(format!("key of {name}")),
+            kind: CredentialKind::Key,
+            principal: id(name),
+            principal_id: Some(id(name)),
+            active: Some(true),
+            no_expiry: Some(true),
+            use_tracked: true,
+            source_id: text("S0001"),
+            ..Credential::default()
+        });
+    }
+    facts.tasks.push(Task {
+        task_id: text("1"),
+        system: text("github"),
+        kind: TaskKind::CiRun,
+        principal_id: Some(id("ci")),
+        ..Task::default()
+    });
+    for (status, n) in [("ACTIVE", "f1"), ("RESOLVED", "f2")] {
+        facts.provider_findings.push(ProviderFinding {
+            finding_id: text(n),
+            kind: text("UnusedIAMUserAccessKey"),
+            status: text(status),
+            resource_id: id("ci"),
+            ..ProviderFinding::default()
+        });
+    }
+    let r = run(&facts);
+    let of = |n: &str| r.credential_facts.iter().find(|c| c.principal_id == id(n)).unwrap();
+    assert_eq!(
+        (of("ci").can_federate, of("ci").federation.as_deref()),
+        (Some(true), Some("github"))
+    );
+    assert_eq!(of("other").can_federate, None);
+    assert_eq!(words(&of("ci").corroborated_by), ["UnusedIAMUserAccessKey f1"]);
+    assert_eq!(of("ci").use_source.as_deref(), Some("aws-authorization-details"));
+}
+
+/// An identity of production that is used elsewhere; nothing is said with one environment only.
+#[test]
+fn environments_of_identities() {
+    let mut facts = export(&[user("both", &[], ""), user("one", &[], "")].join(","), "", "", "");
+    let id = text("arn:aws:iam::111122223333:user/both");
+    facts.usage.push(Usage {
+        principal: id.clone(),
+        principal_id: Some(id),
+        action: Some(text("sqs:SendMessage")),
+        resource: Some(text("arn:aws:sqs:eu-west-1:444455556666:q")),
+        count: Some(1),
+        grain: UsageGrain::Event,
+        ..Usage::default()
+    });
+    let environment = |name: &str, account: &str| Environment {
+        name: name.into(),
+        scopes: vec![format!("aws:{account}")],
+        principals: Vec::new(),
+        jit_only: false,
+    };
+    let mut settings = Settings::defaults();
+    settings.environments = vec![environment("prod", "111122223333")];
+    let r = reach(&facts, &settings, as_of(NOW));
+    assert_eq!(identity(&r, "both").spans_environments, None);
+    settings.environments.push(environment("staging", "444455556666"));
+    let r = reach(&facts, &settings, as_of(NOW));
+    assert_eq!(identity(&r, "both").spans_environments, Some(true));
+    assert_eq!(words(&identity(&r, "both").environments), ["prod", "staging"]);
+    assert_eq!(identity(&r, "one").spans_environments, Some(false));
+}
+
+/// Reading what is labelled sensitive; without labels, reading data is not judged.
+#[test]
+fn sensitive_data() {
+    let read = |resource: &str| {
+        format!(r#"{{"Effect":"Allow","Action":"s3:GetObject","Resource":"{resource}"}}"#)
+    };
+    let deny = r#"{"Effect":"Deny","Action":"s3:*","Resource":["arn:aws:s3:::cards","arn:aws:s3:::cards/*"]}"#;
+    let users = [
+        user("cards", &[&read("arn:aws:s3:::cards/*")], ""),
+        user("docs", &[&read("arn:aws:s3:::docs/*")], ""),
+        user("denied", &[&format!("{},{deny}", read("arn:aws:s3:::*"))], ""),
+        user("none", &[r#"{"Effect":"Allow","Action":"s3:ListBucket","Resource":"*"}"#], ""),
+    ]
+    .join(",");
+    let mut facts = export(&users, "", "", "");
+    let of = |r: &Reach, n: &str| {
+        let h = held(r, n)[0].clone();
+        (h.reads_sensitive, words(&h.sensitive_resources).join(" "))
+    };
+    let r = run(&facts);
+    assert_eq!(of(&r, "cards"), (None, String::new()));
+    assert_eq!(of(&r, "none"), (Some(false), String::new()));
+    for (arn, label) in [("arn:aws:s3:::cards", "Restricted"), ("arn:aws:s3:::docs", "public")] {
+        facts.resources.push(Resource {
+            resource_id: text(arn),
+            sensitivity: Some(text(label)),
+            ..Resource::default()
+        });
+    }
+    let r = run(&facts);
+    assert_eq!(of(&r, "cards"), (Some(true), "arn:aws:s3:::cards".into()));
+    assert_eq!(of(&r, "docs"), (Some(false), String::new()));
+    assert_eq!(of(&r, "denied"), (Some(false), String::new()));
+}

@@ -1,0 +1,149 @@
+//! A set of catalogue actions that is shared until it is changed.
+//!
+//! Most sets of a run are equal to another: a statement without condition on all resources gives the
+//! same set at every scope, certainly and possibly, to everybody who holds it. A set of the whole
+//! catalogue takes 2.5 KB; a shared one takes a pointer.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use fixedbitset::FixedBitSet;
+
+/// A set of catalogue actions, by index. Cloning copies a pointer; the first change after that copies
+/// the set.
+#[derive(Clone, Debug)]
+pub struct ActionSet(Arc<FixedBitSet>);
+
+impl ActionSet {
+    /// The empty set, which grows when something is joined to it.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Arc::new(FixedBitSet::new()))
+    }
+
+    /// The empty set with room for this many actions.
+    #[must_use]
+    pub fn with_capacity(bits: usize) -> Self {
+        Self(Arc::new(FixedBitSet::with_capacity(bits)))
+    }
+
+    /// Whether the other set holds all of this.
+    #[must_use]
+    pub fn is_subset(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0.is_subset(&other.0)
+    }
+
+    /// Joins the other set. Whichever holds the other already becomes the result, uncopied.
+    pub fn union_with(&mut self, other: &Self) {
+        if other.is_subset(self) {
+            return;
+        }
+        if other.len() >= self.len() && self.is_subset(other) {
+            self.0 = Arc::clone(&other.0);
+            return;
+        }
+        Arc::make_mut(&mut self.0).union_with(&other.0);
+    }
+
+    /// Keeps what the other set holds too.
+    pub fn intersect_with(&mut self, other: &Self) {
+        if !self.is_subset(other) {
+            Arc::make_mut(&mut self.0).intersect_with(&other.0);
+        }
+    }
+
+    /// Removes what the other set holds.
+    pub fn difference_with(&mut self, other: &Self) {
+        if !self.0.is_disjoint(&other.0) {
+            Arc::make_mut(&mut self.0).difference_with(&other.0);
+        }
+    }
+}
+
+impl Default for ActionSet {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl PartialEq for ActionSet {
+    /// Equal content; how far the sets grew does not matter.
+    fn eq(&self, other: &Self) -> bool {
+        self.is_subset(other) && other.is_subset(self)
+    }
+}
+
+impl Eq for ActionSet {}
+
+impl Deref for ActionSet {
+    type Target = FixedBitSet;
+
+    fn deref(&self) -> &FixedBitSet {
+        &self.0
+    }
+}
+
+impl DerefMut for ActionSet {
+    fn deref_mut(&mut self) -> &mut FixedBitSet {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn set(members: &[usize], room: usize) -> ActionSet {
+        let mut out = ActionSet::with_capacity(room);
+        out.extend(members.iter().copied().filter(|m| *m < room));
+        out
+    }
+
+    fn members(s: &ActionSet) -> Vec<usize> {
+        s.ones().collect()
+    }
+
+    #[test]
+    fn a_change_of_one_leaves_the_other() {
+        let a = set(&[1, 70], 128);
+        let mut b = a.clone();
+        b.insert(3);
+        assert_eq!((members(&a), members(&b)), (vec![1, 70], vec![1, 3, 70]));
+        let mut c = ActionSet::new();
+        c.union_with(&a);
+        c.difference_with(&b);
+        assert_eq!((members(&a), members(&c)), (vec![1, 70], vec![]));
+        assert_eq!(c, ActionSet::new(), "length is no content");
+        assert_ne!(a, b);
+    }
+
+    proptest! {
+        /// The short cuts give what the plain operations give, whatever the lengths.
+        #[test]
+        fn operations_agree_with_plain_sets(
+            a in prop::collection::vec(0usize..200, 0..12),
+            b in prop::collection::vec(0usize..200, 0..12),
+            room_a in prop::sample::select(vec![0usize, 1, 64, 100, 200]),
+            room_b in prop::sample::select(vec![0usize, 1, 64, 100, 200]),
+        ) {
+            let (a, b) = (set(&a, room_a), set(&b, room_b));
+            let plain = |f: fn(&mut FixedBitSet, &FixedBitSet)| -> Vec<usize> {
+                let mut out = (*a).clone();
+                f(&mut out, &b);
+                out.ones().collect()
+            };
+            let ours = |f: fn(&mut ActionSet, &ActionSet)| -> Vec<usize> {
+                let mut out = a.clone();
+                f(&mut out, &b);
+                members(&out)
+            };
+            prop_assert_eq!(ours(ActionSet::union_with), plain(|x, y| x.union_with(y)));
+            prop_assert_eq!(ours(ActionSet::intersect_with), plain(FixedBitSet::intersect_with));
+            prop_assert_eq!(ours(ActionSet::difference_with), plain(FixedBitSet::difference_with));
+            prop_assert_eq!(a == b, members(&a) == members(&b));
+            prop_assert_eq!(a.is_subset(&b), members(&a).iter().all(|m| b.contains(*m)));
+        }
+    }
+}
