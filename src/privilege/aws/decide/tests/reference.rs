@@ -528,7 +528,7 @@ fn parties(w: &World, s: &Value) -> [Three; 4] {
 fn fixed(w: &World) -> Option<&'static str> {
     let action = w.action.to_lowercase();
     let person = ["user", "role", "root"].contains(&w.kind);
-    if action == "sts:getcalleridentity" && person {
+    if action == "sts:getcalleridentity" {
         return Some("allow");
     }
     if w.kind == "root" && action == "sts:assumerole" {
