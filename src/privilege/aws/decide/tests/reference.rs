@@ -534,7 +534,7 @@ fn fixed(w: &World) -> Option<&'static str> {
     if w.kind == "root" && action == "sts:assumerole" {
         return Some("deny");
     }
-    if !person || w.wildcard_only {
+    if w.wildcard_only {
         return None;
     }
     let parts: Vec<&str> = w.resource.splitn(6, ':').collect();
@@ -552,6 +552,9 @@ fn fixed(w: &World) -> Option<&'static str> {
     let iam = action.strip_prefix("iam:");
     if iam.is_some_and(|a| changes.contains(&a)) && parts[2] == "iam" && parts[4] == "aws" {
         return Some("deny");
+    }
+    if !person {
+        return None;
     }
     let alias = ["kms:createalias", "kms:updatealias", "kms:deletealias"];
     if alias.contains(&action.as_str()) && parts[5].starts_with("alias/aws/") {
