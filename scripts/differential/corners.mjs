@@ -10,11 +10,18 @@
 const list = (v) => (Array.isArray(v) ? v : v === undefined ? [] : [v])
 const clone = (c) => JSON.parse(JSON.stringify(c))
 
-/** All documents of a case. */
-function documents(c) {
-  const trees = [...(c.scps ?? []), ...(c.rcps ?? [])].flat()
-  return [...c.identity, c.boundary, ...(c.session ?? []), ...trees, c.policy].filter(Boolean)
+/** All documents of a case, with the kind of their layer. */
+function layered(c) {
+  const of = (layer, docs) => docs.filter(Boolean).map((doc) => [doc, layer])
+  return [
+    ...of('own', [...c.identity, c.boundary, ...(c.session ?? [])]),
+    ...of('scp', (c.scps ?? []).flat()),
+    ...of('rcp', (c.rcps ?? []).flat()),
+    ...of('resource', [c.policy]),
+  ]
 }
+
+const documents = (c) => layered(c).map(([doc]) => doc)
 
 /** Whether `*` (any run) and `?` (one character) of `p` match the whole of `s`; letters in any case. */
 function glob(p, s) {
@@ -37,16 +44,16 @@ function glob(p, s) {
   return i === p.length
 }
 
-/** A copy in which `change(pattern, statement, document)` replaced each entry of the named elements;
+/** A copy in which `change(pattern, statement, document, element, layer)` replaced each entry of the named elements;
  *  undefined when it changed none. An entry may become several or none. */
 function rewritten(c, elements, change) {
   const out = clone(c)
   let changed = false
-  for (const doc of documents(out)) {
+  for (const [doc, layer] of layered(out)) {
     for (const s of list(doc.Statement)) {
       for (const element of elements.filter((e) => s[e] !== undefined)) {
         const next = list(s[element]).flatMap((p) => {
-          const q = change(p, s, doc, element)
+          const q = change(p, s, doc, element, layer)
           changed ||= q !== p
           return q
         })
@@ -138,6 +145,55 @@ export const corners = [
         s.Effect === 'Allow' ? plainProduct(c, p) : p
       )
       return matched && { how: 'open', cases: [matched, allows ?? c] }
+    },
+  },
+  {
+    name: 'NotResource with an ARN of fewer than six parts',
+    // AWS documents ARNs of six parts only. The other evaluator fills such a pattern up (5.2.3) and, when
+    // that does not match, does not hold the complement true; for us what matches nothing leaves out
+    // nothing (5.2.5).
+    settle(c) {
+      const fills = {
+        own: () => true,
+        scp: (p) => p.endsWith('*'),
+        rcp: () => false,
+        resource: (p) => p.split(':').at(-1).includes('*'),
+      }
+      const one = rewritten(c, ['NotResource'], (p, s, doc, element, layer) => {
+        const parts = p.split(':')
+        if (/^\**$/.test(p) || parts.length > 5) return p
+        return fills[layer](p) ? [...parts, ...Array(6 - parts.length).fill('*')].join(':') : []
+      })
+      return one && { how: 'best', cases: [one] }
+    },
+  },
+  {
+    name: 'star in the name of the resource asked for',
+    // S3 user guide, "Naming Amazon S3 objects": a key may hold a star. The other evaluator takes the
+    // request for one about all resources of that pattern.
+    settle(c) {
+      if (c.resource === '*' || !c.resource.includes('*')) return undefined
+      const out = rewritten(c, ['Resource', 'NotResource'], (p) => p.replaceAll('${*}', '@')) ?? clone(c)
+      out.resource = c.resource.replaceAll('*', '@')
+      return { how: 'best', cases: [out] }
+    },
+  },
+  {
+    name: 'one value of a multivalued key without set operator',
+    // IAM user guide, "Single-valued vs. multivalued context keys": such keys require a set operator; what
+    // happens without is not said. The other evaluator fails by the kind of the key, we by the number of
+    // values in the request (5.3.5).
+    settle(c) {
+      const key = 'aws:tagkeys'
+      if (c.single || c.keys[key]?.length !== 1) return undefined
+      const asks = (s) =>
+        Object.entries(s.Condition ?? {}).some(
+          ([operator, keys]) =>
+            !/^for(all|any)values?:|^null$/i.test(operator) &&
+            Object.keys(keys).some((k) => k.toLowerCase() === key)
+        )
+      if (!documents(c).some((doc) => list(doc.Statement).some(asks))) return undefined
+      return { how: 'best', cases: [{ ...clone(c), single: true }] }
     },
   },
   {
