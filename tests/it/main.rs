@@ -22,4 +22,5 @@ mod names;
 #[cfg(target_os = "linux")]
 mod network;
 mod program;
+mod rights;
 mod sample;
