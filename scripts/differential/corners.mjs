@@ -236,6 +236,28 @@ export const corners = [
     },
   },
   {
+    name: 'absent key compared with a variable whose key is open',
+    // An absent key settles its clause whatever the value is (5.3.4). The other evaluator opens it.
+    settle(c) {
+      if (c.mode !== 'open') return undefined
+      const out = clone(c)
+      let changed = false
+      for (const doc of documents(out).filter(withVariables)) {
+        for (const keys of list(doc.Statement).flatMap((s) => Object.values(s.Condition ?? {}))) {
+          for (const [key, values] of Object.entries(keys)) {
+            if (!c.absent.includes(key.toLowerCase())) continue
+            keys[key] = list(values).map((v) => {
+              const opens = [...String(v).matchAll(VARIABLE)].some((m) => open(c, m[1].toLowerCase()))
+              changed ||= opens
+              return opens ? 'any value' : v
+            })
+          }
+        }
+      }
+      return changed ? { how: 'best', cases: [out] } : undefined
+    },
+  },
+  {
     name: 'variables in version 2008-10-17',
     // IAM user guide, "Version": without 2012-10-17 variables are literal text. The other evaluator
     // substitutes in every version.
@@ -304,23 +326,31 @@ export const corners = [
 const RANK = ['explicit', 'deny', 'conditional', 'allow']
 
 function joined(how, verdicts) {
-  const known = verdicts.filter((v) => v !== undefined)
-  if (known.some((v) => !RANK.includes(v))) return 'error'
-  const ranks = known.map((v) => RANK.indexOf(v))
+  if (verdicts.some((v) => !RANK.includes(v))) return 'refused'
+  const ranks = verdicts.map((v) => RANK.indexOf(v))
   const [low, high] = [Math.min(...ranks), Math.max(...ranks)]
   if (how === 'best') return RANK[high]
   // Undecided between the two kinds of denial is a denial that no Deny statement is sure of.
   return high === low ? RANK[low] : high <= 1 ? 'deny' : 'conditional'
 }
 
-/** The other evaluator's verdict once all corners are settled, and the names of those that there were. */
-export function settled(c, verdict, from = 0) {
-  for (let i = from; i < corners.length; i += 1) {
-    const found = corners[i].settle(c)
-    if (!found) continue
-    const parts = found.cases.map((x) => x && settled(x, verdict, i + 1))
-    const names = new Set([corners[i].name, ...parts.flatMap((p) => p?.names ?? [])])
-    return { names: [...names], verdict: joined(found.how, parts.map((p) => p?.verdict)) }
+/** The other evaluator's verdict once these corners are settled; undefined when one is not in the case. */
+function settledBy(chosen, c, verdict) {
+  if (chosen.length === 0) return verdict(c)
+  const found = chosen[0].settle(c)
+  if (!found) return undefined
+  // A rewritten case may have lost a later corner by that.
+  const next = (x) => settledBy(chosen.slice(1).filter((k) => k.settle(x)), x, verdict)
+  return joined(found.how, found.cases.map(next))
+}
+
+/** The names of the fewest corners that explain the difference: one, or two, or all that there are;
+ *  undefined when they do not. `fits(verdict)` says whether a verdict is ours. */
+export function explained(c, verdict, fits) {
+  const there = corners.filter((k) => k.settle(c))
+  const pairs = there.flatMap((a, i) => there.slice(i + 1).map((b) => [a, b]))
+  for (const chosen of [...there.map((k) => [k]), ...pairs, there]) {
+    if (chosen.length > 0 && fits(settledBy(chosen, c, verdict))) return chosen.map((k) => k.name)
   }
-  return { names: [], verdict: verdict(c) }
+  return undefined
 }
