@@ -23,3 +23,4 @@ mod names;
 mod network;
 mod program;
 mod sample;
+mod scenarios;
