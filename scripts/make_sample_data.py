@@ -620,6 +620,8 @@ def plant_approvals(r):
     task = r.agent_run("sre-agent", "tomas.keller", at("09-24 03:10"), at("09-24 04:00"), "clear a poisoned queue")
     g = r.grant(agent, "jit-db-write", at("09-24 03:15"), at("09-24 03:55"), task, "clear a poisoned queue", requester="tomas.keller", obo="tomas.keller", requested=at("09-24 03:12"), approver=None)
     r.plants("APR-001", agent, g, "nobody approved it")
+    r.plants("DEL-001", agent, g, "nobody decided that the agent may have it")
+    r.plants("DEL-002", agent, g, "the person it acts for does not hold it")
 
     who = user("tomas.keller")
     task = r.ticket("INC", "tomas.keller", at("10-08 19:30"), at("10-08 22:30"), "expired carrier certificate")

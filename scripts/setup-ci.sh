@@ -18,9 +18,10 @@ for tool in cargo-fmt cargo-clippy; do
   fi
 done
 
-# Compilers for zstd and libFuzzer; Python for the sample data; diff for the comparisons.
+# Compilers for zstd and libFuzzer; Python for the sample data; diff for the comparisons; Node.js for the
+# evaluator of AWS decisions that ours is compared with.
 missing() {
-  for tool in cc c++ python3 diff; do
+  for tool in cc c++ python3 diff node npm; do
     command -v "$tool" >/dev/null || echo "$tool"
   done
 }
@@ -29,7 +30,7 @@ if [[ -n $(missing) ]] && command -v apt-get >/dev/null; then
   [[ $(id -u) -eq 0 ]] || as_root=(sudo)
   export DEBIAN_FRONTEND=noninteractive
   "${as_root[@]}" apt-get update -qq
-  "${as_root[@]}" apt-get install -y -qq --no-install-recommends gcc g++ libc6-dev python3 diffutils
+  "${as_root[@]}" apt-get install -y -qq --no-install-recommends gcc g++ libc6-dev python3 diffutils nodejs npm
 fi
 if [[ -n $(missing) ]]; then
   echo "missing: $(missing | tr '\n' ' ')" >&2

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::analyze;
 use crate::evidence::{bundle, files, manifest::Manifest};
-use crate::facts::{Derived, Facts, Layer, Row, Time, UsageGrain, WaiverFact, store::Frames};
+use crate::facts::{Derived, Facts, Layer, Time, UsageGrain};
 use crate::findings::fingerprint::digest;
 use crate::findings::{Finding, RuleResult};
 use crate::frameworks;
@@ -55,8 +55,6 @@ pub struct Scan {
     pub derived: Derived,
     /// The report's view; it holds the rule results and the findings.
     pub view: View,
-    /// Frames of the derived tables, as the rules read them.
-    pub frames: Frames,
     /// Texts that go into the bundle so that it alone can be rerun.
     pub texts: Texts,
     /// Files that no adapter recognises, with what they seem to be.
@@ -131,8 +129,8 @@ pub fn scan(request: &ScanRequest) -> Result<Scan, PipelineError> {
         baseline: baseline.map(|b| (request.baseline.clone().unwrap_or_default(), b)),
         waivers,
     };
-    let judged = run.judge()?;
-    Ok(run.finish(judged, texts))
+    let view = run.judge()?;
+    Ok(run.finish(view, texts))
 }
 
 /// Inputs read and identities resolved, for a question that needs no judgement.
@@ -338,7 +336,7 @@ impl Run {
         out
     }
 
-    fn run_rules(&self, frames: &Frames, waiver_rule: bool) -> Result<RunOutput, PipelineError> {
+    fn run_rules(&self, waiver_rule: bool) -> Result<RunOutput, PipelineError> {
         let only: BTreeSet<String> = self
             .pack
             .rules()
@@ -347,7 +345,7 @@ impl Run {
             .collect();
         let present = self.present();
         let input = RunInput {
-            frames,
+            tables: self.derived.rows().into_iter().collect(),
             limits: &self.settings.limits,
             as_of: self.as_of,
             sources: &self.ingested.facts.sources,
@@ -358,18 +356,15 @@ impl Run {
         rules::run(&self.pack, &input).map_err(config)
     }
 
-    fn judge(&mut self) -> Result<Judged, PipelineError> {
-        let mut frames = self.derived.frames().map_err(internal)?;
-        let mut out = self.run_rules(&frames, false)?;
+    fn judge(&mut self) -> Result<View, PipelineError> {
+        let mut out = self.run_rules(false)?;
         if let Some(w) = &self.waivers {
             // A trial run: what the waivers match is itself evidence that a rule judges.
             let mut trial = out.findings.clone();
             self.derived.waiver_facts =
                 w.apply(&mut trial, self.as_of, &self.settings.limits).facts;
-            let frame = WaiverFact::frame(&self.derived.waiver_facts).map_err(internal)?;
-            frames.insert(WaiverFact::TABLE.name, frame);
         }
-        let last = self.run_rules(&frames, true)?;
+        let last = self.run_rules(true)?;
         out.results.extend(last.results);
         out.findings.extend(last.findings);
         out.results.sort_by(|a, b| a.rule.cmp(&b.rule));
@@ -400,18 +395,17 @@ impl Run {
             let (results, findings) = (take(&mut view.rules), take(&mut view.findings));
             view = self.view(results, findings, accepted);
         }
-        Ok(Judged { view, frames })
+        Ok(view)
     }
 
-    fn finish(self, judged: Judged, texts: Texts) -> Scan {
+    fn finish(self, view: View, texts: Texts) -> Scan {
         let pairs = self.files();
         Scan {
             as_of: self.as_of,
             settings: self.settings,
             facts: self.ingested.facts,
             derived: self.derived,
-            view: judged.view,
-            frames: judged.frames,
+            view,
             texts,
             unknown_files: pairs.0,
             failed_files: pairs.1,
@@ -475,12 +469,6 @@ impl Run {
     }
 }
 
-/// What the rules and the acceptance gave.
-struct Judged {
-    view: View,
-    frames: Frames,
-}
-
 /// What baseline and waivers made of the findings.
 #[derive(Default)]
 struct Accepted {
@@ -501,8 +489,8 @@ pub fn write_bundle(scan: &Scan, dir: &Path, formats: &[String]) -> Result<(), P
     out.extend(scan.texts.baseline.as_deref().map(files::baseline_file));
     out.extend(scan.texts.waivers.as_deref().map(files::waivers_file));
     out.push(files::reproduce_file(&scan.view, formats));
-    out.extend(files::late_facts_files(scan.facts.builders()));
-    out.extend(files::facts_files(&scan.frames));
+    out.extend(files::rows_files(scan.facts.rows()));
+    out.extend(files::rows_files(scan.derived.rows()));
     let epoch = std::env::var("SOURCE_DATE_EPOCH").ok();
     let manifest = Manifest::new(&scan.view, formats, epoch.as_deref());
     bundle::write(dir, out, manifest).map_err(|e| match e {

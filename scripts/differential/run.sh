@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Puts 60,000 random decisions to another evaluator of AWS policies and compares the verdicts.
+# Puts random decisions to another evaluator of AWS policies and compares the verdicts: 60,000, or the
+# first so many of them. The cases are the same everywhere.
 #
-#   scripts/differential/run.sh
+#   scripts/differential/run.sh [COUNT]
 #
 # Needs node >= 18, npm and a network for the first run. The other evaluator is installed into a cache
 # folder outside the repository (OVERSTAY_PEER_DIR), is used by this script only, and is never shipped.
@@ -20,6 +21,6 @@ if [[ ! -f $installed ]] || ! grep -q "\"version\": \"$version\"" "$installed"; 
 fi
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
-OVERSTAY_DECISION_CASES="$work/cases.ndjson" cargo test --release --locked \
+OVERSTAY_DECISION_CASES="$work/cases.ndjson" OVERSTAY_DECISION_COUNT="${1:-60000}" cargo test --release --locked \
   --manifest-path tests/decisions/Cargo.toml cases_for_other_evaluators
 node scripts/differential/compare.mjs "$cache/node_modules/$package" "$work/cases.ndjson"

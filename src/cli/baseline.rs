@@ -189,7 +189,7 @@ mod tests {
         let dir = tmp.path().join("b");
         let write = |view: &crate::report::View| {
             let mut all = files::view_files(view);
-            all.extend(files::late_facts_files(derived.builders()));
+            all.extend(files::rows_files(derived.rows()));
             bundle::write(&dir, all, Manifest::new(view, &[], None)).unwrap();
         };
         write(&view);

@@ -354,7 +354,7 @@ mod tests {
         let out = rules::run(
             &pack,
             &rules::RunInput {
-                frames: &frames,
+                tables: crate::facts::store::tables_of(&frames),
                 limits: &limits,
                 as_of,
                 sources: &[],

@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Write};
 
 use serde::Serialize;
 
-use crate::facts::store::{FrameBuilder, Frames};
+use crate::facts::store::{Frames, Rows};
 use crate::report::{OutputFile, View, jsonl};
 use crate::settings::Settings;
 
@@ -88,18 +88,17 @@ pub fn reproduce_file(view: &View, formats: &[String]) -> OutputFile<'static> {
     file(REPRODUCE, "text/plain", text.into_bytes())
 }
 
-/// Fact tables, one file each under `facts/`, encoded while they are written.
+/// Fact tables given as frames, one file each under `facts/`.
 #[must_use]
 pub fn facts_files(frames: &Frames) -> Vec<OutputFile<'_>> {
-    frames.iter().map(|(name, frame)| tables::file(name, move || Ok(frame.clone()))).collect()
+    frames.iter().map(|(name, frame)| tables::file(name, frame)).collect()
 }
 
-/// Fact tables as [`facts_files`]; each frame is built when its file is written and dropped after.
+/// Fact tables as [`facts_files`], given as rows: frames of a group of rows each are built while the file
+/// is written, and dropped when it is written.
 #[must_use]
-pub fn late_facts_files<'a>(
-    builders: Vec<(&'static str, FrameBuilder<'a>)>,
-) -> Vec<OutputFile<'a>> {
-    builders.into_iter().map(|(name, build)| tables::file(name, build)).collect()
+pub fn rows_files<'a>(tables: Vec<(&'static str, &'a dyn Rows)>) -> Vec<OutputFile<'a>> {
+    tables.into_iter().map(|(name, rows)| tables::file(name, rows)).collect()
 }
 
 fn file(path: &str, media_type: &'static str, bytes: Vec<u8>) -> OutputFile<'static> {

@@ -1,26 +1,25 @@
 //! Fact tables as files: Parquet, or newline-delimited JSON in a build without it.
 
 use std::io::Write;
+use std::ops::Range;
 use std::path::Path;
 
 use polars::prelude::*;
 
+use crate::facts::store::Rows;
 use crate::report::OutputFile;
 
 use super::bundle::BundleError;
 
-/// Rows of one row group; fixed, so that the bytes do not depend on the machine.
-#[cfg(feature = "columnar-io")]
-const ROW_GROUP: usize = 262_144;
+/// Rows of one row group; fixed, so that the bytes do not depend on the machine. One group of each table
+/// that is being written is in memory as a frame.
+const ROW_GROUP: usize = 65_536;
 
 /// Suffix of the table files of this build.
 pub const SUFFIX: &str = if cfg!(feature = "columnar-io") { "parquet" } else { "ndjson" };
 
-/// The file of one table. The frame is built and encoded while the file is written.
-pub fn file<'a>(
-    name: &str,
-    frame: impl Fn() -> PolarsResult<DataFrame> + Send + Sync + 'a,
-) -> OutputFile<'a> {
+/// The file of one table. It is built, encoded and written one group of rows after the other.
+pub fn file<'a>(name: &str, rows: &'a dyn Rows) -> OutputFile<'a> {
     let media_type = if cfg!(feature = "columnar-io") {
         "application/vnd.apache.parquet"
     } else {
@@ -28,29 +27,38 @@ pub fn file<'a>(
     };
     let table = name.to_owned();
     OutputFile::new(format!("facts/{name}.{SUFFIX}"), media_type, move |out| {
-        let written = frame().and_then(|frame| encode(frame, out));
-        written.map_err(|e| {
+        encode(rows, out).map_err(|e| {
             let message = e.to_string();
             std::io::Error::other(BundleError::Table { table: table.clone(), message })
         })
     })
 }
 
+/// Ranges of rows, one a row group.
+fn groups(rows: &dyn Rows) -> impl Iterator<Item = Range<usize>> {
+    let height = rows.height();
+    (0..height).step_by(ROW_GROUP).map(move |from| from..height.min(from + ROW_GROUP))
+}
+
 #[cfg(feature = "columnar-io")]
-fn encode(mut frame: DataFrame, out: &mut dyn Write) -> PolarsResult<()> {
-    // Chunk borders follow how the frame was built; one chunk gives one layout of pages.
-    frame.rechunk_mut_par();
-    ParquetWriter::new(out)
+fn encode(rows: &dyn Rows, out: &mut dyn Write) -> PolarsResult<()> {
+    let schema = rows.piece(0..0, &|_| true)?.schema().clone();
+    let mut writer = ParquetWriter::new(out)
         .with_compression(ParquetCompression::Zstd(None))
-        .with_row_group_size(Some(ROW_GROUP))
         .set_parallel(false)
-        .finish(&mut frame)
-        .map(|_| ())
+        .batched(&schema)?;
+    for range in groups(rows) {
+        let mut frame = rows.piece(range, &|_| true)?;
+        // Chunk borders follow how the frame was built; one chunk gives one row group and one layout of pages.
+        frame.rechunk_mut_par();
+        writer.write_batch(&frame)?;
+    }
+    writer.finish().map(|_| ())
 }
 
 #[cfg(not(feature = "columnar-io"))]
-fn encode(frame: DataFrame, out: &mut dyn Write) -> PolarsResult<()> {
-    write_ndjson(&frame, out)
+fn encode(rows: &dyn Rows, out: &mut dyn Write) -> PolarsResult<()> {
+    groups(rows).try_for_each(|range| write_ndjson(&rows.piece(range, &|_| true)?, out))
 }
 
 /// Reads a Parquet table back.
@@ -134,7 +142,7 @@ mod tests {
     use crate::facts::{Facts, Quarantined, Source, Time, text};
 
     fn bytes(frame: &DataFrame) -> Vec<u8> {
-        file("quarantine", || Ok(frame.clone())).to_bytes().unwrap()
+        file("quarantine", frame).to_bytes().unwrap()
     }
 
     fn facts(n: usize) -> Facts {
@@ -159,7 +167,7 @@ mod tests {
             assert_eq!(x.to_bytes().unwrap(), y.to_bytes().unwrap(), "{}", x.path);
         }
         let facts = facts(1000);
-        let mut late = files::late_facts_files(facts.builders());
+        let mut late = files::rows_files(facts.rows());
         late.sort_by(|a, b| a.path.cmp(&b.path));
         assert_eq!(late.len(), a.len());
         for (x, y) in a.iter().zip(late) {
@@ -174,6 +182,25 @@ mod tests {
         let mut parts = whole.head(Some(4));
         parts.vstack_mut(&whole.slice(4, 6)).unwrap();
         assert_eq!(bytes(&whole), bytes(&parts));
+    }
+
+    #[cfg(feature = "columnar-io")]
+    #[test]
+    fn groups_of_rows_come_back_in_order() {
+        let n = ROW_GROUP + 7;
+        let facts = facts(n);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("q.parquet");
+        let from_rows = file("quarantine", &facts.quarantine).to_bytes().unwrap();
+        std::fs::write(&path, &from_rows).unwrap();
+        let whole = facts.quarantine.whole().unwrap();
+        assert!(read_parquet(&path).unwrap().equals_missing(&whole));
+        assert_eq!(from_rows, bytes(&whole), "a frame and its rows give the same file");
+        let none: Vec<Quarantined> = Vec::new();
+        std::fs::write(&path, file("quarantine", &none).to_bytes().unwrap()).unwrap();
+        let empty = read_parquet(&path).unwrap();
+        assert_eq!(empty.height(), 0);
+        assert_eq!(empty.schema(), whole.schema());
     }
 
     #[test]

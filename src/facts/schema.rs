@@ -50,11 +50,19 @@ impl TableDef {
 pub trait Row: Sized {
     /// Definition of the table.
     const TABLE: TableDef;
-    /// Builds the data frame of these rows; columns and types as in [`Row::TABLE`].
+    /// Builds the data frame of these rows with the columns that `wanted` names, in the order and with
+    /// the types of [`Row::TABLE`].
     ///
     /// # Errors
     /// When Polars refuses the columns, which the generated code does not provoke.
-    fn frame(rows: &[Self]) -> PolarsResult<DataFrame>;
+    fn part(rows: &[&Self], wanted: &dyn Fn(&str) -> bool) -> PolarsResult<DataFrame>;
+    /// Builds the data frame of these rows with all columns.
+    ///
+    /// # Errors
+    /// As [`Row::part`].
+    fn frame(rows: &[Self]) -> PolarsResult<DataFrame> {
+        Self::part(&rows.iter().collect::<Vec<_>>(), &|_| true)
+    }
 }
 
 /// Declares fact tables. `stage` is `base` or `derived`.
@@ -85,11 +93,16 @@ macro_rules! table {
                 }, )* ],
             };
 
-            fn frame(rows: &[Self]) -> polars::prelude::PolarsResult<polars::prelude::DataFrame> {
-                polars::prelude::DataFrame::new(rows.len(), vec![
-                    $( <$ty as $crate::facts::cell::Cell>::column(
-                        stringify!($field), rows.iter().map(|r| &r.$field)), )*
-                ])
+            fn part(
+                rows: &[&Self],
+                wanted: &dyn Fn(&str) -> bool,
+            ) -> polars::prelude::PolarsResult<polars::prelude::DataFrame> {
+                let mut columns = Vec::new();
+                $( if wanted(stringify!($field)) {
+                    columns.push(<$ty as $crate::facts::cell::Cell>::column(
+                        stringify!($field), rows.iter().map(|r| &r.$field)));
+                } )*
+                polars::prelude::DataFrame::new(rows.len(), columns)
             }
         }
     )* };

@@ -1,8 +1,9 @@
 //! The two stores: base facts from ingest, derived facts from analysis, and their data frames.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-use polars::prelude::{DataFrame, PolarsResult};
+use polars::prelude::{DataFrame, IdxCa, IdxSize, PolarsResult};
 use rayon::prelude::*;
 
 use super::base::*;
@@ -29,14 +30,10 @@ macro_rules! store {
                 $( self.$field.append(&mut other.$field); )*
             }
 
-            /// What builds the data frame of each table, in order: for those who need one after
-            /// the other and not all at once.
+            /// The rows of each table, in order, for those who make frames of them piece by piece.
             #[must_use]
-            pub fn builders(&self) -> Vec<(&'static str, FrameBuilder<'_>)> {
-                vec![ $( (
-                    <$row as Row>::TABLE.name,
-                    Box::new(|| <$row as Row>::frame(&self.$field)) as FrameBuilder<'_>,
-                ), )* ]
+            pub fn rows(&self) -> Vec<(&'static str, &dyn Rows)> {
+                vec![ $( (<$row as Row>::TABLE.name, &self.$field as &dyn Rows), )* ]
             }
 
             /// Data frames by table name.
@@ -44,18 +41,82 @@ macro_rules! store {
             /// # Errors
             /// When Polars cannot build a frame.
             pub fn frames(&self) -> PolarsResult<Frames> {
-                let all = self.builders().into_par_iter();
-                all.map(|(name, build)| Ok((name, build()?))).collect()
+                let all = self.rows().into_par_iter();
+                all.map(|(name, rows)| Ok((name, rows.whole()?))).collect()
             }
         }
     };
 }
 
-/// Builds one data frame.
-pub type FrameBuilder<'a> = Box<dyn Fn() -> PolarsResult<DataFrame> + Send + Sync + 'a>;
-
 /// Data frames by table name.
 pub type Frames = BTreeMap<&'static str, DataFrame>;
+
+/// Rows by table name.
+pub type Tables<'a> = BTreeMap<&'static str, &'a dyn Rows>;
+
+/// Frames as tables of rows.
+#[must_use]
+pub fn tables_of(frames: &Frames) -> Tables<'_> {
+    frames.iter().map(|(name, frame)| (*name, frame as &dyn Rows)).collect()
+}
+
+/// Rows of one table, of which frames are made as they are needed: a frame of all rows and columns costs
+/// as much memory as the rows themselves.
+pub trait Rows: std::fmt::Debug + Send + Sync {
+    /// Number of rows.
+    fn height(&self) -> usize;
+    /// Frame of the rows of a range, with the columns that `wanted` names. Rows beyond the end are left
+    /// out.
+    ///
+    /// # Errors
+    /// When Polars cannot build the frame.
+    fn piece(&self, range: Range<usize>, wanted: &dyn Fn(&str) -> bool) -> PolarsResult<DataFrame>;
+    /// Frame of single rows with all columns, in the order given.
+    ///
+    /// # Errors
+    /// When Polars cannot build the frame, or a frame has no such row.
+    fn pick(&self, rows: &[usize]) -> PolarsResult<DataFrame>;
+    /// Frame of all rows and columns.
+    ///
+    /// # Errors
+    /// When Polars cannot build the frame.
+    fn whole(&self) -> PolarsResult<DataFrame> {
+        self.piece(0..self.height(), &|_| true)
+    }
+}
+
+impl<R: Row + std::fmt::Debug + Send + Sync> Rows for Vec<R> {
+    fn height(&self) -> usize {
+        self.len()
+    }
+
+    fn piece(&self, range: Range<usize>, wanted: &dyn Fn(&str) -> bool) -> PolarsResult<DataFrame> {
+        let rows: Vec<&R> = self.iter().take(range.end).skip(range.start).collect();
+        R::part(&rows, wanted)
+    }
+
+    fn pick(&self, rows: &[usize]) -> PolarsResult<DataFrame> {
+        let rows: Vec<&R> = rows.iter().filter_map(|i| self.get(*i)).collect();
+        R::part(&rows, &|_| true)
+    }
+}
+
+impl Rows for DataFrame {
+    fn height(&self) -> usize {
+        Self::height(self)
+    }
+
+    fn piece(&self, range: Range<usize>, wanted: &dyn Fn(&str) -> bool) -> PolarsResult<DataFrame> {
+        let names = self.get_column_names().into_iter().filter(|n| wanted(n)).cloned();
+        let offset = i64::try_from(range.start).unwrap_or(i64::MAX);
+        self.select(names).map(|part| part.slice(offset, range.len()))
+    }
+
+    fn pick(&self, rows: &[usize]) -> PolarsResult<DataFrame> {
+        let rows = rows.iter().filter_map(|i| IdxSize::try_from(*i).ok()).collect();
+        self.take(&IdxCa::from_vec("rows".into(), rows))
+    }
+}
 
 store! {
     /// Base facts.

@@ -261,3 +261,18 @@ pub struct RuleResult {
     /// Limits of the settings that the rule used, as `name=value`.
     pub limits: BTreeMap<String, String>,
 }
+
+impl RuleResult {
+    /// Adds the counts of the same rule over other rows. Counts are sums, so the order does not matter and
+    /// population = exceptions + clean + not assessed holds for the sum if it holds for both. What is said
+    /// of the rule as a whole (title, outcome, limits) stays.
+    pub fn absorb(&mut self, other: Self) {
+        self.population += other.population;
+        self.exceptions += other.exceptions;
+        self.clean += other.clean;
+        self.not_assessed += other.not_assessed;
+        for (reason, n) in other.reasons {
+            *self.reasons.entry(reason).or_default() += n;
+        }
+    }
+}

@@ -3,9 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::baseline::{Baseline, FindingLine, HoldingLine};
 use super::compare::tier_stronger;
-use crate::facts::{Holding, Tier, text};
+use crate::facts::{Holding, Text, Tier, text};
 use crate::findings::Finding;
 use crate::privilege::aws::compare::{AccessChange, Comparer, Snapshot};
 
@@ -73,6 +75,10 @@ const WORDS: &[&str] = &[
     "in_baseline",
 ];
 
+/// Rules that judge nothing but what standing access allows. Access that was accepted under one of
+/// them and became narrower may now be found by another; that is no new access.
+const RIGHTS: &[&str] = &["SCP-001", "STD-001", "STD-002", "STD-009"];
+
 /// Tells findings that only word accepted access anew from findings about more access.
 #[derive(Debug)]
 pub struct Rewordings<'a> {
@@ -121,10 +127,18 @@ impl<'a> Rewordings<'a> {
         let known = match old {
             Some(line) => as_strong(line) && differs_in_words_only(line, f),
             // A privilege held before under this very name was not found then: that is no rewording.
-            None if self.held.contains(&(principal, privilege)) => false,
             None => {
-                let key = (f.rule.as_str(), principal, f.scope.as_deref());
-                self.accepted.get(&key).is_some_and(|lines| lines.iter().any(|l| as_strong(l)))
+                let held = self.held.contains(&(principal, privilege));
+                let of_rights = RIGHTS.contains(&f.rule.as_str());
+                let rules: &[&str] = match (of_rights, held) {
+                    (true, _) => RIGHTS,
+                    (false, true) => &[],
+                    (false, false) => &[f.rule.as_str()],
+                };
+                rules.iter().any(|rule| {
+                    let key = (*rule, principal, f.scope.as_deref());
+                    self.accepted.get(&key).is_some_and(|lines| lines.iter().any(|l| as_strong(l)))
+                })
             }
         };
         known && self.covered(principal)
@@ -143,10 +157,13 @@ impl<'a> Rewordings<'a> {
 fn differs_in_words_only(old: &FindingLine, now: &Finding) -> bool {
     let names: BTreeSet<&str> =
         old.evidence.keys().chain(now.evidence.keys()).map(|k| &**k).collect();
-    names
-        .into_iter()
-        .filter(|n| old.evidence.get(*n) != now.evidence.get(*n))
-        .all(|n| WORDS.contains(&n))
+    names.into_iter().filter(|n| old.evidence.get(*n) != now.evidence.get(*n)).all(|n| {
+        let tier = |e: &BTreeMap<Text, Value>| e.get(n).and_then(Value::as_str).map(str::to_owned);
+        let weaker_tier = n.starts_with("tier")
+            && tier_stronger(tier(&old.evidence).as_deref(), tier(&now.evidence).as_deref())
+                .is_le();
+        WORDS.contains(&n) || weaker_tier
+    })
 }
 
 #[cfg(test)]

@@ -85,7 +85,8 @@ pub fn explain(
         table: compiled.table.name.into(),
         row,
         verdict,
-        reason: (verdict == Verdict::NotAssessed).then(|| reason(&compiled, &table, row)),
+        reason: (verdict == Verdict::NotAssessed)
+            .then(|| reason(&compiled, &table, row).into_owned()),
         steps,
         modifiers: modifiers(&compiled, &table, row, env),
         severity,

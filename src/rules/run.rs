@@ -1,7 +1,10 @@
-//! Runs rules over fact tables: whole columns at once, one rule per thread, and only exceptions become
-//! rows. Results do not depend on the number of threads.
+//! Runs rules over fact tables: a table piece by piece, within a piece whole columns at once, and only
+//! exceptions become rows. A rule looks at one row at a time, so its result over a table is the sum of
+//! its results over the pieces; results depend neither on the pieces nor on the number of threads.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use polars::prelude::*;
 use rayon::prelude::*;
@@ -13,15 +16,16 @@ use super::finding;
 use super::load::{Entry, Pack};
 use super::lower::lower;
 use super::value::Table;
+use crate::facts::store::{Rows, Tables};
 use crate::facts::{Source, Time};
 use crate::findings::{Finding, RuleResult};
 use crate::settings::Limits;
 
 /// What a run of the rules reads.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct RunInput<'a> {
     /// Fact tables by name.
-    pub frames: &'a BTreeMap<&'static str, DataFrame>,
+    pub tables: Tables<'a>,
     /// Limits in force.
     pub limits: &'a Limits,
     /// As-of time.
@@ -89,100 +93,197 @@ impl Verdict {
     }
 }
 
+/// Rows that are judged together. A piece holds only the columns that the rules of its table read, so that
+/// memory does not grow with the table.
+const PIECE: usize = 65_536;
+
 /// Runs all rules of a pack.
 ///
 /// # Errors
 /// When a rule is wrong, or a table it needs is not there or has other columns.
 pub fn run(pack: &Pack, input: &RunInput<'_>) -> Result<RunOutput, RuleError> {
+    run_in_pieces(pack, input, PIECE)
+}
+
+/// [`run`] with pieces of so many rows; the result is the same for every number.
+fn run_in_pieces(pack: &Pack, input: &RunInput<'_>, piece: usize) -> Result<RunOutput, RuleError> {
     let entries: Vec<&Entry> = pack
         .entries()
         .filter(|e| input.only.is_none_or(|only| only.contains(&e.rule.id)))
         .collect();
-    let tables: BTreeSet<&str> = entries.iter().map(|e| e.rule.population.table.as_str()).collect();
-    let tables = open(&tables, input)?;
+    // Compiled also when it will not run: a wrong rule must not hide behind a missing input.
+    let rules: Vec<Compiled<'_>> =
+        entries.par_iter().map(|e| compile(&e.rule, &e.file)).collect::<Result<_, _>>()?;
+    let mut parts: Vec<(RuleResult, Vec<Finding>)> =
+        rules.iter().map(|rule| (opening(rule, input), Vec::new())).collect();
+    let plans = plans(&rules, input)?;
+    let jobs: Vec<(&Plan<'_, '_>, Range<usize>)> = plans
+        .iter()
+        .flat_map(|plan| {
+            let height = plan.rows.height();
+            let starts = (0..height).step_by(piece.max(1));
+            starts.map(move |from| (plan, from..height.min(from.saturating_add(piece))))
+        })
+        .collect();
     let sources = finding::Sources::new(input.sources, input.as_of);
-    let parts: Vec<_> = entries
-        .par_iter()
-        .map(|entry| run_one(entry, input, &tables, &sources))
+    let judged: Vec<Vec<(usize, RuleResult, Vec<Finding>)>> = jobs
+        .into_par_iter()
+        .with_max_len(1)
+        .map(|(plan, range)| plan.judge(range, input, &sources))
         .collect::<Result<_, _>>()?;
+    // In the order of the rows, which decides between findings of one identity and of equal weight.
+    for (rule, counts, found) in judged.into_iter().flatten() {
+        if let Some((result, findings)) = parts.get_mut(rule) {
+            result.absorb(counts);
+            findings.extend(found);
+        }
+    }
     let mut out = RunOutput::default();
-    for (result, findings) in parts {
+    for (mut result, found) in parts {
+        if result.outcome.is_empty() {
+            conclude(&mut result);
+        }
         out.results.push(result);
-        out.findings.extend(findings);
+        out.findings.extend(finding::merge(found));
     }
     out.findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
     Ok(out)
 }
 
-/// Opens each needed table once; a table without a frame is an error only for a rule that runs.
-fn open<'a>(
-    names: &BTreeSet<&'a str>,
-    input: &RunInput<'_>,
-) -> Result<BTreeMap<&'a str, Table>, RuleError> {
-    let mut tables = BTreeMap::new();
-    for name in names {
-        if let (Some(def), Some(frame)) = (crate::facts::store::table(name), input.frames.get(name))
-        {
-            tables.insert(*name, Table::open(&def, frame)?);
-        }
-    }
-    Ok(tables)
-}
-
-fn run_one(
-    entry: &Entry,
-    input: &RunInput<'_>,
-    tables: &BTreeMap<&str, Table>,
-    sources: &finding::Sources<'_>,
-) -> Result<(RuleResult, Vec<Finding>), RuleError> {
-    // Compiled also when it will not run: a wrong rule must not hide behind a missing input.
-    let compiled = compile(&entry.rule, &entry.file)?;
-    let rule = compiled.rule;
+/// The result of a rule before it has seen a row; it has an outcome when the rule does not run.
+fn opening(rule: &Compiled<'_>, input: &RunInput<'_>) -> RuleResult {
     let mut result = RuleResult {
-        rule: rule.id.clone(),
-        title: rule.title.clone(),
-        table: compiled.table.name.into(),
-        controls: compiled.controls.to_vec(),
-        limits: compiled
+        rule: rule.rule.id.clone(),
+        title: rule.rule.title.clone(),
+        table: rule.table.name.into(),
+        controls: rule.controls.to_vec(),
+        limits: rule
             .limits()
             .into_iter()
             .filter_map(|name| Some((name.to_string(), input.limits.get(name)?.to_string())))
             .collect(),
         ..RuleResult::default()
     };
-    if let Some(reason) = why_not_run(&compiled, input) {
+    if let Some(reason) = why_not_run(rule, input) {
         result.outcome = "not_assessed".into();
         result.reason = Some(reason);
-        return Ok((result, Vec::new()));
     }
-    let missing = || RuleError::Frame {
-        table: compiled.table.name.into(),
-        message: "the table is not there".into(),
-    };
-    let frame = input.frames.get(compiled.table.name).ok_or_else(missing)?;
-    let table = tables.get(compiled.table.name).ok_or_else(missing)?;
-    let env = Env { limits: input.limits, as_of: input.as_of };
-    let verdicts = judge(&compiled, frame, env)?;
+    result
+}
+
+/// One table and the rules that run over it.
+struct Plan<'a, 'r> {
+    rows: &'a dyn Rows,
+    /// Rules with their place in the list of all.
+    rules: Vec<(usize, &'a Compiled<'r>)>,
+    /// Columns that judging takes, findings apart.
+    columns: BTreeSet<&'static str>,
+}
+
+/// A plan for each table that a rule which runs needs. A table that is not there is an error only then.
+fn plans<'a, 'r>(
+    rules: &'a [Compiled<'r>],
+    input: &RunInput<'a>,
+) -> Result<Vec<Plan<'a, 'r>>, RuleError> {
+    let mut plans: BTreeMap<&str, Plan<'a, 'r>> = BTreeMap::new();
+    for (place, rule) in rules.iter().enumerate() {
+        if why_not_run(rule, input).is_some() {
+            continue;
+        }
+        let rows = *input.tables.get(rule.table.name).ok_or_else(|| RuleError::Frame {
+            table: rule.table.name.into(),
+            message: "the table is not there".into(),
+        })?;
+        let plan = plans.entry(rule.table.name).or_insert_with(|| Plan {
+            rows,
+            rules: Vec::new(),
+            columns: BTreeSet::new(),
+        });
+        plan.columns.extend(rule.columns());
+        for (column, reason) in &rule.unknown {
+            plan.columns.insert(column);
+            if let Reason::Column(other) = reason {
+                plan.columns.insert(other);
+            }
+        }
+        // Without any column a frame would lose its height.
+        plan.columns.extend(rule.table.columns.first().map(|c| c.name));
+        plan.rules.push((place, rule));
+    }
+    Ok(plans.into_values().collect())
+}
+
+impl Plan<'_, '_> {
+    /// Counts and findings of every rule over a range of rows.
+    fn judge(
+        &self,
+        range: Range<usize>,
+        input: &RunInput<'_>,
+        sources: &finding::Sources<'_>,
+    ) -> Result<Vec<(usize, RuleResult, Vec<Finding>)>, RuleError> {
+        let Some((_, first)) = self.rules.first() else { return Ok(Vec::new()) };
+        let def = first.table;
+        let engine =
+            |e: PolarsError| RuleError::Frame { table: def.name.into(), message: e.to_string() };
+        let env = Env { limits: input.limits, as_of: input.as_of };
+        let from = range.start;
+        let frame = self.rows.piece(range, &|c| self.columns.contains(c)).map_err(engine)?;
+        let table = Table::open_part(&def, &frame, &self.columns)?;
+        let tallies: Vec<Tally> = self
+            .rules
+            .par_iter()
+            .map(|(_, rule)| Ok(tally(rule, &table, &judge(rule, &frame, env)?)))
+            .collect::<Result<_, RuleError>>()?;
+        // Rows of which findings are made, once for all rules.
+        let rows: BTreeSet<usize> =
+            tallies.iter().flat_map(|t| t.found.iter().map(|(row, _)| *row)).collect();
+        let rows: Vec<usize> = rows.into_iter().collect();
+        let absolute: Vec<usize> = rows.iter().map(|row| from + row).collect();
+        let picked = Table::open(&def, &self.rows.pick(&absolute).map_err(engine)?)?;
+        self.rules
+            .par_iter()
+            .zip(tallies)
+            .map(|((place, rule), tally)| {
+                let found = tally.found.iter().filter_map(|(row, certain)| {
+                    let at = rows.binary_search(row).ok()?;
+                    Some(finding::build(rule, &picked, at, *certain, (env, sources)))
+                });
+                Ok((*place, tally.counts, found.collect::<Result<_, _>>()?))
+            })
+            .collect()
+    }
+}
+
+/// What a rule says of a piece: the counts, and rows of exceptions with whether they are certain.
+struct Tally {
+    counts: RuleResult,
+    found: Vec<(usize, bool)>,
+}
+
+fn tally(rule: &Compiled<'_>, table: &Table, verdicts: &[Verdict]) -> Tally {
+    let mut counts = RuleResult::default();
     let mut found = Vec::new();
     for (row, verdict) in verdicts.iter().enumerate() {
         match verdict {
             Verdict::Out => continue,
-            Verdict::Clean => result.clean += 1,
+            Verdict::Clean => counts.clean += 1,
             Verdict::NotAssessed => {
-                result.not_assessed += 1;
-                *result.reasons.entry(reason(&compiled, table, row)).or_default() += 1;
+                counts.not_assessed += 1;
+                let why = reason(rule, table, row);
+                match counts.reasons.get_mut(&*why) {
+                    Some(n) => *n += 1,
+                    None => _ = counts.reasons.insert(why.into_owned(), 1),
+                }
             }
             Verdict::Exception | Verdict::Possible => {
-                result.exceptions += 1;
-                let certain = *verdict == Verdict::Exception;
-                found.push(finding::build(&compiled, table, row, certain, (env, sources))?);
+                counts.exceptions += 1;
+                found.push((row, *verdict == Verdict::Exception));
             }
         }
-        result.population += 1;
+        counts.population += 1;
     }
-    debug_assert_eq!(result.population, result.exceptions + result.clean + result.not_assessed);
-    conclude(&mut result);
-    Ok((result, finding::merge(found)))
+    debug_assert_eq!(counts.population, counts.exceptions + counts.clean + counts.not_assessed);
+    Tally { counts, found }
 }
 
 /// Why a rule does not run at all: switched off, or an input is missing.
@@ -221,13 +322,13 @@ fn conclude(result: &mut RuleResult) {
 
 /// Why a row could not be tested: the first listed column that is null in it.
 #[must_use]
-pub fn reason(compiled: &Compiled<'_>, table: &Table, row: usize) -> String {
+pub fn reason<'a>(compiled: &Compiled<'a>, table: &'a Table, row: usize) -> Cow<'a, str> {
     for (column, reason) in &compiled.unknown {
-        if table.get(column, row).is_null() {
+        if table.is_null(column, row) {
             return match reason {
-                Reason::Code(code) => (*code).to_string(),
+                Reason::Code(code) => Cow::Borrowed(*code),
                 Reason::Column(c) => {
-                    table.text(c, row).filter(|s| !s.is_empty()).unwrap_or_else(|| "unknown".into())
+                    table.words(c, row).filter(|s| !s.is_empty()).unwrap_or("unknown".into())
                 }
             };
         }

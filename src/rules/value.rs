@@ -1,6 +1,7 @@
 //! Values of one row, and a fact table read row by row.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use polars::prelude::*;
@@ -116,8 +117,28 @@ impl Table {
     /// # Errors
     /// When a column is missing or has another type than the definition says.
     pub fn open(def: &TableDef, frame: &DataFrame) -> Result<Self, RuleError> {
+        Self::open_columns(def, frame, &|_| true)
+    }
+
+    /// Opens a frame that holds only some columns; the others read as null.
+    ///
+    /// # Errors
+    /// When one of these columns is missing or has another type than the definition says.
+    pub fn open_part(
+        def: &TableDef,
+        frame: &DataFrame,
+        columns: &BTreeSet<&'static str>,
+    ) -> Result<Self, RuleError> {
+        Self::open_columns(def, frame, &|c| columns.contains(c))
+    }
+
+    fn open_columns(
+        def: &TableDef,
+        frame: &DataFrame,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> Result<Self, RuleError> {
         let mut columns = HashMap::with_capacity(def.columns.len());
-        for column in def.columns {
+        for column in def.columns.iter().filter(|c| wanted(c.name)) {
             let bad = |e: PolarsError| RuleError::Frame {
                 table: def.name.to_string(),
                 message: format!("column `{}`: {e}", column.name),
@@ -160,6 +181,25 @@ impl Table {
     #[must_use]
     pub fn get(&self, column: &str, row: usize) -> Value {
         self.columns.get(column).and_then(|c| c.get(row)).unwrap_or(Value::Null)
+    }
+
+    /// Whether [`Table::get`] is null.
+    #[must_use]
+    pub fn is_null(&self, column: &str, row: usize) -> bool {
+        match self.columns.get(column) {
+            Some(Cells::Text(c)) if row < c.len() => c.get(row).is_none(),
+            Some(other) => other.get(row).is_none(),
+            None => true,
+        }
+    }
+
+    /// [`Table::text`] without a copy where the column is text.
+    #[must_use]
+    pub fn words(&self, column: &str, row: usize) -> Option<Cow<'_, str>> {
+        match self.columns.get(column)? {
+            Cells::Text(c) if row < c.len() => c.get(row).map(Cow::Borrowed),
+            other => other.get(row)?.plain().map(Cow::Owned),
+        }
     }
 
     /// Value of a column in a row as plain text; `None` for null and for a column that is not there.

@@ -187,7 +187,7 @@ fn a_baseline_that_is_not_one_is_refused() {
         (lines[1..].join("\n"), "header"),
         ([lines[0], lines[2], lines[1]].join("\n"), "line 3"),
         (other, "scope"),
-        (whole.replacen("\"schema_version\":1", "\"schema_version\":99", 1), "99"),
+        (whole.replacen("\"schema_version\":2", "\"schema_version\":99", 1), "99"),
     ] {
         fs::write(copy.baseline(), text).unwrap();
         copy.gate_bundle(&[]).exits(5).tells(&["baseline.jsonl", why]);

@@ -22,5 +22,6 @@ mod names;
 #[cfg(target_os = "linux")]
 mod network;
 mod program;
+mod rights;
 mod sample;
 mod scenarios;

@@ -128,8 +128,24 @@ fn a_privilege_that_was_held_and_not_found_is_new_when_found() {
         .entry((lone.principal.clone(), lone.privilege.clone(), lone.scope.clone()))
         .or_default()
         .insert(lone);
+    // A rule about use: the other policy was found unused before, this one only now.
+    let unused = |privilege: &str| Finding {
+        fingerprint: fingerprint(&Identity {
+            rule: "STD-004",
+            principal: ALICE,
+            privilege,
+            ..Identity::default()
+        }),
+        rule: "STD-004".into(),
+        ..about(privilege, "s")
+    };
+    let line = FindingLine::of(&unused("Read"), &view());
+    b.findings.insert(line.fingerprint.clone(), line);
     let now = [("Read", "s3:*"), ("Lone", "s3:Get*")];
-    assert_eq!(changes(&b, &now, &about("Lone", "s")), Change::New);
+    assert_eq!(changes(&b, &now, &unused("Lone")), Change::New);
+    assert_eq!(changes(&b, &now, &unused("Read")), Change::Unchanged);
+    // Under a name that was not held it is the same access in other words.
+    assert_eq!(changes(&b, &[("Reader", "s3:*")], &unused("Reader")), Change::Reworded);
 }
 
 #[test]

@@ -167,7 +167,7 @@ impl Walk<'_> {
         let exempt = rcp_exempt(self.request);
         for l in layers.rcps.unwrap_or_default() {
             let layer = Layer::Rcp(l.id.to_owned());
-            self.policies(&layer, l.policies, Padding::TrailingStar, l.applies.and(!exempt));
+            self.policies(&layer, l.policies, Padding::Never, l.applies.and(!exempt));
         }
         if let ResourcePolicy::Policy(p) = &layers.resource {
             self.policies(&Layer::Resource, of(p), Padding::AnyStar, Tri::T);

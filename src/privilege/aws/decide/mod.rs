@@ -376,7 +376,7 @@ fn weigh(request: &Request<'_>, layers: &Layers<'_>) -> Weighed {
 
 /// Deny of resource control policies; they name everybody.
 fn resource_control(request: &Request<'_>, policies: &[Attached<'_>]) -> Tri {
-    all(request, policies, Padding::TrailingStar).deny
+    all(request, policies, Padding::Never).deny
 }
 
 /// 5.4.5.

@@ -18,8 +18,10 @@ use crate::privilege::glob;
 pub enum Padding {
     /// Anything: identity policies, boundaries, session policies.
     Always,
-    /// Anything, if the last part ends in `*`: service and resource control policies.
+    /// Anything, if the last part ends in `*`: service control policies.
     TrailingStar,
+    /// Nothing: resource control policies, for which no filling up is known.
+    Never,
     /// Anything, if the last part holds a `*`: resource policies.
     AnyStar,
 }
@@ -60,6 +62,7 @@ impl Pattern {
         match padding {
             Padding::Always => true,
             Padding::TrailingStar => last.ends_with('*'),
+            Padding::Never => false,
             Padding::AnyStar => last.contains('*'),
         }
     }

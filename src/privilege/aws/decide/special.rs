@@ -81,13 +81,16 @@ pub(super) fn fixed(request: &Request<'_>) -> Option<(Verdict, &'static str)> {
         return Some((Verdict::Deny, "the root user cannot assume roles"));
     }
     if !matches!(service(action), s if s.eq_ignore_ascii_case("iam") || s.eq_ignore_ascii_case("kms"))
-        || !request.caller.kind.has_account()
     {
         return None;
     }
     let (head, tail) = request.target.arn?;
     if head.ends_with(":iam::aws") && one_of(&CHANGES_POLICY, action) {
         return Some((Verdict::Deny, "policies of the provider cannot be changed"));
+    }
+    // Services make the aliases and roles that are reserved for them.
+    if !request.caller.kind.has_account() {
+        return None;
     }
     if tail.starts_with("alias/aws/") && one_of(&CHANGES_ALIAS, action) {
         return Some((Verdict::Deny, "aliases of the provider cannot be changed"));

@@ -120,7 +120,9 @@ const ACTIONS: &[&str] = &[
     "dynamodb:*Item",
     "iam:Get*",
 ];
-/// Patterns that the peer cannot read as AWS does, or where AWS is not documented.
+/// Wildcards in the service part.
+const WIDE_ACTIONS: &[&str] = &["*:*", "s*:GetObject", "?3:*"];
+/// The same, and patterns that are no actions; the peer refuses to read a policy with one of those.
 const ODD_ACTIONS: &[&str] = &["*:*", "s*:GetObject", "s3", "s3:Get Object", "?3:*"];
 
 const RESOURCES: &[&str] = &[
@@ -262,7 +264,7 @@ fn statement(r: &mut Rng, f: Flavour, deny: usize, parties: bool) -> Value {
         if n == 1 { list[0].clone().into() } else { list.into() }
     };
     let key = if r.chance(12) { "NotAction" } else { "Action" };
-    s.insert(key.into(), many(r, ACTIONS, ODD_ACTIONS));
+    s.insert(key.into(), many(r, ACTIONS, if f.peer { WIDE_ACTIONS } else { ODD_ACTIONS }));
     let key = if r.chance(12) { "NotResource" } else { "Resource" };
     let wide = r.chance(35);
     s.insert(key.into(), if wide { "*".into() } else { many(r, RESOURCES, ODD_RESOURCES) });

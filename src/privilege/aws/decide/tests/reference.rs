@@ -62,6 +62,7 @@ pub struct World {
 enum Where {
     Own,
     Organisation,
+    Control,
     Resource,
 }
 
@@ -200,6 +201,7 @@ fn resource_fits(w: &World, p: &str, at: Where, variables: bool) -> Three {
         let padded = match at {
             Where::Own => true,
             Where::Organisation => last.ends_with('*'),
+            Where::Control => false,
             Where::Resource => last.contains('*'),
         };
         if !padded {
@@ -534,7 +536,7 @@ fn fixed(w: &World) -> Option<&'static str> {
     if w.kind == "root" && action == "sts:assumerole" {
         return Some("deny");
     }
-    if !person || w.wildcard_only {
+    if w.wildcard_only {
         return None;
     }
     let parts: Vec<&str> = w.resource.splitn(6, ':').collect();
@@ -552,6 +554,9 @@ fn fixed(w: &World) -> Option<&'static str> {
     let iam = action.strip_prefix("iam:");
     if iam.is_some_and(|a| changes.contains(&a)) && parts[2] == "iam" && parts[4] == "aws" {
         return Some("deny");
+    }
+    if !person {
+        return None;
     }
     let alias = ["kms:createalias", "kms:updatealias", "kms:deletealias"];
     if alias.contains(&action.as_str()) && parts[5].starts_with("alias/aws/") {
@@ -576,8 +581,7 @@ pub fn decide(w: &World) -> &'static str {
     let own = |docs: &[Option<Value>], effect: &str| {
         layer(w, docs.iter().map(Option::as_ref), effect, Where::Own)
     };
-    let org =
-        |docs: &[Value], effect: &str| layer(w, docs.iter().map(Some), effect, Where::Organisation);
+    let org = |docs: &[Value], effect: &str, at| layer(w, docs.iter().map(Some), effect, at);
     let root = w.kind == "root";
     let identity = if root { Some(true) } else { own(&w.identity, "Allow") };
     let mut denied = if root { Some(false) } else { own(&w.identity, "Deny") };
@@ -600,8 +604,8 @@ pub fn decide(w: &World) -> &'static str {
     let free = if !person || linked { Some(true) } else { w.management };
     for (applies, docs) in w.scps.iter().flatten() {
         let bites = and(*applies, not(free));
-        ceiling = and(ceiling, or(org(docs, "Allow"), not(bites)));
-        denied = or(denied, and(org(docs, "Deny"), bites));
+        ceiling = and(ceiling, or(org(docs, "Allow", Where::Organisation), not(bites)));
+        denied = or(denied, and(org(docs, "Deny", Where::Organisation), bites));
     }
     let service = w.action.split(':').next().unwrap().to_lowercase();
     let covered = match service.as_str() {
@@ -612,7 +616,7 @@ pub fn decide(w: &World) -> &'static str {
         _ => Some(false),
     };
     for (applies, docs) in w.rcps.iter().flatten() {
-        denied = or(denied, and(org(docs, "Deny"), and(*applies, covered)));
+        denied = or(denied, and(org(docs, "Deny", Where::Control), and(*applies, covered)));
     }
     let no = Some(false);
     let mut named = [no; 4];

@@ -8,6 +8,8 @@ pub mod condition;
 pub mod decide;
 #[path = "../../../../../src/privilege/aws/document.rs"]
 pub mod document;
+#[path = "../../../../../src/privilege/aws/set.rs"]
+pub mod set;
 #[path = "../../../../../src/privilege/aws/subject.rs"]
 pub mod subject;
 #[path = "../../../../../src/privilege/aws/tri.rs"]
