@@ -19,8 +19,7 @@ pub fn add(ix: &Index<'_>, profile: &Profile, g: &Grant, f: &mut GrantFact) {
         f.refs.push(evidence_ref(&a.source_id, &a.source_ref));
         f.approvals_needed = f.approvals_needed.max(a.required.unwrap_or(0));
     }
-    let approves: Vec<&Approval> =
-        all.iter().copied().filter(|a| a.verdict == Verdict::Approve).collect();
+    let approves = folded(all.iter().copied().filter(|a| a.verdict == Verdict::Approve));
     f.approved = approved(ix, profile, g, &approves);
     // A decision word without a record of approvals does not say how many there were.
     f.n_approvals = f
@@ -76,6 +75,22 @@ fn of_grant<'a>(ix: &Index<'a>, g: &Grant) -> Vec<&'a Approval> {
         (a.at, &a.approver_id, &a.source_id).cmp(&(b.at, &b.approver_id, &b.source_id))
     });
     out
+}
+
+/// One approval that was delivered twice is one: the same approver, and the same id or the same time.
+/// Else a repeated record would fill a quorum. Input sorted by time; the first of each is kept.
+fn folded<'a>(approves: impl Iterator<Item = &'a Approval>) -> Vec<&'a Approval> {
+    let mut by_id: BTreeSet<(&Text, Option<&Text>)> = BTreeSet::new();
+    let mut by_time: BTreeSet<(Time, &Text)> = BTreeSet::new();
+    approves
+        .filter(|a| {
+            let known_id = !a.approval_id.is_empty();
+            let new_id = !known_id || by_id.insert((&a.approval_id, a.approver_id.as_ref()));
+            let new_time =
+                a.at.zip(a.approver_id.as_ref()).is_none_or(|(at, who)| by_time.insert((at, who)));
+            new_id && new_time
+        })
+        .collect()
 }
 
 /// Times of approve verdicts of a grant.

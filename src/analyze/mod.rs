@@ -5,14 +5,18 @@
 //! ledger and IAM state are set against each other, and last the 48 cells are swept.
 
 pub mod approvals;
+pub mod approvers;
+pub mod beyond;
 pub mod cells;
 pub mod chains;
 pub mod coverage;
 pub mod delegations;
 pub mod effective;
+pub mod emergencies;
 pub mod grants;
 pub mod index;
 pub mod interval;
+pub mod machine_use;
 pub mod organisation;
 pub mod reach;
 pub mod scope;
@@ -89,6 +93,10 @@ pub fn derive(
         derived.usage_facts = uses::usage_facts(&ix, &grant_facts);
         derived.delegation_facts =
             delegations::delegation_facts(&ix, &grant_facts, &derived.holdings);
+        derived.approver_facts = approvers::approver_facts(&ix);
+        derived.emergency_facts =
+            emergencies::emergency_facts(&ix, &profile, &grant_facts, &derived.identity_facts);
+        derived.machine_uses = machine_use::machine_uses(&ix);
         derived.coverage = coverage::coverage(&ix, &profile, options.needed);
         links = tasks::links(&grant_facts);
         derived.grant_facts = grant_facts;
@@ -97,6 +105,8 @@ pub fn derive(
     derived
 }
 
+#[cfg(test)]
+mod conduct_tests;
 #[cfg(test)]
 mod links_tests;
 #[cfg(test)]

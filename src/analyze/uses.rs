@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
+use super::beyond::{self, Contents};
 use super::index::Index;
 use super::scope;
 use crate::facts::store::evidence_ref;
@@ -169,7 +170,8 @@ pub fn usage_facts(ix: &Index<'_>, grants: &[GrantFact]) -> Vec<UsageFact> {
     for g in sorted {
         by_principal.entry(&g.principal_id).or_default().push(g);
     }
-    let table = Ledger { by_principal, by_id, any: !grants.is_empty() };
+    let contents = Contents::new(ix, grants);
+    let table = Ledger { by_principal, by_id, any: !grants.is_empty(), contents };
     ix.facts
         .usage
         .par_iter()
@@ -184,6 +186,7 @@ struct Ledger<'a> {
     by_principal: HashMap<&'a str, Vec<&'a GrantFact>>,
     by_id: HashMap<&'a str, Vec<&'a GrantFact>>,
     any: bool,
+    contents: Contents<'a>,
 }
 
 impl<'a> Ledger<'a> {
@@ -234,8 +237,10 @@ fn in_grant(ix: &Index<'_>, ledger: &Ledger<'_>, u: &Usage, out: &mut UsageFact)
         // A use that names its grant is that grant's business (USE-001), not a use without one; a
         // request that was never granted covers nothing.
         out.in_grant = Some(g.effective);
+        ledger.contents.judge(u, g, out);
         return;
     }
+    out.beyond_unknown = Some(beyond::unnamed());
     let hit = covering(ledger, u, &out.principal_id, first, last);
     if let Some(id) = hit {
         out.grant_id = Some(id);

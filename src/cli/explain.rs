@@ -1,4 +1,4 @@
-//! `overstay explain`: one finding, its rule and its evidence.
+//! `overstay explain`: one finding, its rule and its evidence; or one grant on one page.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 
 use super::text::safe;
-use super::{Cli, Failure, Outcome, exit, input};
+use super::{Cli, Failure, Outcome, exit, grant_page, input};
 use crate::evidence::Manifest;
 use crate::evidence::records::record;
 use crate::findings::Finding;
@@ -16,10 +16,15 @@ use crate::rules::{self, Pack, find_rows};
 /// Arguments.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Bundle.
-    bundle: PathBuf,
+    /// Bundle; with --grant also inputs, which are analysed then.
+    #[arg(required_unless_present = "grant")]
+    bundle: Option<PathBuf>,
     /// Fingerprint, or its first digits (six at least).
-    fingerprint: String,
+    #[arg(required_unless_present = "grant", conflicts_with = "grant")]
+    fingerprint: Option<String>,
+    /// Show all about one grant: its id in the ledger, or `ledger:id`; a unique beginning is enough.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["inputs", "json"])]
+    grant: Option<String>,
     /// Inputs of the run: show the records behind the finding.
     #[arg(long, value_name = "PATH", num_args = 1..)]
     inputs: Vec<PathBuf>,
@@ -39,16 +44,28 @@ const MIN_DIGITS: usize = 6;
 /// # Errors
 /// A failure with its exit code.
 pub fn run(_cli: &Cli, args: &Args) -> Outcome {
-    let dir = crate::evidence::bundle::locate(&args.bundle);
+    if let Some(id) = &args.grant {
+        return grant(args, id);
+    }
+    let dir = crate::evidence::bundle::locate(args.bundle.as_deref().unwrap_or(Path::new(".")));
     let (view, manifest) = input::bundle_view(&dir)?;
-    let finding =
-        find(&view, &args.fingerprint).map_err(|e| Failure::new(exit::USAGE, anyhow!(e)))?;
+    let fingerprint = args.fingerprint.as_deref().unwrap_or_default();
+    let finding = find(&view, fingerprint).map_err(|e| Failure::new(exit::USAGE, anyhow!(e)))?;
     if args.json {
         input::print_json(finding)?;
     } else {
         let tree = evaluated(&dir, &manifest, &view, finding, &args.rule_dirs);
         input::print(&explain(&view, finding, &args.inputs, tree))?;
     }
+    Ok(exit::OK)
+}
+
+/// The page of one grant, from a bundle or from inputs.
+fn grant(args: &Args, id: &str) -> Outcome {
+    let (view, rows) =
+        input::grant_rows(args.bundle.as_deref().unwrap_or(Path::new(".")), &args.rule_dirs)?;
+    let at = grant_page::find(&rows, id).map_err(|e| Failure::new(exit::USAGE, anyhow!(e)))?;
+    input::print(&grant_page::page(&rows, at, &view.findings, &view.as_of))?;
     Ok(exit::OK)
 }
 

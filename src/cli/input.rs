@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 
+use super::grant_page::{Rows, TABLES};
 use super::{Failure, exit};
 use crate::evidence::bundle::{self, BundleError, MAX_JSON};
 use crate::evidence::manifest::Counts;
@@ -259,17 +260,55 @@ fn bundle_access(dir: &Path, manifest: &Manifest) -> Result<Snapshot, Failure> {
     Ok(Snapshot::new(&policies, &documents))
 }
 
+/// The view and the tables that the page of a grant shows, from a bundle or from inputs.
+///
+/// # Errors
+/// With the exit code of the cause.
+pub fn grant_rows(path: &Path, rule_dirs: &[PathBuf]) -> Result<(View, Rows), Failure> {
+    let dir = bundle::locate(path);
+    if bundle::is_bundle(&dir) {
+        let (view, manifest) = bundle_view(&dir)?;
+        let mut rows = Rows::new();
+        for table in TABLES {
+            if tables::path_in(&dir, table).is_some() {
+                rows.insert(table.to_owned(), rows_of(&dir, &manifest, table)?);
+            }
+        }
+        return Ok((view, rows));
+    }
+    let scan = scan(&ScanRequest {
+        inputs: vec![path.to_path_buf()],
+        rule_dirs: rule_dirs.to_vec(),
+        ..ScanRequest::default()
+    })
+    .map_err(pipeline_failure)?;
+    let internal = |e: polars::error::PolarsError| Failure::new(exit::INTERNAL, e);
+    let base = scan.facts.frames().map_err(internal)?;
+    let derived = scan.derived.frames().map_err(internal)?;
+    let mut rows = Rows::new();
+    for table in TABLES {
+        let Some(frame) = base.get(table).or_else(|| derived.get(table)) else { continue };
+        let mut text = Vec::new();
+        tables::write_ndjson(frame, &mut text).map_err(internal)?;
+        rows.insert(table.to_owned(), lines_of(&text, table)?);
+    }
+    Ok((scan.view, rows))
+}
+
 fn rows_of(
     dir: &Path,
     manifest: &Manifest,
     table: &str,
 ) -> Result<Vec<serde_json::Value>, Failure> {
-    table_rows(dir, manifest, table)?
-        .split(|b| *b == b'\n')
+    lines_of(&table_rows(dir, manifest, table)?, table)
+}
+
+fn lines_of(rows: &[u8], table: &str) -> Result<Vec<serde_json::Value>, Failure> {
+    rows.split(|b| *b == b'\n')
         .filter(|l| !l.is_empty())
         .map(|line| {
             serde_json::from_slice(line)
-                .with_context(|| format!("table `{table}` of the bundle"))
+                .with_context(|| format!("table `{table}`"))
                 .map_err(|e| Failure::new(exit::NO_INPUT, e))
         })
         .collect()

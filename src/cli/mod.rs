@@ -8,6 +8,7 @@ pub mod diff;
 pub mod explain;
 pub mod facts;
 pub mod gate;
+pub mod grant_page;
 pub mod input;
 pub mod inspect;
 pub mod report;

@@ -8,6 +8,7 @@
 //! `refs` lists the evidence records of the row as `<source_id>#<source_ref>`.
 
 mod access;
+mod conduct;
 mod delegations;
 mod evidence;
 mod exposure;
@@ -16,6 +17,7 @@ mod paths;
 mod policies;
 
 pub use access::*;
+pub use conduct::*;
 pub use delegations::*;
 pub use evidence::*;
 pub use exposure::*;

@@ -165,6 +165,9 @@ store! {
         policy_facts: PolicyFact,
         use_profiles: UseProfile,
         delegation_facts: DelegationFact,
+        approver_facts: ApproverFact,
+        emergency_facts: EmergencyFact,
+        machine_uses: MachineUse,
         coverage: Coverage,
         waiver_facts: WaiverFact,
     }

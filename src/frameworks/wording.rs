@@ -181,6 +181,11 @@ fn nouns(table: &str) -> (&str, &str) {
         "credential_facts" => ("credential", "credentials"),
         "usage_facts" => ("use", "uses"),
         "trust_facts" => ("trust statement", "trust statements"),
+        "approver_facts" => ("approver", "approvers"),
+        "emergency_facts" => ("emergency", "emergencies"),
+        "machine_uses" => {
+            ("machine identity with recorded use", "machine identities with recorded use")
+        }
         "coverage" => ("evidence layer or source", "evidence layers and sources"),
         "waiver_facts" => ("waiver", "waivers"),
         _ => ("item", "items"),

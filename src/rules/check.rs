@@ -23,11 +23,12 @@ const SETTINGS: [&str; 11] = [
 ];
 
 /// Tables whose rows are more than principal, privilege and scope, and the columns that tell them apart.
-const ITEMS: [(&str, &[&str]); 6] = [
+const ITEMS: [(&str, &[&str]); 7] = [
     ("grant_facts", &["grant_id", "approval_id"]),
     ("chains", &["chain_id", "grant_id"]),
     ("credential_facts", &["credential_id"]),
     ("trust_facts", &["trusted"]),
+    ("emergency_facts", &["item", "grant_id"]),
     ("coverage", &["coverage_id"]),
     ("waiver_facts", &["waiver_id"]),
 ];

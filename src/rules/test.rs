@@ -258,7 +258,8 @@ fn default_rows() -> BTreeMap<&'static str, DataFrame> {
         trusts, realms, guardrails, resource_policies, provider_findings, resources, owners, reviews);
     all.extend(one_row!(Derived: grant_facts, chains, access_spans, segments, holdings,
         identity_facts, credential_facts, usage_facts, trust_facts, escalations, policies_in_force, exposures,
-        policy_facts, use_profiles, delegation_facts, coverage, waiver_facts));
+        policy_facts, use_profiles, delegation_facts, approver_facts, emergency_facts,
+        machine_uses, coverage, waiver_facts));
     all
 }
 

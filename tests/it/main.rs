@@ -24,3 +24,4 @@ mod network;
 mod program;
 mod rights;
 mod sample;
+mod scenarios;

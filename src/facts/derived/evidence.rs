@@ -45,6 +45,14 @@ table! {
         pub in_grant: Option<bool>,
         /// Why `in_grant` is null.
         pub in_grant_unknown: Option<Text>,
+        /// The use names its grant and lies, in part at least, inside its window. Null: it names none, or the window is unknown.
+        pub in_window: Option<bool>,
+        /// The use goes beyond what the grant it names gives. Null: it names none, or what is comparable is unknown.
+        pub beyond_grant: Option<bool>,
+        /// In what it goes beyond: `scope`, `resource`, `action`; `privilege` alone (another name than that granted) is no proof.
+        pub beyond: Vec<Text>,
+        /// Why `beyond_grant` is null.
+        pub beyond_unknown: Option<Text>,
         /// Owner.
         pub owner: Option<Text>,
         /// Evidence records.
