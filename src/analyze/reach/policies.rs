@@ -1,18 +1,23 @@
 //! Rows of `policy_facts`: each policy document on its own, by our judgement and as cloudsplaining
 //! lists it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use rayon::prelude::*;
 
 use super::access::{Plan, Store, contents, policy_subject};
 use super::refs;
 use crate::facts::{Facts, PolicyFact, Text, Time, text};
-use crate::privilege::aws::action::{ActionSet, catalogue};
+use crate::privilege::aws::action::ActionSet;
 use crate::privilege::aws::classes::classes;
 use crate::privilege::aws::compat::compat;
 use crate::privilege::aws::document::Effect;
-use crate::privilege::aws::evaluate::{Bound, Boundary, Rights, Scope};
+use crate::privilege::aws::evaluate::{Bound, Boundary, Rights, Scope, Subject};
 use crate::privilege::aws::exposure::{EXPOSURES, Exposure, by_service, exposures, services};
 use crate::privilege::aws::subject::SubjectKind;
+
+/// Documents whose lists are made at the same time.
+const AT_A_TIME: usize = 256;
 
 /// Rows in the order of `role_id`; one per policy with a document.
 pub fn rows(facts: &Facts, store: &mut Store, plans: &[Plan], as_of: Time) -> Vec<PolicyFact> {
@@ -23,20 +28,33 @@ pub fn rows(facts: &Facts, store: &mut Store, plans: &[Plan], as_of: Time) -> Ve
             *holders.entry(id).or_default() += 1;
         }
     }
-    let mut known: BTreeMap<usize, PolicyFact> = BTreeMap::new();
-    let mut out = Vec::new();
-    for r in contents(facts).values() {
+    let mut places = Vec::new();
+    let mut distinct: BTreeMap<usize, (&Text, Subject)> = BTreeMap::new();
+    for r in contents(facts).into_values() {
         let Some(document) = &r.document else { continue };
         let subject = policy_subject(r, as_of);
         let id = store.policy(document, &subject.home);
-        let content = match known.get(&id) {
-            Some(fact) => fact.clone(),
-            None => {
-                let fact = content(store, id, document, &subject, as_of);
-                known.insert(id, fact.clone());
-                fact
-            }
-        };
+        places.push((r, id));
+        distinct.entry(id).or_insert((document, subject));
+    }
+    let store = &*store;
+    let work: Vec<(usize, (&Text, Subject))> = distinct.into_iter().collect();
+    let mut pool: HashSet<Text> = HashSet::new();
+    let mut known: BTreeMap<usize, PolicyFact> = BTreeMap::new();
+    // Some at a time: before they are shared the texts take many times the room.
+    for some in work.chunks(AT_A_TIME) {
+        let found: Vec<PolicyFact> = some
+            .par_iter()
+            .map(|(id, (document, subject))| content(store, *id, document, subject, as_of))
+            .collect();
+        for ((id, _), mut fact) in some.iter().zip(found) {
+            share(&mut fact, &mut pool);
+            known.insert(*id, fact);
+        }
+    }
+    let mut out = Vec::with_capacity(places.len());
+    for (r, id) in places {
+        let content = known.get(&id).cloned().unwrap_or_default();
         out.push(PolicyFact {
             role_id: r.role_id.clone(),
             name: r.name.clone(),
@@ -58,7 +76,7 @@ fn content(
     store: &Store,
     id: usize,
     document: &Text,
-    subject: &crate::privilege::aws::evaluate::Subject,
+    subject: &Subject,
     as_of: Time,
 ) -> PolicyFact {
     let mut out = PolicyFact::default();
@@ -105,8 +123,31 @@ fn content(
 }
 
 /// One entry per service with its actions: such lists run to thousands.
-fn shortened(actions: &[String]) -> Vec<Text> {
-    let mut set: ActionSet = catalogue().none();
-    set.extend(actions.iter().filter_map(|a| catalogue().id(a)));
-    by_service(&set, None).iter().map(text).collect()
+fn shortened(set: &ActionSet) -> Vec<Text> {
+    by_service(set, None).iter().map(text).collect()
+}
+
+/// Lets equal entries of all rows share one text: thousands of documents list the same services.
+fn share(fact: &mut PolicyFact, pool: &mut HashSet<Text>) {
+    for list in [
+        &mut fact.infrastructure_modification,
+        &mut fact.resource_exposure,
+        &mut fact.data_exfiltration,
+        &mut fact.credentials_exposure,
+        &mut fact.service_wildcard,
+        &mut fact.compat_infrastructure_modification,
+        &mut fact.compat_resource_exposure,
+        &mut fact.compat_data_exfiltration,
+        &mut fact.compat_credentials_exposure,
+        &mut fact.compat_service_wildcard,
+    ] {
+        for entry in list {
+            match pool.get(entry) {
+                Some(known) => *entry = known.clone(),
+                None => {
+                    pool.insert(entry.clone());
+                }
+            }
+        }
+    }
 }

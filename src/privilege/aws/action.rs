@@ -150,8 +150,10 @@ impl Catalogue {
     /// Index of an action, without regard to case.
     #[must_use]
     pub fn id(&self, action: &str) -> Option<usize> {
-        let key = action.to_ascii_lowercase();
-        self.keys.binary_search(&key).ok()
+        let wanted = action.as_bytes();
+        self.keys
+            .binary_search_by(|key| key.bytes().cmp(wanted.iter().map(u8::to_ascii_lowercase)))
+            .ok()
     }
 
     /// Name of an action as the service reference writes it.

@@ -11,13 +11,14 @@ use super::document::{Document, Effect, Statement};
 use super::exposure::listed;
 use crate::privilege::glob;
 
-/// The five lists, each sorted and without repetition, as cloudsplaining spells the entries.
+/// The five lists. The first two run to thousands and are sets of catalogue actions; the others are
+/// sorted, without repetition, and spelt as cloudsplaining does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Compat {
     /// Changes without a resource constraint, and seven reading actions it always lists.
-    pub infrastructure_modification: Vec<String>,
+    pub infrastructure_modification: ActionSet,
     /// Permissions management without a resource constraint.
-    pub resource_exposure: Vec<String>,
+    pub resource_exposure: ActionSet,
     /// Five reading actions.
     pub data_exfiltration: Vec<String>,
     /// Actions that return credentials.
@@ -167,8 +168,8 @@ pub fn compat(document: &Document) -> Compat {
     modification.intersect_with(may_modify);
     opening.intersect_with(may_open);
     Compat {
-        infrastructure_modification: names(&modification, c),
-        resource_exposure: names(&opening, c),
+        infrastructure_modification: modification,
+        resource_exposure: opening,
         data_exfiltration: specific("data_exfiltration", &open, &open_odd, c),
         credentials_exposure: specific("credentials_exposure", &open, &open_odd, c),
         service_wildcard: services.into_iter().collect(),
@@ -201,12 +202,6 @@ fn levels(c: &Catalogue) -> &'static (ActionSet, ActionSet) {
     })
 }
 
-fn names(set: &ActionSet, c: &Catalogue) -> Vec<String> {
-    let mut out: Vec<String> = set.ones().map(|id| c.name(id).to_owned()).collect();
-    out.sort_unstable();
-    out
-}
-
 /// Listed actions among those allowed: by the catalogue's spelling, else as the policy spells them.
 fn specific(
     class: &'static str,
@@ -236,10 +231,31 @@ fn specific(
 mod tests {
     use super::*;
 
-    fn lists(statements: &str) -> Compat {
-        compat(&Document::parse(&format!(
+    /// The lists by name.
+    #[derive(Debug, Default, PartialEq, Eq)]
+    struct Named {
+        infrastructure_modification: Vec<String>,
+        resource_exposure: Vec<String>,
+        data_exfiltration: Vec<String>,
+        credentials_exposure: Vec<String>,
+        service_wildcard: Vec<String>,
+    }
+
+    fn names(set: &ActionSet) -> Vec<String> {
+        set.ones().map(|id| catalogue().name(id).to_owned()).collect()
+    }
+
+    fn lists(statements: &str) -> Named {
+        let found = compat(&Document::parse(&format!(
             r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#
-        )))
+        )));
+        Named {
+            infrastructure_modification: names(&found.infrastructure_modification),
+            resource_exposure: names(&found.resource_exposure),
+            data_exfiltration: found.data_exfiltration,
+            credentials_exposure: found.credentials_exposure,
+            service_wildcard: found.service_wildcard,
+        }
     }
 
     fn allow(action: &str, resource: &str) -> String {
@@ -262,7 +278,7 @@ mod tests {
     #[test]
     fn only_the_bare_star_is_unconstrained() {
         for resource in [r#""arn:aws:s3:::*""#, r#""**""#, r#"["arn:*"]"#] {
-            assert_eq!(lists(&allow(r#""s3:PutBucketPolicy""#, resource)), Compat::default());
+            assert_eq!(lists(&allow(r#""s3:PutBucketPolicy""#, resource)), Named::default());
         }
         let both = lists(&allow(r#""s3:PutBucketPolicy""#, r#"["*","arn:aws:s3:::b"]"#));
         assert_eq!(both.resource_exposure, ["s3:PutBucketPolicy"]);
@@ -283,7 +299,7 @@ mod tests {
         assert!(c.data_exfiltration.is_empty());
         assert_eq!(c.service_wildcard, ["S3"]);
         let conditional = r#"{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringLike":{"aws:PrincipalArn":"*"}}}"#;
-        assert_eq!(lists(conditional), Compat::default());
+        assert_eq!(lists(conditional), Named::default());
     }
 
     /// A spelling that is not the catalogue's counts wherever it is allowed.
@@ -305,7 +321,7 @@ mod tests {
         assert!(c.data_exfiltration.contains(&"s3:GetObject".to_owned()));
         assert!(!c.infrastructure_modification.iter().any(|a| a.starts_with("iam:")));
         assert!(c.service_wildcard.is_empty());
-        assert_eq!(of(r#""arn:aws:s3:::b/*""#), Compat::default());
-        assert_eq!(lists("3"), Compat::default());
+        assert_eq!(of(r#""arn:aws:s3:::b/*""#), Named::default());
+        assert_eq!(lists("3"), Named::default());
     }
 }

@@ -136,6 +136,8 @@ pub struct Graph<'a> {
     ways: Vec<Option<Way>>,
     /// Targets from which administration is reached, by grade of the way.
     reaching: [Targets<'a>; 3],
+    /// Whether policies written to each node may give it everything.
+    raisable: Vec<Tri>,
     /// All targets in the order of ARNs.
     all: Targets<'a>,
     /// All targets, strongest first.
@@ -176,8 +178,9 @@ impl<'a> Graph<'a> {
             views_of,
             ways: vec![None; nodes.len()],
             reaching: [Targets::default(), Targets::default(), Targets::default()],
+            raisable: nodes.par_iter().map(raisable).collect(),
             all: Targets::new(nodes, by_arn.iter().copied(), true),
-            strongest: Targets::new(nodes, order, false),
+            strongest: Targets::ranked(nodes, &order, &by_arn),
         };
         for (grade, place) in GRADES.into_iter().zip(0..) {
             out.begin(grade);
@@ -269,9 +272,10 @@ impl<'a> Graph<'a> {
         if !view.path().is_some_and(|p| p.raises) {
             return None;
         }
+        let raisable = |i: usize| self.raisable.get(i).copied().unwrap_or(Tri::F);
         let (to, verdict) =
-            self.all.first(self.nodes, from, view, least, |_, t| raisable(t) >= least)?;
-        let verdict = verdict.and(self.nodes.get(to).map_or(Tri::F, raisable));
+            self.all.first(self.nodes, from, view, least, |i, _| raisable(i) >= least)?;
+        let verdict = verdict.and(raisable(to));
         Some(Step::Hop { path: view.path, to, verdict, raised: true })
     }
 
@@ -480,7 +484,7 @@ impl<'a> Graph<'a> {
                     if view.path().is_none_or(|p| p.potential) {
                         continue;
                     }
-                    for &to in self.all.candidates(self.nodes, node, view).iter() {
+                    for &to in self.all.candidates(self.nodes, node, view, least).iter() {
                         if to == index || to == at || before.contains_key(&to) {
                             continue;
                         }

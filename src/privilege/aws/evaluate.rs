@@ -524,6 +524,21 @@ impl<'a> Rights<'a> {
         out
     }
 
+    /// Resource patterns of Allow statements for an action that may apply with the keys that the path
+    /// under test sets, variables widened, each with the outcome of its conditions.
+    #[must_use]
+    pub fn shapes_under(&self, action: usize, context: &dyn Context) -> Vec<(String, Tri)> {
+        let allows = self.bindings.iter().flat_map(|b| b.live(Effect::Allow));
+        let mut out = Vec::new();
+        for (s, _) in allows.filter(|(s, _)| s.actions.contains(action)) {
+            let m = s.applies(context);
+            if m.possible() {
+                out.extend(s.shapes().into_iter().map(|shape| (shape, m)));
+            }
+        }
+        out
+    }
+
     /// Labels of Allow statements that let an action through, as proof.
     #[must_use]
     pub fn witnesses(&self, action: usize) -> Vec<(usize, &'a str)> {

@@ -6,8 +6,8 @@ use super::action::catalogue;
 use super::arn;
 use super::escalation::{Node, TrustRule};
 use super::evaluate::{Grants, Scope, Setting, Subject, SubjectKind};
-use super::own::with_keys;
-use super::paths::{ASSUME, Path, Target, paths};
+use super::own::{keys, with_keys};
+use super::paths::{ASSUME, Path, Target, administrator, paths};
 use super::tri::Tri;
 
 /// What one path means for all principals with the same rights, before any target is looked at.
@@ -19,6 +19,19 @@ pub(super) struct View {
     pub(super) steady: Option<Tri>,
     /// Verdict of the actions that are not on the target.
     pub(super) rest: Tri,
+    /// No target is reached with more certainty than this.
+    pub(super) most: Tri,
+    /// What the statements for the action on the target can take in, when targets differ.
+    pub(super) reaches: Vec<Reaches>,
+}
+
+/// Beginning of the ARNs that an Allow statement takes in for the action on the target.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Reaches {
+    /// Text before the first wildcard; empty when everything is taken in.
+    pub(super) prefix: String,
+    /// The conditions of the statement hold for certain.
+    pub(super) sure: bool,
 }
 
 impl View {
@@ -59,10 +72,75 @@ pub(super) fn views(node: &Node<'_>) -> Vec<View> {
         }
         let rest = rest(node, path);
         if rest.possible() {
-            out.push(View { path: index, steady: steady(node, path), rest });
+            out.push(view(node, index, path, rest));
         }
     }
     out
+}
+
+fn view(node: &Node<'_>, index: usize, path: &Path, rest: Tri) -> View {
+    let steady = steady(node, path);
+    let ceiling = if path.potential { Tri::U } else { Tri::T };
+    // A trust policy may let the principal in by itself, and rewritten policies are judged one by one.
+    let by_identity = path.id != ASSUME && path.target != Target::PolicyOfOtherRole;
+    let most = steady.filter(|_| by_identity).unwrap_or(Tri::T).and(rest).and(ceiling);
+    let reaches = match (steady, narrowing_action(path)) {
+        (None, Some((place, action))) => reaches(node, path, place, action),
+        // Nothing narrows the targets.
+        (None, None) => vec![Reaches { prefix: String::new(), sure: true }],
+        (Some(_), _) => Vec::new(),
+    };
+    View { path: index, steady, rest, most, reaches }
+}
+
+/// The action of a path whose patterns say most about the target, with its place in the path.
+pub(super) fn narrowing_action(path: &Path) -> Option<(usize, usize)> {
+    let assume = catalogue().id("sts:AssumeRole");
+    let pass = catalogue().id("iam:PassRole");
+    let mut actions = path.actions.iter().copied().enumerate();
+    match path.target {
+        Target::PassRole(_) => pass.map(|a| (0, a)),
+        Target::Existing(_) => None,
+        _ if path.id == ASSUME => assume.map(|a| (0, a)),
+        _ => actions.find(|(_, a)| Some(*a) != assume),
+    }
+}
+
+/// Where the statements lead whose conditions may hold with the keys that the path sets. Of a path
+/// that hands a role to several services the first is asked: the others only take away.
+fn reaches(node: &Node<'_>, path: &Path, place: usize, action: usize) -> Vec<Reaches> {
+    let admin = administrator(&node.subject.home.partition);
+    let extra = match &path.target {
+        Target::PassRole(services) => {
+            services.first().map(|s| ("iam:passedtoservice", s.as_str())).into_iter().collect()
+        }
+        _ if path.id == ASSUME => Vec::new(),
+        _ => keys(path, place, "", &admin),
+    };
+    let context = Setting { subject: node.subject, extra: &extra };
+    let home = &node.subject.home;
+    let mut out: Vec<Reaches> = node
+        .rights
+        .shapes_under(action, &context)
+        .into_iter()
+        .map(|(shape, m)| Reaches { prefix: literal_prefix(&shape, home), sure: m == Tri::T })
+        .collect();
+    out.sort_unstable();
+    out.dedup();
+    out
+}
+
+/// The text before the first wildcard of a pattern, with the own account in place of a wildcard one;
+/// empty when the pattern takes everything in.
+pub(super) fn literal_prefix(shape: &str, home: &arn::Home) -> String {
+    let parts: Vec<&str> = shape.splitn(6, ':').collect();
+    let until = |s: &str| s.split(['*', '?']).next().unwrap_or_default().to_owned();
+    let [_, _, service, region, _, tail] = parts.as_slice() else { return until(shape) };
+    // Case does not matter before the sixth part, and wildcards there stand for the own account.
+    if !service.eq_ignore_ascii_case("iam") || !region.is_empty() {
+        return if shape.contains(['*', '?']) { String::new() } else { shape.to_owned() };
+    }
+    format!("arn:{}:iam::{}:{}", home.partition, home.account, until(tail))
 }
 
 fn joins(node: &Node<'_>, path: &Path) -> bool {
@@ -202,12 +280,11 @@ pub fn can_assume(node: &Node<'_>, role: &Node<'_>) -> Tri {
     let Some(action) = catalogue().id("sts:AssumeRole") else { return Tri::F };
     let me = node.subject;
     let same_account = me.home == role.subject.home;
-    let root = format!("arn:{}:iam::{}:root", me.home.partition, me.home.account);
     let (mut direct, mut account, mut denied) = (Tri::F, Tri::F, Tri::F);
     for rule in role.trust.iter().filter(|r| r.assume) {
         let named = rule.trusted == me.arn;
         let any = rule.kind == "any";
-        let mine = rule.trusted == root || rule.trusted == me.home.account;
+        let mine = rule.trusted == me.home.account || is_root(&rule.trusted, &me.home);
         if !(named || any || mine || rule.trusted.starts_with("not:")) {
             continue;
         }
@@ -236,6 +313,16 @@ pub fn can_assume(node: &Node<'_>, role: &Node<'_>) -> Tri {
         direct.or(account).and(identity)
     };
     grant.and(!denied)
+}
+
+/// Whether a trusted party is the account itself.
+fn is_root(trusted: &str, home: &arn::Home) -> bool {
+    let account = trusted
+        .strip_prefix("arn:")
+        .and_then(|t| t.strip_prefix(home.partition.as_str()))
+        .and_then(|t| t.strip_prefix(":iam::"))
+        .and_then(|t| t.strip_suffix(":root"));
+    account == Some(home.account.as_str())
 }
 
 fn services_trusted(target: &Node<'_>, services: &[String]) -> Tri {

@@ -8,7 +8,7 @@ use super::action::catalogue;
 use super::arn::{self, Home};
 use super::escalation::Node;
 use super::evaluate::SubjectKind;
-use super::hops::{View, hop};
+use super::hops::{View, hop, literal_prefix, narrowing_action};
 use super::paths::{ASSUME, Path, Target};
 use super::tri::Tri;
 
@@ -32,7 +32,12 @@ pub(super) struct Targets<'a> {
     named: BTreeMap<&'a str, Vec<usize>>,
     /// The lists are in the order of ARNs.
     by_arn: bool,
+    /// For lists in another order: the same in the order of ARNs, and the rank of each node.
+    sorted: Option<(Box<Targets<'a>>, Vec<usize>)>,
 }
+
+/// A narrowed list is put in the order of ranks when it is this many times shorter than the whole.
+const RANKED: usize = 4;
 
 fn push(list: &mut Vec<usize>, i: usize) {
     if list.last() != Some(&i) {
@@ -80,6 +85,20 @@ impl<'a> Targets<'a> {
         out
     }
 
+    /// Lists all nodes by rank, best first.
+    pub(super) fn ranked(nodes: &'a [Node<'a>], order: &[usize], by_arn: &[usize]) -> Self {
+        let mut ranks = vec![0; nodes.len()];
+        for (rank, i) in order.iter().enumerate() {
+            if let Some(slot) = ranks.get_mut(*i) {
+                *slot = rank;
+            }
+        }
+        let mut out = Self::new(nodes, order.iter().copied(), false);
+        let sorted = Self::new(nodes, by_arn.iter().copied(), true);
+        out.sorted = Some((Box::new(sorted), ranks));
+        out
+    }
+
     /// Whether there are none.
     pub(super) fn is_empty(&self) -> bool {
         self.accounts.is_empty()
@@ -103,11 +122,12 @@ impl<'a> Targets<'a> {
         nodes: &[Node<'_>],
         node: &Node<'_>,
         view: &View,
+        least: Tri,
     ) -> Cow<'_, [usize]> {
         let none = Cow::Borrowed(&[][..]);
         let (Some(path), home) = (view.path(), &node.subject.home) else { return none };
         if path.id == ASSUME {
-            return Cow::Owned(self.assumable(nodes, node, view));
+            return Cow::Owned(self.assumable(nodes, node, view, least));
         }
         // Identity, services and their roles belong to one account.
         let Some(account) = self.accounts.get(home) else { return none };
@@ -123,44 +143,29 @@ impl<'a> Targets<'a> {
         match view.steady {
             Some(t) if t.possible() => all,
             Some(_) => none,
-            None => match narrowing_action(path) {
-                Some(a) => Cow::Owned(self.narrowed(nodes, node, &all, a)),
-                None => all,
+            None => match &self.sorted {
+                None => Cow::Owned(narrowed(nodes, &all, view, least)),
+                Some((sorted, ranks)) => {
+                    let mut few = sorted.candidates(nodes, node, view, least).into_owned();
+                    // Ranking many costs more than asking all in the order of their ranks.
+                    if few.len() > all.len() / RANKED {
+                        return all;
+                    }
+                    few.sort_by_key(|i| ranks.get(*i).copied());
+                    Cow::Owned(few)
+                }
             },
         }
     }
 
-    /// Of a list, what the Allow patterns for an action can take in.
-    fn narrowed(
+    /// Roles whose trust policy lets the principal in, by name, by account, or as anybody.
+    fn assumable(
         &self,
         nodes: &[Node<'_>],
         node: &Node<'_>,
-        list: &[usize],
-        action: usize,
+        view: &View,
+        least: Tri,
     ) -> Vec<usize> {
-        let shapes = node.rights.shapes(action);
-        let arn_of = |i: &usize| nodes.get(*i).map_or("", |n| n.subject.arn.as_str());
-        if !self.by_arn {
-            let taken = |i: &&usize| shapes.iter().any(|s| arn::matches(s, arn_of(i)));
-            return list.iter().filter(taken).copied().collect();
-        }
-        let mut out = Vec::new();
-        for shape in &shapes {
-            let prefix = literal_prefix(shape, &node.subject.home);
-            let start = list.partition_point(|i| arn_of(i) < prefix.as_str());
-            let rest = list.get(start..).unwrap_or_default();
-            out.extend(rest.iter().take_while(|i| arn_of(i).starts_with(&prefix)));
-            if prefix.is_empty() {
-                break;
-            }
-        }
-        out.sort_unstable();
-        out.dedup();
-        out
-    }
-
-    /// Roles whose trust policy lets the principal in, by name, by account, or as anybody.
-    fn assumable(&self, nodes: &[Node<'_>], node: &Node<'_>, view: &View) -> Vec<usize> {
         let me = node.subject;
         let root = format!("arn:{}:iam::{}:root", me.home.partition, me.home.account);
         let of = |k: &str| self.named.get(k).map_or(&[][..], Vec::as_slice);
@@ -176,9 +181,23 @@ impl<'a> Targets<'a> {
                     // Roles of other accounts are outside of what is known to be alike.
                     Some(_) => out.extend(list.iter().filter(|i| !here(i))),
                     None => {
+<<<<<<< HEAD
                         out.extend(
                             self.narrowed(nodes, node, list, action).iter().filter(|i| here(i)),
                         );
+=======
+                        if self.by_arn {
+                            let few = narrowed(nodes, list, view, least);
+                            out.extend(few.iter().filter(|i| here(i)));
+                        } else {
+                            let shapes = node.rights.shapes(action);
+                            let arn_of =
+                                |i: usize| nodes.get(i).map_or("", |n| n.subject.arn.as_str());
+                            let taken =
+                                |i: &&usize| shapes.iter().any(|s| arn::matches(s, arn_of(**i)));
+                            out.extend(list.iter().filter(|i| here(i) && taken(i)));
+                        }
+>>>>>>> speed
                         out.extend(list.iter().filter(|i| !here(i)));
                     }
                 }
@@ -201,22 +220,48 @@ impl<'a> Targets<'a> {
         least: Tri,
         mut wanted: impl FnMut(usize, &Node<'_>) -> bool,
     ) -> Option<(usize, Tri)> {
+        if view.most < least {
+            return None;
+        }
         let node = nodes.get(from)?;
-        self.candidates(nodes, node, view).iter().copied().filter(|i| *i != from).find_map(|i| {
-            let target = nodes.get(i)?;
-            if !wanted(i, target) {
-                return None;
-            }
-            let verdict = hop(node, target, view, least);
-            (verdict >= least && verdict.possible()).then_some((i, verdict))
-        })
+        self.candidates(nodes, node, view, least).iter().copied().filter(|i| *i != from).find_map(
+            |i| {
+                let target = nodes.get(i)?;
+                if !wanted(i, target) {
+                    return None;
+                }
+                let verdict = hop(node, target, view, least);
+                (verdict >= least && verdict.possible()).then_some((i, verdict))
+            },
+        )
     }
+}
+
+/// Of a list in the order of ARNs, what the statements for the action on the target can take in, when
+/// at least this certainty is wanted. More than that may be in it.
+fn narrowed(nodes: &[Node<'_>], list: &[usize], view: &View, least: Tri) -> Vec<usize> {
+    let arn_of = |i: &usize| nodes.get(*i).map_or("", |n| n.subject.arn.as_str());
+    let mut out = Vec::new();
+    let mut before: Option<&str> = None;
+    // Sorted, so what begins like the one before is in the list already.
+    for r in view.reaches.iter().filter(|r| r.sure || least < Tri::T) {
+        if before.is_some_and(|b| r.prefix.starts_with(b)) {
+            continue;
+        }
+        before = Some(&r.prefix);
+        let start = list.partition_point(|i| arn_of(i) < r.prefix.as_str());
+        let rest = list.get(start..).unwrap_or_default();
+        out.extend(rest.iter().take_while(|i| arn_of(i).starts_with(&r.prefix)));
+    }
+    out.sort_unstable();
+    out.dedup();
+    out
 }
 
 impl Account<'_> {
     /// Roles with an attached policy that the principal may rewrite.
     fn with_policy(&self, node: &Node<'_>, path: &Path) -> Vec<usize> {
-        let Some(action) = narrowing_action(path) else { return Vec::new() };
+        let Some((_, action)) = narrowing_action(path) else { return Vec::new() };
         let mut out = Vec::new();
         for shape in node.rights.shapes(action) {
             let prefix = literal_prefix(&shape, &node.subject.home);
@@ -233,28 +278,4 @@ impl Account<'_> {
         out.dedup();
         out
     }
-}
-
-/// The action of a path whose patterns say most about the target.
-fn narrowing_action(path: &Path) -> Option<usize> {
-    let assume = catalogue().id("sts:AssumeRole");
-    let pass = catalogue().id("iam:PassRole");
-    match path.target {
-        Target::PassRole(_) => pass,
-        Target::Existing(_) => None,
-        _ => path.actions.iter().copied().find(|a| Some(*a) != assume),
-    }
-}
-
-/// The text before the first wildcard of a pattern, with the own account in place of a wildcard one;
-/// empty when the pattern takes everything in.
-fn literal_prefix(shape: &str, home: &Home) -> String {
-    let parts: Vec<&str> = shape.splitn(6, ':').collect();
-    let until = |s: &str| s.split(['*', '?']).next().unwrap_or_default().to_owned();
-    let [_, _, service, region, _, tail] = parts.as_slice() else { return until(shape) };
-    // Case does not matter before the sixth part, and wildcards there stand for the own account.
-    if !service.eq_ignore_ascii_case("iam") || !region.is_empty() {
-        return if shape.contains(['*', '?']) { String::new() } else { shape.to_owned() };
-    }
-    format!("arn:{}:iam::{}:{}", home.partition, home.account, until(tail))
 }
