@@ -181,11 +181,6 @@ impl<'a> Targets<'a> {
                     // Roles of other accounts are outside of what is known to be alike.
                     Some(_) => out.extend(list.iter().filter(|i| !here(i))),
                     None => {
-<<<<<<< HEAD
-                        out.extend(
-                            self.narrowed(nodes, node, list, action).iter().filter(|i| here(i)),
-                        );
-=======
                         if self.by_arn {
                             let few = narrowed(nodes, list, view, least);
                             out.extend(few.iter().filter(|i| here(i)));
@@ -197,7 +192,6 @@ impl<'a> Targets<'a> {
                                 |i: &&usize| shapes.iter().any(|s| arn::matches(s, arn_of(**i)));
                             out.extend(list.iter().filter(|i| here(i) && taken(i)));
                         }
->>>>>>> speed
                         out.extend(list.iter().filter(|i| !here(i)));
                     }
                 }
