@@ -110,7 +110,8 @@ def define_roles():
         ROLES[name] = (("service", service), policies, {}, owner, {"kind": "workload", **tags})
 
     def ci(name, repo, environment, policies):
-        ROLES[name] = (("github", f"repo:meridian-freight/{repo}:environment:{environment}"), policies, {}, "jonas.berg", {"kind": "ci"})
+        context = f"environment:{environment}" if environment else "*"
+        ROLES[name] = (("github", f"repo:meridian-freight/{repo}:{context}"), policies, {}, "jonas.berg", {"kind": "ci"})
 
     app("tracking-api", ECS, ["app-tracking"], "paul.adeyemi")
     app("tracking-worker", ECS, ["app-tracking"], "paul.adeyemi")
@@ -138,7 +139,7 @@ def define_roles():
     ci("gha-deploy-payments", "payments", "production", ["ci-base"])
     ci("gha-deploy-tracking", "tracking", "production", ["ci-base"])
     ci("gha-deploy-web", "web", "production", ["ci-base"])
-    ci("gha-terraform-plan", "infrastructure", "plan", ["ci-base"])
+    ci("gha-terraform-plan", "infrastructure", None, ["ci-base"])
     ci("gha-terraform-apply", "infrastructure", "production", ["ci-base"])
     ci("gha-db-migrate", "payments", "migrations", ["ci-base"])
     ci("gha-admin-bootstrap", "infrastructure", "bootstrap", ["AdministratorAccess"])
@@ -712,6 +713,7 @@ def plant_identities(r):
     r.plants("STD-002", a, "", "the secrets themselves: whoever takes the role over reads them all")
     r.plants("IDN-001", a, "", "and idle since it was made")
     r.plants("SCP-001", role("geo-planner"), "", "geo:* where the planner calls three actions")
+    r.plants("EXT-002", role("gha-terraform-plan"), "", "a plan runs for every pull request, so any branch of the repository may assume the role")
     r.plants("IDN-004", role("gha-deploy-web"), "", "one role of the pipeline deploys to production and to staging")
     r.plants("STD-002", user("yuki.tanaka"), "", "an administrator without a grant reads every secret")
     r.plants("IDN-001", role("legacy-tariff-sync"), "", "idle since March")
@@ -741,8 +743,11 @@ def trust_policy(trust):
     kind, value = trust
     if kind == "service":
         return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": value}, "Action": "sts:AssumeRole"}]}
-    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"},
-            "Action": "sts:AssumeRoleWithWebIdentity", "Condition": {"StringEquals": {"token.actions.githubusercontent.com:aud": "sts.amazonaws.com", "token.actions.githubusercontent.com:sub": value}}}]}
+    issuer = "token.actions.githubusercontent.com"
+    condition = {"StringEquals": {f"{issuer}:aud": "sts.amazonaws.com"}}
+    condition.setdefault("StringLike" if "*" in value else "StringEquals", {})[f"{issuer}:sub"] = value
+    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{issuer}"},
+            "Action": "sts:AssumeRoleWithWebIdentity", "Condition": condition}]}
 
 
 def tags(**pairs):

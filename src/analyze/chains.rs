@@ -3,17 +3,18 @@
 //! Specification: grants model, 4.5. Grants are grouped by (platform, principal, privilege); each
 //! group is swept once in order of start.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::index::Index;
 use super::interval::{self, union};
 use super::scope;
-use crate::facts::{AccessSpan, Chain, GrantFact, Text, Time};
+use crate::facts::{AccessSpan, Chain, GrantFact, RoleKind, Text, Time};
 
 /// Fills the chain and overlap columns and derives `chains` and `access_spans`.
 pub fn derive(ix: &Index<'_>, facts: &mut [GrantFact]) -> (Vec<Chain>, Vec<AccessSpan>) {
     let groups = group(facts);
     let period = period(ix, facts);
+    let sessions = Sessions::new(ix);
     let mut chains = Vec::new();
     let mut spans = Vec::new();
     for members in groups.into_values() {
@@ -26,7 +27,11 @@ pub fn derive(ix: &Index<'_>, facts: &mut [GrantFact]) -> (Vec<Chain>, Vec<Acces
         }
         for same in by_scope.into_values() {
             chains.extend(chain(ix, facts, &same));
-            spans.extend(access_span(ix, facts, &same, period));
+            if let Some(mut span) = access_span(ix, facts, &same, period) {
+                (span.starts_sessions, span.max_session_s) =
+                    sessions.of(span.platform.as_deref(), &span.privilege);
+                spans.push(span);
+            }
         }
     }
     chains.sort_by(|a, b| (&a.chain_id, &a.principal_id).cmp(&(&b.chain_id, &b.principal_id)));
@@ -213,10 +218,61 @@ fn access_span(
         period_s,
         covered_share: share,
         longest_gap_s: interval::longest_gap_s(&held, from, until),
+        shortest_grant_s: rows.iter().filter_map(|f| f.duration_s).min(),
+        starts_sessions: None,
+        max_session_s: None,
         duty_cycle: duty(&rows, covered_s),
         owner: first.owner.clone(),
         refs: rows.iter().filter_map(|f| f.refs.first().cloned()).take(MAX_REFS).collect(),
     })
+}
+
+/// Which privileges are roles or permission sets, and how long the sessions are that they let start.
+#[derive(Default)]
+struct Sessions<'f> {
+    /// By id and by name. False: a policy or the like, which is bound and starts no session; null: one
+    /// name for both.
+    known: BTreeMap<&'f str, (Option<bool>, BTreeSet<Option<i64>>)>,
+}
+
+impl<'f> Sessions<'f> {
+    fn new(ix: &Index<'f>) -> Self {
+        let mut out = Self::default();
+        for r in ix.facts.roles.iter().filter(|r| &*r.platform == "aws") {
+            let starts = matches!(r.kind, RoleKind::Role | RoleKind::PermissionSet);
+            out.note(&r.role_id, starts, r.max_session_s);
+            if r.role_id != r.name {
+                out.note(&r.name, starts, r.max_session_s);
+            }
+        }
+        // The authorization details list roles without the length of their sessions.
+        for p in ix.facts.principals.iter().filter(|p| p.principal_id.contains(":role/")) {
+            out.note(&p.principal_id, true, None);
+            if let Some(name) = &p.name {
+                out.note(name, true, None);
+            }
+        }
+        out
+    }
+
+    fn note(&mut self, name: &'f str, starts: bool, seconds: Option<i64>) {
+        let (have, all) = self.known.entry(name).or_insert_with(|| (Some(starts), BTreeSet::new()));
+        if *have != Some(starts) {
+            *have = None;
+        }
+        all.insert(seconds);
+    }
+
+    /// Whether a privilege starts sessions, and their longest length where all records of it agree.
+    fn of(&self, platform: Option<&str>, privilege: &str) -> (Option<bool>, Option<i64>) {
+        if platform.is_some_and(|p| p != "aws") {
+            return (None, None);
+        }
+        let Some((starts, all)) = self.known.get(privilege) else { return (None, None) };
+        let mut stated = all.iter().flatten();
+        let agreed = stated.next().filter(|_| stated.next().is_none()).copied();
+        (*starts, agreed.filter(|_| *starts == Some(true)))
+    }
 }
 
 /// Upper bound of the duty cycle from first and last use of each grant: logs that aggregate do not
@@ -235,4 +291,81 @@ fn duty(rows: &[&GrantFact], covered_s: i64) -> Option<f64> {
     );
     #[expect(clippy::cast_precision_loss, reason = "seconds of a period fit a double exactly")]
     Some(interval::total_s(&used) as f64 / covered_s as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::index::NoTiers;
+    use crate::facts::identity::Resolution;
+    use crate::facts::{Facts, Principal, Role, text};
+    use crate::settings::Settings;
+
+    /// CRD-005: which privileges start sessions, how long those last, and the shortest grant on them.
+    #[test]
+    fn sessions_against_grants() {
+        let role = |id: &str, name: &str, kind: RoleKind, max: Option<i64>| Role {
+            role_id: text(id),
+            name: text(name),
+            platform: text("aws"),
+            kind,
+            max_session_s: max,
+            ..Role::default()
+        };
+        let facts = Facts {
+            roles: vec![
+                role("arn:ps-1", "AdminSet", RoleKind::PermissionSet, Some(43_200)),
+                role("arn:p-1", "Policy", RoleKind::ManagedPolicy, None),
+                // One name for a role and a policy, and two roles of one name and other lengths.
+                role("arn:r-2", "both", RoleKind::Role, Some(3600)),
+                role("arn:p-2", "both", RoleKind::ManagedPolicy, None),
+                role("arn:r-3", "twice", RoleKind::Role, Some(3600)),
+                role("arn:r-4", "twice", RoleKind::Role, Some(7200)),
+            ],
+            principals: vec![Principal {
+                principal_id: text("arn:aws:iam::111122223333:role/plain"),
+                name: Some(text("plain")),
+                ..Principal::default()
+            }],
+            ..Facts::default()
+        };
+        let (settings, resolution) = (Settings::defaults(), Resolution::default());
+        let at = |h: i64| Time::from_secs(h * 3600);
+        let ix = Index::new(&facts, &settings, &resolution, at(100), &NoTiers);
+        let grant = |id: &str, privilege: &str, from: i64, hours: i64| GrantFact {
+            grant_id: text(id),
+            principal_id: text("ann"),
+            privilege: text(privilege),
+            effective: true,
+            started_at: Some(at(from)),
+            ended_at: Some(at(from + hours)),
+            duration_s: Some(hours * 3600),
+            ..GrantFact::default()
+        };
+        let mut grants = vec![
+            grant("g1", "AdminSet", 1, 8),
+            grant("g2", "AdminSet", 20, 1),
+            grant("g3", "Policy", 1, 1),
+            grant("g4", "both", 1, 1),
+            grant("g5", "twice", 1, 1),
+            grant("g6", "plain", 1, 1),
+            grant("g7", "elsewhere", 1, 1),
+            GrantFact { platform: Some(text("okta")), ..grant("g8", "AdminSet", 1, 1) },
+        ];
+        let (_, spans) = derive(&ix, &mut grants);
+        let of = |privilege: &str, platform: Option<&str>| {
+            let found = spans
+                .iter()
+                .find(|s| &*s.privilege == privilege && s.platform.as_deref() == platform)
+                .unwrap();
+            (found.starts_sessions, found.max_session_s, found.shortest_grant_s)
+        };
+        assert_eq!(of("AdminSet", None), (Some(true), Some(43_200), Some(3600)));
+        assert_eq!(of("Policy", None), (Some(false), None, Some(3600)));
+        assert_eq!(of("both", None), (None, None, Some(3600)));
+        assert_eq!(of("twice", None), (Some(true), None, Some(3600)));
+        assert_eq!(of("plain", None), (Some(true), None, Some(3600)));
+        assert_eq!(of("elsewhere", None), (None, None, Some(3600)));
+        assert_eq!(of("AdminSet", Some("okta")), (None, None, Some(3600)));
+    }
 }

@@ -19,6 +19,7 @@ pub mod interval;
 pub mod machine_use;
 pub mod organisation;
 pub mod reach;
+pub mod reviews;
 pub mod scope;
 pub mod state;
 pub mod tasks;
@@ -89,6 +90,7 @@ pub fn derive(
         state::reconcile_grants(&ix, &mut grant_facts, &derived.holdings);
         (derived.chains, derived.access_spans) = chains::derive(&ix, &mut grant_facts);
         state::reconcile_holdings(&ix, &grant_facts, &mut derived.holdings);
+        reviews::on_holdings(&ix, &mut derived.holdings);
         derived.segments = timeline::segments(&ix, &grant_facts, &derived.holdings);
         derived.usage_facts = uses::usage_facts(&ix, &grant_facts);
         derived.delegation_facts =

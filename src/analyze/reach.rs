@@ -18,10 +18,12 @@ use crate::settings::Settings;
 
 mod access;
 mod activity;
+mod breadth;
 mod credentials;
 mod duties;
 mod escalations;
 mod exposed;
+mod graph;
 mod guards;
 mod holdings;
 mod identities;
@@ -127,8 +129,8 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
     access::policy_tiers(facts, &mut store, as_of, &mut tiers);
     let policy_facts = policies::rows(facts, &mut store, &plans, as_of);
     let evaluated = access::evaluate(&plans, &store);
-    let dormant = access::dormant(facts, &plans, &evaluated);
-    let nodes = access::nodes(facts, &plans, &evaluated, &dormant);
+    let dormant = graph::dormant(facts, &plans, &evaluated);
+    let nodes = graph::nodes(facts, &plans, &evaluated, &dormant);
     let sensitive = sensitive::Sensitive::new(facts);
     let judged = access::judge(&plans, &evaluated, &nodes, &sensitive, as_of);
     let mut holdings = Vec::new();

@@ -86,8 +86,10 @@ pub fn run(_cli: &Cli, args: &Args) -> Outcome {
             "not_supplied": not_supplied,
             "notes": notes,
         });
-        if args.all {
-            value["deny"] = shown("deny").into();
+        if args.all
+            && let Some(object) = value.as_object_mut()
+        {
+            object.insert("deny".to_owned(), shown("deny").into());
         }
         input::print_json(&value)?;
         return Ok(exit::OK);

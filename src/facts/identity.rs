@@ -225,6 +225,9 @@ impl AliasBook {
         for o in &mut facts.owners {
             o.principal_id = Some(id(&o.principal));
         }
+        for r in &mut facts.reviews {
+            r.principal_id = Some(id(&r.principal));
+        }
     }
 }
 

@@ -220,6 +220,14 @@ impl Finding {
         })
     }
 
+    /// The narrower policy that the finding proposes, set on lines; `None` when it proposes none.
+    #[must_use]
+    pub fn proposal(&self) -> Option<String> {
+        let text = self.evidence.get("proposal")?.as_str()?;
+        let value: serde_json::Value = serde_json::from_str(text).ok()?;
+        serde_json::to_string_pretty(&value).ok()
+    }
+
     /// Order of all lists of findings: worst first, certain before possible, then stable keys.
     #[must_use]
     pub fn sort_key(&self) -> (std::cmp::Reverse<Severity>, bool, &str, &str, &str) {

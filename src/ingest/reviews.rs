@@ -46,6 +46,7 @@ fn row(row: &Row<'_>, batch: &mut Batch) -> Result<(), String> {
     }
     batch.facts.reviews.push(Review {
         principal: text(row.need(F::Principal)?),
+        principal_id: None,
         privilege: row.share(row.need(F::Privilege)?),
         scope: row.shared(F::Scope),
         decision: row.share(decision),

@@ -209,6 +209,22 @@ pub const LIMITS: &[LimitDef] = &[
         "A grant may start this long before its task.",
     ),
     lim(
+        "review_interval_days",
+        "days",
+        90.0,
+        Some(365.0),
+        true,
+        "Standing privilege must have been reviewed within this time.",
+    ),
+    lim(
+        "review_removal_days",
+        "days",
+        7.0,
+        Some(30.0),
+        true,
+        "A decision of a review to take access away must be carried out within this time.",
+    ),
+    lim(
         "revocation_grace_s",
         "s",
         900.0,

@@ -10,20 +10,16 @@ use super::people::People;
 use crate::analyze::organisation::Organisation;
 use crate::facts::{
     BindingKind, Facts, GuardrailKind, PolicyInForce, PrincipalKind, Role, RoleKind, Text, Time,
-    Trust, text,
+    text,
 };
-use crate::privilege::aws::action::catalogue;
 use crate::privilege::aws::arn::Home;
 use crate::privilege::aws::classes::classes;
 use crate::privilege::aws::compare::{Layer, document_digest};
-use crate::privilege::aws::condition::Condition;
 use crate::privilege::aws::document::Document;
-use crate::privilege::aws::escalation::{Node, Source, TrustRule};
 use crate::privilege::aws::evaluate::{
-    Bound, Boundary, Compiler, Guardrail, Policy, Rights, Scope, Subject, SubjectKind,
+    Bound, Boundary, Compiler, Guardrail, Policy, Rights, Subject, SubjectKind,
 };
 use crate::privilege::aws::tri::Tri;
-use crate::privilege::glob;
 
 pub use super::judge::{Outcome, judge};
 
@@ -171,13 +167,14 @@ pub fn plan(facts: &Facts, people: &People, store: &mut Store, as_of: Time) -> V
 }
 
 /// Puts the service control policies of the account over each plan (5.4.3); the management account and
-/// service-linked roles are free of them (5.4.7).
+/// service-linked roles are free of them (5.4.7). Conditions learn the organisation (5.3.7).
 fn limit(facts: &Facts, store: &mut Store, plans: &mut [Plan]) {
     let organisation = Organisation::new(facts);
     let roles = contents(facts);
     let mut of_account: BTreeMap<Home, Vec<LevelPlan>> = BTreeMap::new();
     for plan in plans {
         let home = &plan.subject.home;
+        plan.subject.organisation = organisation.organisation_of(&home.account).map(str::to_owned);
         if organisation.is_management(&home.account)
             || plan.principal.contains(":role/aws-service-role/")
         {
@@ -231,6 +228,7 @@ pub fn subject(
             .filter_map(|t| t.split_once('='))
             .map(|(k, v)| (k.to_ascii_lowercase(), v.to_owned()))
             .collect(),
+        organisation: None,
         as_of,
     }
 }
@@ -462,158 +460,6 @@ pub fn evaluate<'s>(plans: &[Plan], store: &'s Store) -> Evaluated<'s> {
     Evaluated { rights, of_plan }
 }
 
-/// Versions of policies that are not in force, compiled, by policy.
-#[derive(Debug, Default)]
-pub struct Dormant {
-    store: Store,
-    of_policy: BTreeMap<Text, Vec<(String, usize)>>,
-}
-
-/// Compiles the versions that are not in force of policies whose holders may put one in force.
-pub fn dormant(facts: &Facts, plans: &[Plan], evaluated: &Evaluated<'_>) -> Dormant {
-    let mut out = Dormant::default();
-    let Some(action) = catalogue().id("iam:SetDefaultPolicyVersion") else { return out };
-    let roles = contents(facts);
-    for (i, plan) in plans.iter().enumerate() {
-        let may = evaluated.of(i).is_some_and(|r| r.grants.possible(Scope::Some).contains(action));
-        if !may {
-            continue;
-        }
-        for b in plan.bindings.iter().filter(|b| b.customer_managed) {
-            let Some(role) = roles.get(&*b.role_id).filter(|r| !r.other_versions.is_empty()) else {
-                continue;
-            };
-            if out.of_policy.contains_key(&b.role_id) {
-                continue;
-            }
-            let versions = role.other_versions.iter().filter_map(|v| v.split_once(' '));
-            let compiled = versions
-                .map(|(name, d)| (name.to_owned(), out.store.policy(&text(d), &plan.subject.home)))
-                .collect();
-            out.of_policy.insert(b.role_id.clone(), compiled);
-        }
-    }
-    out
-}
-
-impl Dormant {
-    fn of<'n>(&'n self, binding: &Binding, subject: &Subject) -> Vec<(String, Bound<'n>)> {
-        let list = self.of_policy.get(&binding.role_id).map_or(&[][..], Vec::as_slice);
-        list.iter()
-            .filter_map(|(name, i)| {
-                Some((name.clone(), Bound::new(self.store.policies.get(*i)?, subject)))
-            })
-            .collect()
-    }
-}
-
-/// Nodes of the escalation graph, in the order of the plans.
-pub fn nodes<'n>(
-    facts: &Facts,
-    plans: &'n [Plan],
-    evaluated: &'n Evaluated<'_>,
-    dormant: &'n Dormant,
-) -> Vec<Node<'n>> {
-    let mut trust: BTreeMap<&str, Vec<TrustRule>> = BTreeMap::new();
-    for t in &facts.trusts {
-        trust.entry(&t.principal_id).or_default().push(rule(t));
-    }
-    let mut profiles: BTreeSet<&str> = BTreeSet::new();
-    for a in facts.aliases.iter().filter(|a| &*a.alias_type == "instance_profile") {
-        profiles.insert(&a.principal_id);
-    }
-    let mut keys: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut passwords: BTreeMap<&str, bool> = BTreeMap::new();
-    let mut reported: BTreeSet<&str> = BTreeSet::new();
-    for p in &facts.principals {
-        let source = facts.sources.iter().find(|s| s.source_id == p.source_id);
-        if source.is_some_and(|s| &*s.format == "aws-credential-report") {
-            reported.insert(&p.principal_id);
-        }
-    }
-    for c in &facts.credentials {
-        let id = c.principal_id.as_deref().unwrap_or(&c.principal);
-        match c.kind {
-            crate::facts::CredentialKind::Key => *keys.entry(id).or_default() += 1,
-            crate::facts::CredentialKind::Password => {
-                passwords.insert(id, c.active == Some(true));
-            }
-            _ => {}
-        }
-    }
-    plans
-        .iter()
-        .enumerate()
-        .filter_map(|(i, p)| {
-            let rights = evaluated.of(i)?;
-            let id = &*p.principal;
-            let customer = |direct: bool| {
-                p.bindings
-                    .iter()
-                    .filter(|b| b.customer_managed)
-                    .filter(|b| !direct || b.via.iter().any(|v| &**v == "attached"))
-                    .map(|b| b.role_id.to_string())
-                    .collect()
-            };
-            let known = reported.contains(id);
-            Some(Node {
-                subject: &p.subject,
-                rights,
-                sources: p
-                    .bindings
-                    .iter()
-                    .filter(|b| b.policy.is_some())
-                    .map(|b| source(b, p, plans, dormant))
-                    .collect(),
-                groups: p.groups.clone(),
-                own_policies: customer(false),
-                attached_policies: customer(true),
-                trust: trust.remove(id).unwrap_or_default(),
-                // The export lists every instance profile of a role.
-                instance_profile: (p.subject.kind == SubjectKind::Role)
-                    .then(|| profiles.contains(id)),
-                access_keys: known.then(|| keys.get(id).copied().unwrap_or(0)),
-                login_profile: known.then(|| passwords.get(id).copied().unwrap_or(false)),
-                provider_owned: super::people::provider_owned(id),
-            })
-        })
-        .collect()
-}
-
-/// Where a binding comes from, as escalation paths ask.
-fn source<'n>(binding: &Binding, plan: &Plan, plans: &[Plan], dormant: &'n Dormant) -> Source<'n> {
-    let has = |word: &str| binding.via.iter().any(|v| &**v == word);
-    let gives = |g: &&usize| {
-        let name = plans.get(**g).map_or("", |p| p.subject.name.as_str());
-        binding.via.iter().any(|v| v.strip_prefix("group:") == Some(name))
-    };
-    Source {
-        policy: binding.role_id.to_string(),
-        inline: has("inline"),
-        attached: has("attached"),
-        groups: plan.groups.iter().filter(gives).copied().collect(),
-        versions: dormant.of(binding, &plan.subject),
-    }
-}
-
-fn rule(t: &Trust) -> TrustRule {
-    let condition = t.condition.as_deref().map(Condition::parse);
-    let assume = |a: &Text| match a.strip_prefix("not:") {
-        Some(not) => !glob::matches_ignore_case(not, "sts:AssumeRole"),
-        None => glob::matches_ignore_case(a, "sts:AssumeRole"),
-    };
-    let negated = t.actions.iter().any(|a| a.starts_with("not:"));
-    TrustRule {
-        trusted: t.trusted.to_string(),
-        kind: t.trusted_kind.to_string(),
-        allow: t.allow,
-        assume: if negated { t.actions.iter().all(assume) } else { t.actions.iter().any(assume) },
-        doubtful: matches!(condition, Some(Err(_))),
-        condition_text: t.condition.as_deref().unwrap_or_default().to_owned(),
-        condition: condition.and_then(Result::ok).unwrap_or_default(),
-    }
-}
-
 /// Whoever may hold a policy: only the account is known.
 pub fn policy_subject(r: &Role, as_of: Time) -> Subject {
     let account = r.realm.as_deref().and_then(|x| x.strip_prefix("aws:")).unwrap_or_default();
@@ -628,6 +474,7 @@ pub fn policy_subject(r: &Role, as_of: Time) -> Subject {
         name: String::new(),
         unique_id: None,
         tags: Vec::new(),
+        organisation: None,
         as_of,
     }
 }

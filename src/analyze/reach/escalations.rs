@@ -125,11 +125,17 @@ impl Told {
             .map(|p| p.bindings.iter().filter(|b| b.policy.is_some()).collect())
             .unwrap_or_default();
         let acts = chain::acts(from, to, hop);
-        let mut parts = Vec::new();
+        // Actions that one statement allows are told together, with that statement once.
+        let mut told: Vec<(Vec<String>, Option<String>)> = Vec::new();
         for act in &acts {
             self.conditions.extend(act.conditions());
-            parts.push(self.act(act, &bindings, to, hop));
+            let (action, statement) = self.act(act, &bindings, to, hop);
+            match told.last_mut() {
+                Some((actions, same)) if *same == statement => actions.push(action),
+                _ => told.push((vec![action], statement)),
+            }
         }
+        let parts: Vec<String> = told.iter().map(|(a, s)| together(a, s.as_deref())).collect();
         if let Some(p) = plans.get(hop.to) {
             // Whose rights are gained: the bindings that make it worth reaching.
             self.refs.extend(p.bindings.iter().flat_map(|b| b.refs.iter().cloned()).take(4));
@@ -140,8 +146,14 @@ impl Told {
         self.steps.push(sentence(from, to, hop, &parts));
     }
 
-    /// One action with its statement; its end and evidence are kept.
-    fn act(&mut self, act: &Act<'_>, bindings: &[&Binding], to: &Node<'_>, hop: &Hop) -> String {
+    /// One action, and the statement that allows it; its end and evidence are kept.
+    fn act(
+        &mut self,
+        act: &Act<'_>,
+        bindings: &[&Binding],
+        to: &Node<'_>,
+        hop: &Hop,
+    ) -> (String, Option<String>) {
         let mut out = act.action.to_owned();
         if act.on.is_some() {
             out.push_str(" on ");
@@ -152,11 +164,12 @@ impl Told {
             });
         }
         let binding_of = |place: Option<usize>| place.and_then(|i| bindings.get(i));
-        if let Some(w) = act.witness() {
-            if let Some(b) = binding_of(w.binding) {
-                out.push_str(&format!(" (policy `{}`, {})", b.privilege, w.statement.label));
-                self.refs.extend(b.refs.iter().cloned());
-            }
+        let mut statement = None;
+        if let Some(w) = act.witness()
+            && let Some(b) = binding_of(w.binding)
+        {
+            statement = Some(format!("policy `{}`, {}", b.privilege, w.statement.label));
+            self.refs.extend(b.refs.iter().cloned());
         }
         // The statement that lasts longest keeps the action open.
         let ends = act.deciders.iter().filter(|d| {
@@ -174,8 +187,17 @@ impl Told {
             let end = ends.into_iter().flatten().max();
             self.not_after = [self.not_after, end].into_iter().flatten().min();
         }
-        out
+        (out, statement)
     }
+}
+
+/// Actions and the statement that allows them all.
+fn together(actions: &[String], statement: Option<&str>) -> String {
+    let list = match actions {
+        [most @ .., last] if !most.is_empty() => format!("{} and {last}", most.join(", ")),
+        _ => actions.concat(),
+    };
+    statement.map_or_else(|| list.clone(), |s| format!("{list} ({s})"))
 }
 
 /// Who does what and becomes whom.

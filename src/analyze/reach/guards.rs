@@ -237,33 +237,59 @@ fn github(value: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether a condition lets in only our accounts, our organisation, or named principals of ours.
-pub fn names_ours(c: &Condition, ours: &dyn Fn(&str) -> bool) -> bool {
-    c.keys().into_iter().any(|key| {
+/// Whether a condition lets in only our accounts, our organisation, or named principals of ours. Null:
+/// it lets in one organisation, and no input says which organisation is ours.
+pub fn names_ours(
+    c: &Condition,
+    ours: &dyn Fn(&str) -> bool,
+    our_organisation: &dyn Fn(&str) -> Option<bool>,
+) -> Option<bool> {
+    let plain = |v: &str| !v.contains(['*', '?']);
+    let mut undecided = false;
+    for key in c.keys() {
         let values = c.values_of(key);
-        let plain = |v: &&str| !v.contains(['*', '?']);
         if values.is_empty() {
-            return false;
+            continue;
         }
-        match key {
+        let inside = match key {
             "aws:principalaccount"
             | "aws:sourceaccount"
             | "aws:sourceowner"
-            | "kms:calleraccount" => values.iter().all(|v| plain(v) && ours(v)),
-            "aws:principalarn" | "aws:sourcearn" => {
-                values.iter().all(|v| {
-                    v.split(':').nth(4).is_some_and(|a| {
-                        // Names of buckets carry no account: they say nothing about whose it is.
-                        !a.is_empty() && plain(&a) && ours(a)
-                    })
+            | "kms:calleraccount" => Some(values.iter().all(|v| plain(v) && ours(v))),
+            "aws:principalarn" | "aws:sourcearn" => Some(values.iter().all(|v| {
+                v.split(':').nth(4).is_some_and(|a| {
+                    // Names of buckets carry no account: they say nothing about whose it is.
+                    !a.is_empty() && plain(a) && ours(a)
                 })
+            })),
+            "aws:principalorgid"
+            | "aws:sourceorgid"
+            | "aws:principalorgpaths"
+            | "aws:sourceorgpaths" => {
+                // A path begins with the organisation: `o-a1b2c3d4e5/r-ab12/*`.
+                let organisations = values.iter().map(|v| v.split('/').next().unwrap_or(v));
+                organisations
+                    .map(|o| if plain(o) { our_organisation(o) } else { Some(false) })
+                    .fold(Some(true), all_of)
             }
-            // The organisation that the settings or the inputs speak for: an id without wildcard.
-            "aws:principalorgid" | "aws:sourceorgid" => values.iter().all(plain),
-            "aws:principalorgpaths" => values.iter().all(|v| v.starts_with("o-")),
-            _ => false,
+            _ => Some(false),
+        };
+        match inside {
+            Some(true) => return Some(true),
+            Some(false) => {}
+            None => undecided = true,
         }
-    })
+    }
+    if undecided { None } else { Some(false) }
+}
+
+/// Both, in three values.
+fn all_of(a: Option<bool>, b: Option<bool>) -> Option<bool> {
+    match (a, b) {
+        (Some(false), _) | (_, Some(false)) => Some(false),
+        (Some(true), Some(true)) => Some(true),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -87,6 +87,7 @@ fn base(plan: &Plan, person: &Person, part: &Part) -> Holding {
             None => None,
         },
         sensitive_resources: part.sensitive.clone().unwrap_or_default(),
+        principal_age_days: person.created_at.map(|t| plan.subject.as_of.days_since(t)),
         provider_owned: person.provider_owned,
         break_glass: person.break_glass,
         conditions: part.conditions.clone(),

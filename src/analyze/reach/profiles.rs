@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::access::{Evaluated, Plan};
 use super::activity::Activity;
+use super::breadth::Breadth;
 use super::narrower::{self, Seen};
 use super::people::{People, Person};
 use super::refs;
@@ -69,6 +70,7 @@ pub fn rows(
         }
     }
     let nobody = Person::default();
+    let mut breadth = Breadth::new(facts, settings);
     let mut out = Vec::new();
     for (i, plan) in held.plans.iter().enumerate() {
         let group = plan.subject.kind == SubjectKind::Group;
@@ -91,6 +93,8 @@ pub fn rows(
                 let window = window(&logs, person.realm.as_ref());
                 let evidence = Evidence { rows: mine, window, shown: &shown, activity, settings };
                 evidence.fill(&mut row, rights);
+                let used = evidence.granted_use(&row, rights);
+                breadth.fill(&mut row, rights, used.as_deref());
             }
         }
         out.push(row);
@@ -245,6 +249,17 @@ impl Evidence<'_> {
             let share = 1.0 - used as f64 / n as f64;
             row.unused_share = Some(share);
         }
+    }
+
+    /// Rows of the log, inside its window, about actions that are granted; `None` without such a log.
+    fn granted_use(&self, row: &UseProfile, rights: &Rights<'_>) -> Option<Vec<&Usage>> {
+        let from = row.window_start.filter(|_| row.granularity.as_deref() == Some("action"))?;
+        let granted = rights.grants.certain(Scope::Some);
+        let inside = |u: &Usage| {
+            u.last_at.or(u.first_at).is_some_and(|t| t >= from && t <= self.activity.as_of)
+        };
+        let of = self.rows.iter().copied().filter(|u| inside(u));
+        Some(of.filter(|u| action_of(u).is_some_and(|id| granted.contains(id))).collect())
     }
 
     /// A log of events: every granted action that the log would show is used or not.

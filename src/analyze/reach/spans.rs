@@ -14,13 +14,18 @@ fn is_production(name: &str) -> bool {
     PRODUCTION.iter().any(|p| name.eq_ignore_ascii_case(p))
 }
 
+/// Environments that the settings or tags declare.
+pub(super) fn declared<'a>(facts: &'a Facts, settings: &'a Settings) -> BTreeSet<&'a str> {
+    let mut out: BTreeSet<&str> = settings.environments.iter().map(|e| e.name.as_str()).collect();
+    out.extend(facts.principals.iter().filter_map(|p| p.environment.as_deref()));
+    out.extend(facts.resources.iter().filter_map(|r| r.environment.as_deref()));
+    out
+}
+
 /// Fills the columns about environments. Nothing is said unless the settings, or tags, declare at
 /// least two environments.
 pub fn mark(facts: &Facts, settings: &Settings, identities: &mut [IdentityFact]) {
-    let mut declared: BTreeSet<&str> =
-        settings.environments.iter().map(|e| e.name.as_str()).collect();
-    declared.extend(facts.principals.iter().filter_map(|p| p.environment.as_deref()));
-    declared.extend(facts.resources.iter().filter_map(|r| r.environment.as_deref()));
+    let declared = declared(facts, settings);
     let enough = declared.len() > 1;
     let mut places = Places::new(facts, settings);
     let mut seen: BTreeMap<&str, BTreeSet<Text>> = BTreeMap::new();
@@ -57,14 +62,14 @@ pub fn mark(facts: &Facts, settings: &Settings, identities: &mut [IdentityFact])
 }
 
 /// Environments of scopes and resources, remembered: usage repeats them.
-struct Places<'a> {
+pub(super) struct Places<'a> {
     settings: &'a Settings,
     labelled: BTreeMap<&'a str, Text>,
     known: BTreeMap<Text, Option<Text>>,
 }
 
 impl<'a> Places<'a> {
-    fn new(facts: &'a Facts, settings: &'a Settings) -> Self {
+    pub(super) fn new(facts: &'a Facts, settings: &'a Settings) -> Self {
         let labelled = facts
             .resources
             .iter()
@@ -88,7 +93,7 @@ impl<'a> Places<'a> {
 
     /// The environment of a scope or resource: its own label, else the first pattern of the settings
     /// that fits it or the account in its ARN.
-    fn of(&mut self, place: &Text) -> Option<Text> {
+    pub(super) fn of(&mut self, place: &Text) -> Option<Text> {
         if let Some(known) = self.known.get(place) {
             return known.clone();
         }

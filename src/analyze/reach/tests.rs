@@ -696,7 +696,7 @@ fn organisation_policies_are_ceilings() {
         ["admin", "self"].map(|name| identity(&r, name).admin)
     };
     assert_eq!(admins(&plain), [Tri::Yes, Tri::Yes]);
-    let mut under = plain.clone();
+    let mut under = plain;
     under.roles.push(Role {
         role_id: text("p-1"),
         platform: text("aws"),
@@ -712,6 +712,10 @@ fn organisation_policies_are_ceilings() {
         ..Guardrail::default()
     });
     assert_eq!(admins(&under), [Tri::No, Tri::No]);
+    // No boundary, and still it can give itself what the organisation leaves.
+    let limited = identity(&run(&under), "self").clone();
+    assert_eq!((limited.admin_equivalent, limited.bounded_self_grant), (Tri::No, Tri::Yes));
+    assert_eq!((limited.escalates, limited.escalates_to_admin), (Tri::Yes, Tri::No));
     let mut unknown = under.clone();
     unknown.guardrails[0].target_id = Some(text("ou-1"));
     assert_eq!(admins(&unknown), [Tri::Conditional, Tri::Conditional]);
@@ -724,6 +728,20 @@ fn organisation_policies_are_ceilings() {
         ..Realm::default()
     });
     assert_eq!(admins(&managing), [Tri::Yes, Tri::Yes]);
+    // 5.3.7: `aws:PrincipalOrgID` is known where an input says which organisation the account is of.
+    let asks = r#"{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-ours"}}}"#;
+    let mut of_organisation = export(&user("admin", &[asks], ""), "", "", "");
+    assert_eq!(identity(&run(&of_organisation), "admin").admin, Tri::Conditional);
+    for (ours, admin) in [("o-ours", Tri::Yes), ("o-other", Tri::No)] {
+        of_organisation.realms = vec![Realm {
+            platform: text("aws"),
+            realm_id: text("111122223333"),
+            kind: RealmKind::Account,
+            organisation: Some(text(ours)),
+            ..Realm::default()
+        }];
+        assert_eq!(identity(&run(&of_organisation), "admin").admin, admin, "{ours}");
+    }
     let mut attached_nowhere = under;
     attached_nowhere.guardrails[0].target_id = None;
     assert_eq!(admins(&attached_nowhere), [Tri::Yes, Tri::Yes]);

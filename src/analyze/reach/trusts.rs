@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::guards::{self, Parsed};
 use super::people::{People, Person};
 use super::refs;
-use crate::facts::{Facts, Tier, Trust, TrustFact, text};
+use crate::facts::{Facts, RealmKind, Tier, Trust, TrustFact, text};
 use crate::privilege::aws::condition::Condition;
 use crate::privilege::aws::document::{Document, Effect, Party};
 use crate::privilege::glob;
@@ -15,6 +15,8 @@ use crate::settings::Settings;
 /// Accounts that belong to the organisation.
 struct Ours<'a> {
     known: BTreeSet<&'a str>,
+    /// Organisations that the inputs describe.
+    organisations: BTreeSet<&'a str>,
     settings: &'a Settings,
 }
 
@@ -30,6 +32,34 @@ impl Ours<'_> {
                 .iter()
                 .any(|p| glob::matches(p, account) || glob::matches(p, &realm))
     }
+
+    /// The organisation is one that the inputs describe; null when they describe none.
+    fn organisation(&self, id: &str) -> Option<bool> {
+        (!self.organisations.is_empty()).then(|| self.organisations.contains(id))
+    }
+
+    /// Whether a party for which a condition vouches is outside: everybody is, unless the condition lets
+    /// in only what is ours.
+    fn outside(&self, own: Option<&str>, kind: &str, condition: Option<&Parsed>) -> Option<bool> {
+        match condition {
+            Some(Ok(c)) if kind == "any" => {
+                let account = |a: &str| own == Some(a) || self.holds(a);
+                guards::names_ours(c, &account, &|o| self.organisation(o)).map(|ours| !ours)
+            }
+            _ => Some(true),
+        }
+    }
+}
+
+/// Organisations that the inputs describe, by their id.
+fn organisations(facts: &Facts) -> BTreeSet<&str> {
+    let aws = facts.realms.iter().filter(|r| &*r.platform == "aws");
+    aws.flat_map(|r| {
+        let itself = (r.kind == RealmKind::Organisation).then_some(&*r.realm_id);
+        itself.into_iter().chain(r.organisation.as_deref())
+    })
+    .filter(|id| id.starts_with("o-"))
+    .collect()
 }
 
 /// Rows of `trust_facts`, in the order of principal or resource and place.
@@ -44,11 +74,11 @@ pub fn rows(
     let accounts: Vec<String> = facts
         .realms
         .iter()
-        .filter(|r| &*r.platform == "aws" && r.kind == crate::facts::RealmKind::Account)
+        .filter(|r| &*r.platform == "aws" && r.kind == RealmKind::Account)
         .map(|r| format!("aws:{}", r.realm_id))
         .collect();
     known.extend(accounts.iter().map(String::as_str));
-    let ours = Ours { known, settings };
+    let ours = Ours { known, organisations: organisations(facts), settings };
     let nobody = Person::default();
     let closed = closed(facts);
     let mut out: Vec<TrustFact> = facts
@@ -57,9 +87,13 @@ pub fn rows(
         .filter(|t| t.allow)
         .map(|t| {
             let person = people.get(&t.principal_id).unwrap_or(&nobody);
-            let external = t.external.map(|e| e && !ours.holds(&t.trusted));
             let condition = t.condition.as_deref().map(Condition::parse);
             let own = t.principal_id.split(':').nth(4).unwrap_or_default();
+            let external = match t.external {
+                Some(true) if ours.holds(&t.trusted) => Some(false),
+                Some(true) => ours.outside(Some(own), &t.trusted_kind, condition.as_ref()),
+                other => other,
+            };
             let shut = closed.contains(&(&*t.principal_id, &*t.trusted))
                 || guards::dead(condition.as_ref());
             TrustFact {
@@ -171,11 +205,11 @@ fn resources(facts: &Facts, ours: &Ours<'_>, out: &mut Vec<TrustFact>) {
                     continue;
                 }
                 // A condition on the account, the organisation or its principals keeps strangers out.
-                let inside = kind == "any"
-                    && matches!(&condition, Some(Ok(c)) if guards::names_ours(c, &|a| {
-                        own == Some(a) || ours.holds(a)
-                    }));
-                let external = outside.map(|e| e && !inside && !ours.holds(&party.value));
+                let external = match outside {
+                    Some(true) if ours.holds(&party.value) => Some(false),
+                    Some(true) => ours.outside(own, kind, condition.as_ref()),
+                    other => other,
+                };
                 let shut = shut || guards::dead(condition.as_ref());
                 let trusted =
                     if party.negate { format!("not:{}", party.value) } else { party.value.clone() };

@@ -105,6 +105,8 @@ table! {
     pub struct Review {
         /// Identity as written.
         pub principal: Text,
+        /// Identity, resolved.
+        pub principal_id: Option<Text>,
         /// Privilege reviewed.
         pub privilege: Text,
         /// Scope reviewed.

@@ -79,6 +79,18 @@ table! {
         pub in_baseline: Option<bool>,
         /// Change against the baseline: `new`, `wider`, `reworded` (other words, nothing more allowed), `unchanged`; null without baseline.
         pub baseline_change: Option<Text>,
+        /// A recorded access review decided about it, up to the as-of time. Null: no source of reviews.
+        pub reviewed: Option<bool>,
+        /// Last review; null without one, or when it carries no time.
+        pub reviewed_at: Option<Time>,
+        /// Its decision (`keep`, `narrow`, `move_to_jit`, `remove`); of several at one time the strictest.
+        pub review_decision: Option<Text>,
+        /// Days from the last review to the as-of time.
+        pub review_age_days: Option<i64>,
+        /// Days from the last review to the snapshot that shows it still bound; null when no snapshot after the review is there.
+        pub kept_after_review_days: Option<i64>,
+        /// Age of the principal at the as-of time, days.
+        pub principal_age_days: Option<i64>,
         /// Last use of the privilege by the principal; null when never or unknown.
         pub last_used_at: Option<Time>,
         /// Used inside the observation window; null when no usage source covers it.

@@ -143,6 +143,24 @@ table! {
         pub not_observable: Vec<Text>,
         /// Granted actions that are exempt because no log can show their use (`iam:PassRole`).
         pub exempt: Vec<Text>,
+        /// Granted actions that could be limited to resources and hold on whole resource types. Null: content unknown.
+        pub n_account_wide: Option<i64>,
+        /// Resources used by granted actions, at most twelve, sorted.
+        pub used_resources: Vec<Text>,
+        /// Number of them; null when some use names no resource, or there is no log of events.
+        pub n_used_resources: Option<i64>,
+        /// Environments of those resources, sorted.
+        pub used_environments: Vec<Text>,
+        /// Number of environments used; null when fewer than two are declared, or some use cannot be placed.
+        pub n_used_environments: Option<i64>,
+        /// Target environments of the principal's tasks, sorted.
+        pub task_environments: Vec<Text>,
+        /// Number of them; null when there is none, or some task cannot be placed.
+        pub n_task_environments: Option<i64>,
+        /// Declared environments with a place in the account of the principal, sorted.
+        pub reach_environments: Vec<Text>,
+        /// Number of them; null when fewer than two environments are declared.
+        pub n_reach_environments: Option<i64>,
         /// A narrower policy with the actions and resources that were used, as JSON; null when use is not known by action or is too varied.
         pub proposal: Option<Text>,
         /// Days with any use, at least; null unless the unit is actions.

@@ -276,6 +276,12 @@ table! {
         pub covered_share: Option<f64>,
         /// Longest time without a grant, seconds.
         pub longest_gap_s: i64,
+        /// Authorised duration of the shortest of its grants, seconds; null when none has a recorded end.
+        pub shortest_grant_s: Option<i64>,
+        /// The privilege is a role or permission set of the inputs, which starts sessions. Null: not known from the inputs.
+        pub starts_sessions: Option<bool>,
+        /// Longest session that it lets start, seconds (`MaxSessionDuration` of an AWS role, `SessionDuration` of a permission set); null when the inputs do not say.
+        pub max_session_s: Option<i64>,
         /// Time used inside grants over time held (duty cycle); null without usage coverage.
         pub duty_cycle: Option<f64>,
         /// Owner.

@@ -513,9 +513,9 @@ fn otel_document(resource: &[(&str, &str)], spans: &[String]) -> String {
 const OP: &str = "gen_ai.operation.name";
 const AGENT: &str = "gen_ai.agent.name";
 
-#[test]
-fn agent_spans_are_runs_and_their_nesting_is_delegation() {
-    let spans = [
+/// A chat of a person, an agent that plans, the tool by which it asks a second agent, and two runs of that.
+fn agent_spans() -> [String; 8] {
+    [
         otel_span(
             "a000000000000001",
             "",
@@ -560,7 +560,12 @@ fn agent_spans_are_runs_and_their_nesting_is_delegation() {
             &[(OP, "invoke_agent"), (AGENT, "worker")],
         ),
         otel_span("a000000000000008", "", 8, 9, &[(OP, "create_agent"), (AGENT, "worker")]),
-    ];
+    ]
+}
+
+#[test]
+fn agent_spans_are_runs_and_their_nesting_is_delegation() {
+    let spans = agent_spans();
     let document =
         otel_document(&[("service.name", "bot"), ("deployment.environment.name", "prod")], &spans);
     for (name, text) in [

@@ -271,11 +271,12 @@ mod tests {
             name: "r".into(),
             unique_id: None,
             tags: Vec::new(),
+            organisation: None,
             as_of: crate::facts::time::parse_rfc3339("2026-06-01T00:00:00Z").unwrap(),
         };
         let bound = Bound::new(&policy, &subject);
         let rights = Rights::new(vec![bound], Boundary::Absent);
-        rights.grants.clone()
+        rights.grants
     }
 
     fn names(set: &ActionSet) -> Vec<&'static str> {
@@ -288,7 +289,8 @@ mod tests {
             CredentialsExposure, DataExfiltration, InfrastructureModification, ResourceExposure,
             ServiceWildcard,
         };
-        let cases: &[(&str, &[(Exposure, &[&str])])] = &[
+        type Expected = &'static [(Exposure, &'static [&'static str])];
+        let cases: &[(&str, Expected)] = &[
             (
                 r#"{"Effect":"Allow","Action":["s3:GetObject","ec2:TerminateInstances"],"Resource":"*"}"#,
                 &[

@@ -34,6 +34,13 @@ impl Grants {
         Self { certain: empty(), possible: empty(), beyond_self: ActionSet::new() }
     }
 
+    /// Every action is allowed on every resource.
+    #[must_use]
+    pub fn everything() -> Self {
+        let all = || std::array::from_fn(|_| catalogue().every());
+        Self { certain: all(), possible: all(), beyond_self: catalogue().every() }
+    }
+
     /// Nothing is certain, everything is possible: the content is unknown.
     #[must_use]
     pub fn unknown() -> Self {

@@ -260,6 +260,7 @@ fn service_trust(rule: &TrustRule, target: &Node<'_>) -> Tri {
         name: String::new(),
         unique_id: None,
         tags: Vec::new(),
+        organisation: None,
         as_of: target.subject.as_of,
     };
     rule.condition.evaluate(&Setting { subject: &nobody, extra: &extra }, true)

@@ -18,7 +18,7 @@ pub(super) struct Own {
     pub(super) verdict: Tri,
     /// Gives administration; else more than is held.
     pub(super) to_admin: bool,
-    /// Only within a boundary that stays.
+    /// Only within a boundary that stays, or within the policies of the organisation.
     pub(super) bounded: bool,
     /// What the actions are done on.
     pub(super) resource: String,
@@ -33,7 +33,7 @@ pub(super) struct OwnPaths {
     pub(super) found: Vec<Own>,
     /// Can give itself everything.
     pub(super) admin: Tri,
-    /// Can give itself permissions, and a boundary that it cannot take away limits them.
+    /// Can give itself permissions, and a boundary that it cannot take away, or the organisation, limits them.
     pub(super) bounded: Tri,
 }
 
@@ -71,15 +71,15 @@ pub(super) fn own_paths(node: &Node<'_>, nodes: &[Node<'_>]) -> OwnPaths {
         if path.needs.contains("has_boundary") {
             if fits(node, path) && node.rights.unbounded.is_some() {
                 let free = node.rights.freed();
-                let verdict = own(node, &node.rights, path, &node.subject.arn);
+                let verdict = own(node, node.rights, path, &node.subject.arn);
                 after(node, nodes, &free, verdict, &node.subject.arn, &mut put);
             }
         } else if path.needs.iter().any(|n| n.starts_with("deny_in_")) {
             remove_denies(node, nodes, path, &mut put);
         } else if path.needs.contains("stronger_inactive_version") {
             choose_versions(node, nodes, path, &mut put);
-        } else if let Some((verdict, resource)) = on_itself(node, nodes, &node.rights, path) {
-            let bounded = bounded(node, &node.rights, path);
+        } else if let Some((verdict, resource)) = on_itself(node, nodes, node.rights, path) {
+            let bounded = bounded(node, node.rights, path);
             put(verdict.and(bounded), true, resource.clone(), None);
             let kept = verdict.and(!bounded);
             if kept.possible() {
@@ -295,7 +295,7 @@ fn remove_denies(
             // Leaving a group takes away what only this group gives.
             let drop = places(node, |s| s.groups == [g] && !s.inline && !s.attached);
             if drop.iter().any(|i| node.rights.denies(*i)) {
-                let verdict = own(node, &node.rights, path, &group.subject.arn);
+                let verdict = own(node, node.rights, path, &group.subject.arn);
                 let free = node.rights.changed(&drop, None);
                 after(node, nodes, &free, verdict, &group.subject.arn, put);
             }
@@ -311,7 +311,7 @@ fn remove_denies(
     };
     let verdict_of = |i: usize| {
         if inline {
-            return own(node, &node.rights, path, &me.arn);
+            return own(node, node.rights, path, &me.arn);
         }
         let policy = node.sources.get(i).map_or("", |s| s.policy.as_str());
         with_keys(node, path, policy, |a, context| node.rights.decide(a, &me.arn, context))
@@ -359,7 +359,7 @@ fn choose_versions(
         if !node.own_policies.contains(&source.policy) {
             continue;
         }
-        let verdict = own(node, &node.rights, path, &source.policy);
+        let verdict = own(node, node.rights, path, &source.policy);
         if !verdict.possible() {
             continue;
         }

@@ -177,7 +177,7 @@ impl<'a> Targets<'a> {
                     Some(_) => out.extend(list.iter().filter(|i| !here(i))),
                     None => {
                         out.extend(
-                            self.narrowed(nodes, node, list, action).iter().filter(|i| here(&i)),
+                            self.narrowed(nodes, node, list, action).iter().filter(|i| here(i)),
                         );
                         out.extend(list.iter().filter(|i| !here(i)));
                     }

@@ -34,6 +34,8 @@ pub struct Subject {
     pub unique_id: Option<String>,
     /// Tags, keys lower case.
     pub tags: Vec<(String, String)>,
+    /// Organisation of the account (`o-a1b2c3d4e5`), when the inputs say.
+    pub organisation: Option<String>,
     /// As-of time.
     pub as_of: Time,
 }
@@ -51,6 +53,7 @@ impl Context for Subject {
             "aws:currenttime" => now(),
             "aws:epochtime" => Seen::One(Cow::Owned(self.as_of.secs().to_string())),
             "aws:principalaccount" if !self.home.account.is_empty() => one(&self.home.account),
+            "aws:principalorgid" => self.organisation.as_deref().map_or(Seen::Unknown, one),
             "aws:principalisawsservice" => one("false"),
             // Of groups and policies only what all members share is known.
             _ if matches!(self.kind, SubjectKind::Group | SubjectKind::Policy) => Seen::Unknown,

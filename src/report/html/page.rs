@@ -26,6 +26,8 @@ const ROWS: usize = 2000;
 const RECORDS: usize = 20;
 /// Fingerprints of one kind of change.
 const CHANGED: usize = 100;
+/// Characters of a proposed policy; the whole text is in findings.jsonl.
+const PROPOSAL: usize = 6000;
 /// Characters of one evidence value.
 const VALUE: usize = 400;
 
@@ -127,6 +129,8 @@ struct Block<'a> {
     chain: Vec<(Option<&'a str>, &'a str)>,
     /// Where they end.
     chain_end: Option<String>,
+    /// A policy of what was used only.
+    narrower: Option<String>,
     place: Option<usize>,
     register: Option<usize>,
 }
@@ -396,7 +400,13 @@ fn blocks<'a>(view: &'a View, full: &'a [Finding]) -> Result<Vec<Block<'a>>, Rep
                 criteria: limits
                     .map(|l| l.iter().map(|(k, v)| limit(k, v)).collect())
                     .unwrap_or_default(),
-                evidence: f.evidence.iter().map(|(k, v)| (&**k, value(k, v))).collect(),
+                evidence: f
+                    .evidence
+                    .iter()
+                    // It stands on its own, as a policy.
+                    .filter(|(k, v)| &***k != "proposal" || v.is_null())
+                    .map(|(k, v)| (&**k, value(k, v)))
+                    .collect(),
                 records: f.sources.get(..RECORDS).unwrap_or(&f.sources),
                 more_records: f.sources.len().saturating_sub(RECORDS),
                 tests: related("tests"),
@@ -404,6 +414,7 @@ fn blocks<'a>(view: &'a View, full: &'a [Finding]) -> Result<Vec<Block<'a>>, Rep
                 strip: strips.remove(f.fingerprint.as_str()),
                 chain: f.path_steps(),
                 chain_end: f.path_end(),
+                narrower: f.proposal().map(|p| clip(&p, PROPOSAL).into_owned()),
                 place: places.get(f.fingerprint.as_str()).copied(),
                 register: register.get(f.fingerprint.as_str()).copied(),
             }

@@ -260,3 +260,79 @@ fn just_in_time_candidates() {
     assert_eq!((p.grants_needed, p.longest_idle_days), (Some(1), Some(51)));
     assert_eq!(words(&p.corroborated_by), ["UnusedPermission f-1"]);
 }
+
+/// SCP-002: a permission on whole resource types, against the resources and environments of use and tasks.
+#[test]
+fn breadth_against_use() {
+    let wide = allow(r#"["s3:GetObject","s3:ListAllMyBuckets","sqs:SendMessage"]"#);
+    let narrow = r#"{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*"}"#;
+    let users =
+        [user("one", &[&wide], ""), user("two", &[&wide], ""), user("narrow", &[narrow], "")];
+    let mut facts = export(&users.join(","), "", "", "");
+    let queue = |n: &str| format!("arn:aws:sqs:eu-west-1:111122223333:{n}");
+    let used = |who: &str, action: &str, resource: Option<&str>| Usage {
+        principal: text(format!("arn:aws:iam::111122223333:user/{who}")),
+        principal_id: Some(text(format!("arn:aws:iam::111122223333:user/{who}"))),
+        action: Some(text(action)),
+        resource: resource.map(text),
+        first_at: Some(as_of("2026-05-10T00:00:00Z")),
+        last_at: Some(as_of("2026-05-10T00:00:00Z")),
+        count: Some(1),
+        outcome: Outcome::Allowed,
+        grain: UsageGrain::Event,
+        source_id: text("S0009"),
+        ..Usage::default()
+    };
+    facts.usage = vec![
+        used("one", "sqs:SendMessage", Some(&queue("test-a"))),
+        used("one", "sqs:SendMessage", Some(&queue("test-a"))),
+        // Takes no resource: it could not have been limited.
+        used("one", "s3:ListAllMyBuckets", None),
+        used("two", "sqs:SendMessage", Some(&queue("test-a"))),
+        used("two", "sqs:SendMessage", Some(&queue("prod-a"))),
+    ];
+    facts.sources.push(Source {
+        source_id: text("S0009"),
+        format: text("usage-generic"),
+        layer: Layer::Usage,
+        completeness: Completeness::Complete,
+        window_start: Some(as_of("2026-01-01T00:00:00Z")),
+        window_end: Some(as_of(NOW)),
+        ..Source::default()
+    });
+    let part = |name: &str| crate::settings::model::Environment {
+        name: name.into(),
+        scopes: vec![queue(&format!("{name}-*"))],
+        principals: Vec::new(),
+        jit_only: false,
+    };
+    let settings =
+        Settings { environments: vec![part("prod"), part("test")], ..Settings::defaults() };
+    facts.tasks = vec![crate::facts::Task {
+        task_id: text("t1"),
+        principal_id: Some(text("arn:aws:iam::111122223333:user/one")),
+        target: Some(text("TEST")),
+        ..crate::facts::Task::default()
+    }];
+    let profile = |facts: &Facts, settings: &Settings, name: &str| {
+        let r = reach(facts, settings, as_of(NOW));
+        let p = r.use_profiles.iter().find(|p| p.principal_id.ends_with(&format!("/{name}")));
+        p.cloned().unwrap()
+    };
+    let one = profile(&facts, &settings, "one");
+    assert_eq!((one.n_account_wide, one.n_used_resources), (Some(2), Some(1)));
+    assert_eq!((one.n_used_environments, one.n_task_environments), (Some(1), Some(1)));
+    assert_eq!((one.n_reach_environments, &*one.used_environments[0]), (Some(2), "test"));
+    let two = profile(&facts, &settings, "two");
+    assert_eq!((two.n_used_resources, two.n_used_environments), (Some(2), Some(2)));
+    assert_eq!(two.n_task_environments, None);
+    assert_eq!(profile(&facts, &settings, "narrow").n_account_wide, Some(0));
+    // Nothing is declared; a use without its resource; a task that may have run anywhere.
+    let plain = profile(&facts, &Settings::defaults(), "one");
+    assert_eq!((plain.n_used_environments, plain.n_reach_environments), (None, None));
+    facts.usage.push(used("one", "s3:GetObject", None));
+    facts.tasks.push(crate::facts::Task { target: None, ..facts.tasks[0].clone() });
+    let open = profile(&facts, &settings, "one");
+    assert_eq!((open.n_used_resources, open.n_used_environments), (None, None));
+    assert_eq!(open.n_task_environments, None);
+}

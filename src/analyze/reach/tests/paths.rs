@@ -1,5 +1,7 @@
 //! Each row of the table of known paths: a minimal export that shows it, and near misses that do not.
 
+use rayon::prelude::*;
+
 use super::*;
 
 const TABLE: &str = include_str!("../../../../rules/privilege/aws_escalation_paths.csv");
@@ -122,6 +124,42 @@ fn service_of(kind: &str) -> &'static str {
     }
 }
 
+/// Whom the role that is passed or taken trusts.
+fn trust(row: &Row, fact: bool) -> String {
+    match (row.services(), row.existing()) {
+        (Some(services), _)
+            if fact || row.has("instance_profile") || row.has("no_instance_profile") =>
+        {
+            trusts(&format!(r#"{{"Service":{services:?}}}"#))
+        }
+        (None, Some(kind)) if fact && !row.has("retired_service") => {
+            trusts(&format!(r#"{{"Service":"{}"}}"#, service_of(kind)))
+        }
+        _ if row.has("role_trusts_principal") && fact => {
+            trusts(&format!(r#"{{"AWS":"{ACCOUNT}:root"}}"#))
+        }
+        _ => trusts(r#"{"Service":"unknown.amazonaws.com"}"#),
+    }
+}
+
+/// The role that is passed or taken.
+fn boss(row: &Row, fact: bool, strength: &str, trust: &str) -> String {
+    let profile =
+        (row.has("instance_profile") && fact) || (row.has("no_instance_profile") && !fact);
+    let mut boss = if row.has("policy_of_other_role") {
+        role("boss", &[], trust, &attached("boss"))
+    } else {
+        role("boss", &[strength], trust, "")
+    };
+    if profile {
+        boss = boss.replace(
+            r#""InstanceProfileList":[]"#,
+            &format!(r#""InstanceProfileList":[{{"Arn":"{ACCOUNT}:instance-profile/b"}}]"#),
+        );
+    }
+    boss
+}
+
 /// The export of a row, and what its credential report says of the target user: keys, password.
 fn world(row: &Row, miss: Miss) -> (Facts, Vec<String>) {
     let fact = miss != Miss::Fact;
@@ -201,33 +239,8 @@ fn world(row: &Row, miss: Miss) -> (Facts, Vec<String>) {
     let strength = if miss == Miss::Weak { HARMLESS } else { STAR };
     groups.push(group("boss", strength));
     policies.push(policy("boss", &[strength]));
-    let trust = match (row.services(), row.existing()) {
-        (Some(services), _)
-            if fact || row.has("instance_profile") || row.has("no_instance_profile") =>
-        {
-            trusts(&format!(r#"{{"Service":{services:?}}}"#))
-        }
-        (None, Some(kind)) if fact && !row.has("retired_service") => {
-            trusts(&format!(r#"{{"Service":"{}"}}"#, service_of(kind)))
-        }
-        _ if row.has("role_trusts_principal") && fact => {
-            trusts(&format!(r#"{{"AWS":"{ACCOUNT}:root"}}"#))
-        }
-        _ => trusts(r#"{"Service":"unknown.amazonaws.com"}"#),
-    };
-    let profile =
-        (row.has("instance_profile") && fact) || (row.has("no_instance_profile") && !fact);
-    let mut boss = if row.has("policy_of_other_role") {
-        role("boss", &[], &trust, &attached("boss"))
-    } else {
-        role("boss", &[strength], &trust, "")
-    };
-    if profile {
-        boss = boss.replace(
-            r#""InstanceProfileList":[]"#,
-            &format!(r#""InstanceProfileList":[{{"Arn":"{ACCOUNT}:instance-profile/b"}}]"#),
-        );
-    }
+    let trust = trust(row, fact);
+    let boss = boss(row, fact, strength, &trust);
     let texts: Vec<&str> = docs.iter().map(String::as_str).collect();
     let mut users = vec![user("boss", &[strength], "")];
     let mut roles = vec![boss];
@@ -322,7 +335,7 @@ fn labelled_account() {
             continue;
         }
         let has = |t: &&str| i.proof.iter().any(|p| p.starts_with(&format!("{t} ")));
-        if techniques.iter().any(|t| has(&t)) {
+        if techniques.iter().any(has) {
             found += 1;
         } else {
             missed.push(format!("{name}: {:?}", i.proof));
@@ -343,84 +356,85 @@ fn labelled_account() {
     assert!(found >= 45, "{found} of the labelled principals");
 }
 
+/// The ways to break a row: an action less, an action elsewhere, without its fact, with a weak target.
+fn misses(row: &Row) -> Vec<Miss> {
+    let mut misses: Vec<Miss> = (0..row.actions.len()).map(Miss::Action).collect();
+    for (i, a) in row.actions.iter().enumerate() {
+        // Where an administrator is held down, its policy is not narrowed.
+        let held_down =
+            row.has("has_boundary") || row.terms.iter().any(|t| t.starts_with("deny_in"));
+        if row.resource(a) != "*" && !held_down {
+            misses.push(Miss::Elsewhere(i));
+        }
+    }
+    let bare = row.terms.iter().all(|t| {
+        ["self:user", "self:role", "new_role", "other_user", "other_role", "policy_of_other_role"]
+            .contains(&t.as_str())
+            || t.starts_with("condition:")
+            || t.starts_with("any_group")
+            || t.starts_with("principal=")
+    });
+    if !bare {
+        misses.push(Miss::Fact);
+    }
+    let others = ["any_group", "other_user", "other_role", "policy_of_other_role"];
+    let writes = row.actions.iter().any(|a| {
+        ["iam:Attach", "iam:PutRolePolicy", "iam:PutUserPolicy", "iam:CreatePolicyVersion"]
+            .iter()
+            .any(|w| a.starts_with(w))
+    });
+    if (others.iter().any(|t| row.has(t)) || row.services().is_some() || row.existing().is_some())
+        && !writes
+    {
+        misses.push(Miss::Weak);
+    }
+    misses
+}
+
+/// What is wrong with the findings about one row, and how many of its lines were shown.
+fn judged(row: &Row) -> (Vec<String>, usize) {
+    let mut wrong = Vec::new();
+    let mut shown = 0;
+    let found = |miss: Miss| {
+        let (_, proof) = world(row, miss);
+        let line = proof.iter().find(|p| p.starts_with(&format!("{} ", row.id))).cloned();
+        (line, proof)
+    };
+    let (line, proof) = found(Miss::Nothing);
+    if row.has("retired_service") {
+        if line.is_some() {
+            wrong.push(format!("{}: a retired service opens no path", row.id));
+        }
+        return (wrong, shown);
+    }
+    match &line {
+        None => wrong.push(format!("{} is not found: {proof:?}", row.id)),
+        Some(line) => {
+            shown += 1;
+            let unseen = row.existing().is_some();
+            if line.contains("(conditional)") != unseen {
+                wrong.push(format!("{}: wrong certainty: {line}", row.id));
+            }
+            if !line.contains("gives administrator") {
+                wrong.push(format!("{}: wrong gain: {line}", row.id));
+            }
+        }
+    }
+    for miss in misses(row) {
+        // Taking the identity's permission away leaves a role that the path rewrites or that trusts it.
+        if let (Some(line), proof) = found(miss) {
+            wrong.push(format!("{} with {miss:?} is still found: {line} {proof:?}", row.id));
+        }
+    }
+    (wrong, shown)
+}
+
 #[test]
 fn every_row_of_the_table() {
     let rows = table();
     assert_eq!(rows.len(), 94);
-    let mut wrong = Vec::new();
-    let mut shown = 0;
-    for row in &rows {
-        let found = |miss: Miss| {
-            let (_, proof) = world(row, miss);
-            let line = proof.iter().find(|p| p.starts_with(&format!("{} ", row.id))).cloned();
-            (line, proof)
-        };
-        let (line, proof) = found(Miss::Nothing);
-        if row.has("retired_service") {
-            if line.is_some() {
-                wrong.push(format!("{}: a retired service opens no path", row.id));
-            }
-            continue;
-        }
-        match &line {
-            None => wrong.push(format!("{} is not found: {proof:?}", row.id)),
-            Some(line) => {
-                shown += 1;
-                let unseen = row.existing().is_some();
-                if line.contains("(conditional)") != unseen {
-                    wrong.push(format!("{}: wrong certainty: {line}", row.id));
-                }
-                if !line.contains("gives administrator") {
-                    wrong.push(format!("{}: wrong gain: {line}", row.id));
-                }
-            }
-        }
-        let mut misses: Vec<Miss> = (0..row.actions.len()).map(Miss::Action).collect();
-        for (i, a) in row.actions.iter().enumerate() {
-            // Where an administrator is held down, its policy is not narrowed.
-            let held_down =
-                row.has("has_boundary") || row.terms.iter().any(|t| t.starts_with("deny_in"));
-            if row.resource(a) != "*" && !held_down {
-                misses.push(Miss::Elsewhere(i));
-            }
-        }
-        let bare = row.terms.iter().all(|t| {
-            [
-                "self:user",
-                "self:role",
-                "new_role",
-                "other_user",
-                "other_role",
-                "policy_of_other_role",
-            ]
-            .contains(&t.as_str())
-                || t.starts_with("condition:")
-                || t.starts_with("any_group")
-                || t.starts_with("principal=")
-        });
-        if !bare {
-            misses.push(Miss::Fact);
-        }
-        let others = ["any_group", "other_user", "other_role", "policy_of_other_role"];
-        let writes = row.actions.iter().any(|a| {
-            ["iam:Attach", "iam:PutRolePolicy", "iam:PutUserPolicy", "iam:CreatePolicyVersion"]
-                .iter()
-                .any(|w| a.starts_with(w))
-        });
-        if (others.iter().any(|t| row.has(t))
-            || row.services().is_some()
-            || row.existing().is_some())
-            && !writes
-        {
-            misses.push(Miss::Weak);
-        }
-        for miss in misses {
-            // Taking the identity's permission away leaves a role that the path rewrites or that trusts it.
-            if let (Some(line), proof) = found(miss) {
-                wrong.push(format!("{} with {miss:?} is still found: {line} {proof:?}", row.id));
-            }
-        }
-    }
+    let all: Vec<(Vec<String>, usize)> = rows.par_iter().map(judged).collect();
+    let wrong: Vec<String> = all.iter().flat_map(|(w, _)| w.clone()).collect();
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
-    assert_eq!(shown, 91);
+    assert_eq!(all.iter().map(|(_, n)| n).sum::<usize>(), 91);
 }

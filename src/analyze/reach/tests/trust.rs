@@ -1,7 +1,9 @@
 //! Trusts of roles and resources, credentials, environments, sensitive data.
 
 use super::*;
-use crate::facts::{ProviderFinding, Resource, ResourcePolicy, Task, TaskKind, Usage, UsageGrain};
+use crate::facts::{
+    ProviderFinding, Realm, RealmKind, Resource, ResourcePolicy, Task, TaskKind, Usage, UsageGrain,
+};
 use crate::settings::model::Environment;
 
 fn rows<'a>(r: &'a Reach, name: &str) -> Vec<&'a TrustFact> {
@@ -124,7 +126,8 @@ fn resource_policies_join_the_trusts() {
         (found[0].relation.to_string(), found[0].external, found[0].openness.to_string())
     };
     assert_eq!(one(":::open"), ("any".into(), Some(true), "open".into()));
-    assert_eq!(one(":::org"), ("any".into(), Some(false), "conditional".into()));
+    // No input says which organisation is ours.
+    assert_eq!(one(":::org"), ("any".into(), None, "conditional".into()));
     assert_eq!(one(":::mine"), ("any".into(), Some(false), "conditional".into()));
     assert_eq!(one(":::wide"), ("any".into(), Some(true), "open".into()));
     assert_eq!(one(":::third"), ("unknown_account".into(), Some(true), "open".into()));
@@ -134,6 +137,66 @@ fn resource_policies_join_the_trusts() {
         assert!(rows(&r, none).is_empty(), "{none}");
     }
     assert_eq!(&*rows(&r, ":::open")[0].resource_kind, "s3");
+}
+
+/// An organisation that a condition names is compared with those that the inputs describe: equal is
+/// internal, another external, none given undecided. Roles and resources alike.
+#[test]
+fn organisations_are_compared() {
+    let asks =
+        |key: &str, value: &str| format!(r#","Condition":{{"StringEquals":{{"{key}":{value}}}}}"#);
+    let id = |v: &str| asks("aws:PrincipalOrgID", v);
+    let cases = [
+        ("ours", id(r#""o-ours""#), Some(false), None),
+        ("other", id(r#""o-other""#), Some(true), None),
+        ("both", id(r#"["o-ours","o-other"]"#), Some(true), None),
+        (
+            "path",
+            asks("aws:PrincipalOrgPaths", r#"["o-ours/r-ab12/ou-ab12-1/*"]"#),
+            Some(false),
+            None,
+        ),
+        ("far", asks("aws:PrincipalOrgPaths", r#"["o-other/r-ab12/*"]"#), Some(true), None),
+        ("wild", asks("aws:PrincipalOrgPaths", r#""o-*/r-ab12/*""#), Some(true), Some(true)),
+        ("account", asks("aws:PrincipalAccount", r#""111122223333""#), Some(false), Some(false)),
+    ];
+    let roles: Vec<String> = cases
+        .iter()
+        .map(|(name, condition, ..)| {
+            let trust = format!(
+                r#"{{"Effect":"Allow","Principal":{{"AWS":"*"}},"Action":"sts:AssumeRole"{condition}}}"#
+            );
+            role(name, &[], &trust, "")
+        })
+        .collect();
+    let mut facts = export("", "", &roles.join(","), "");
+    facts.resource_policies = cases
+        .iter()
+        .map(|(name, condition, ..)| {
+            let s = format!(
+                r#"{{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"*"{condition}}}"#
+            );
+            policy(&format!("arn:aws:s3:::{name}"), "s3", &s)
+        })
+        .collect();
+    let check = |facts: &Facts, described: bool| {
+        let r = run(facts);
+        for (name, _, told, untold) in &cases {
+            let want = if described { told } else { untold };
+            for end in [format!(":role/{name}"), format!(":::{name}")] {
+                assert_eq!(rows(&r, &end)[0].external, *want, "{end}, described: {described}");
+            }
+        }
+    };
+    check(&facts, false);
+    facts.realms.push(Realm {
+        platform: text("aws"),
+        realm_id: text("111122223333"),
+        kind: RealmKind::Account,
+        organisation: Some(text("o-ours")),
+        ..Realm::default()
+    });
+    check(&facts, true);
 }
 
 fn words(list: &[Text]) -> Vec<&str> {

@@ -32,8 +32,7 @@ fn snapshot(parts: &[(&str, &str, &str)]) -> Snapshot {
 
 fn change(old: &[(&str, &str, &str)], new: &[(&str, &str, &str)]) -> AccessChange {
     let (old, new) = (snapshot(old), snapshot(new));
-    let found = Comparer::new(&old, &new).principal(ALICE);
-    found
+    Comparer::new(&old, &new).principal(ALICE)
 }
 
 const READ: &str = r#"{"Effect":"Allow","Action":"s3:Get*","Resource":"*"}"#;

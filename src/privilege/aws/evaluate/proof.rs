@@ -89,12 +89,17 @@ impl<'a> Rights<'a> {
 }
 
 impl<'a> Rights<'a> {
-    /// What the principal may give itself at most: what its boundary allows after every Deny. `None`
-    /// without a boundary, or when its document is missing.
+    /// What the principal may give itself at most: what its boundary and the policies of the organisation
+    /// allow after every Deny. `None` when neither limits it, or when the document of the boundary is missing.
     #[must_use]
     pub fn headroom(&self) -> Option<Grants> {
-        let b = self.boundary_policy()?;
-        Some(self.cut(b.allowed(), None, std::slice::from_ref(b)))
+        match &self.boundary {
+            Boundary::Known(b) => Some(self.cut(b.allowed(), None, std::slice::from_ref(b))),
+            Boundary::Absent if !self.guardrails.is_empty() => {
+                Some(self.cut(Grants::everything(), None, &[]))
+            }
+            Boundary::Absent | Boundary::Missing => None,
+        }
     }
 
     /// Whether the boundary would let an action through once the policies allow everything.

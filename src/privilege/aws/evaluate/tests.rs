@@ -16,6 +16,7 @@ fn subject() -> Subject {
         name: "me".into(),
         unique_id: Some("AIDAME".into()),
         tags: vec![("team".into(), "red".into())],
+        organisation: None,
         as_of: Time::from_secs(1_780_000_000),
     }
 }

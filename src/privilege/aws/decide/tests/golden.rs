@@ -207,6 +207,7 @@ impl Case {
                 if kind == CallerKind::Role { "AROAUNIQUE" } else { "AIDAUNIQUE" }.into(),
             ),
             tags: vec![("team".into(), "red".into())],
+            organisation: None,
             as_of: Time::from_secs(1_780_000_000),
         };
         let keys = Keys { given: &self.keys, derived: self.derive.then_some(subject) };

@@ -223,8 +223,7 @@ fn wild_product(p: &str) -> bool {
     if parts.len() < 6 || parts[2].eq_ignore_ascii_case("s3") {
         return false;
     }
-    let Some(end) = parts[5].find(['/', ':']) else { return false };
-    let product = &parts[5][..end];
+    let Some((product, _)) = parts[5].split_once(['/', ':']) else { return false };
     product.contains(['*', '?']) && product.chars().any(|c| c != '*')
 }
 
@@ -234,13 +233,9 @@ fn resources(w: &World, s: &Value, at: Where, variables: bool) -> Three {
     let one = |p: &String, complement: bool| {
         let hit = resource_fits(w, p, at, variables);
         let tail = p.splitn(6, ':').nth(5).unwrap_or("");
-        if hit == Some(true) && deny && wild_product(p) {
-            None
-        } else if complement && variables && hit == Some(false) && may_be_gone(w, tail) {
-            None
-        } else {
-            hit
-        }
+        let open = (hit == Some(true) && deny && wild_product(p))
+            || (complement && variables && hit == Some(false) && may_be_gone(w, tail));
+        if open { None } else { hit }
     };
     if s.get("Resource").is_some() {
         some(list(s.get("Resource")).iter().map(|p| one(p, false)))
@@ -289,18 +284,16 @@ fn agrees(w: &World, op: &str, p: &str, v: &str, variables: bool) -> Result<Thre
             return Ok(fits(w, p, v, false, variables, true));
         }
         "stringlike" | "stringnotlike" => return Ok(fits(w, p, v, true, variables, false)),
-        "arnequals" | "arnlike" | "arnnotequals" | "arnnotlike" => {
-            if !variables {
-                if p.chars().all(|c| c == '*') {
-                    return Ok(Some(true));
-                }
-                let (a, b): (Vec<&str>, Vec<&str>) =
-                    (p.splitn(6, ':').collect(), v.splitn(6, ':').collect());
-                if a.len() < 6 {
-                    return Err(());
-                }
-                return Ok(Some(b.len() == 6 && (0..6).all(|i| plain_glob(a[i], b[i], false))));
+        "arnequals" | "arnlike" | "arnnotequals" | "arnnotlike" if !variables => {
+            if p.chars().all(|c| c == '*') {
+                return Ok(Some(true));
             }
+            let (a, b): (Vec<&str>, Vec<&str>) =
+                (p.splitn(6, ':').collect(), v.splitn(6, ':').collect());
+            if a.len() < 6 {
+                return Err(());
+            }
+            return Ok(Some(b.len() == 6 && (0..6).all(|i| plain_glob(a[i], b[i], false))));
         }
         _ => {}
     }
@@ -456,12 +449,9 @@ fn layer<'a>(
     effect: &str,
     at: Where,
 ) -> Three {
-    docs.fold(Some(false), |acc, doc| {
-        or(
-            acc,
-            doc.map_or(None, |doc| some(statements(doc, effect).map(|s| speaks(w, doc, s, at)))),
-        )
-    })
+    some(docs.map(|doc| {
+        doc.and_then(|doc| some(statements(doc, effect).map(|s| speaks(w, doc, s, at))))
+    }))
 }
 
 /// How parties name the caller: itself, role, session, account.
