@@ -659,9 +659,8 @@ mod tests {
                 ..GrantFact::default()
             })
             .collect();
-        let mut facts = Facts::default();
-        facts.sources =
-            vec![Source { source_id: text("L"), layer: Layer::Ledger, ..Source::default() }];
+        let ledger = Source { source_id: text("L"), layer: Layer::Ledger, ..Source::default() };
+        let facts = Facts { sources: vec![ledger], ..Facts::default() };
         let (settings, resolution) = (Settings::defaults(), Resolution::default());
         let ix = Index::new(&facts, &settings, &resolution, s(1_000_000), &NoTiers);
         let began = std::time::Instant::now();
