@@ -276,6 +276,9 @@ impl<'f> Effective<'f> {
             resource: match (&prepared.policy.held, prepared.policy.supplied) {
                 (Some(h), _) => ResourcePolicy::Policy(h.attached()),
                 (None, true) => ResourcePolicy::Absent,
+                // Nothing of IAM has a policy of its own but the trust policy of a role (IAM user guide,
+                // services that work with IAM): what is in another account stays out of reach.
+                _ if of_iam(&prepared.question.action) => ResourcePolicy::Absent,
                 (None, false) => ResourcePolicy::NotSupplied,
             },
             endpoint: None,
@@ -397,6 +400,11 @@ impl Context for Keys<'_> {
             _ => Seen::Unknown,
         }
     }
+}
+
+/// Whether an action is one of IAM itself.
+fn of_iam(action: &str) -> bool {
+    action.split_once(':').is_some_and(|(service, _)| service.eq_ignore_ascii_case("iam"))
 }
 
 #[cfg(test)]

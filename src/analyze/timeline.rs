@@ -101,10 +101,13 @@ fn sweep(
     cuts.insert(ix.as_of);
     cuts.retain(|t| *t <= ix.as_of);
     let points: Vec<Time> = cuts.into_iter().collect();
+    let track = Track::new(ix, snapshot, work, key, lane);
+    let mut cursor = Cursor::new(lane);
     let mut out: Vec<Segment> = Vec::new();
     for (i, from) in points.iter().enumerate() {
         let until = points.get(i + 1).copied();
-        let Some(s) = segment(ix, snapshot, work, key, lane, (*from, until)) else { continue };
+        let moment = cursor.advance(*from, until);
+        let Some(s) = track.segment(moment) else { continue };
         match out.last_mut() {
             Some(last) if last.until == Some(*from) && same(last, &s) => {
                 last.until = s.until;
@@ -116,6 +119,95 @@ fn sweep(
     out
 }
 
+/// A stretch of time in which nothing changes, and what the grants of a lane say of it.
+struct Moment<'a> {
+    from: Time,
+    until: Option<Time>,
+    /// Row of the ledger axis; `None` when no grant says anything.
+    ledger: Option<Ledger>,
+    /// The grants it rests on, in the order of the lane.
+    in_play: Vec<&'a GrantFact>,
+    /// Use that some grant shows.
+    used: bool,
+}
+
+/// Instants with the grant they belong to and its place in the lane, in order.
+type Events<'a> = std::iter::Peekable<std::vec::IntoIter<(Time, usize, &'a GrantFact)>>;
+
+/// Goes along a lane and keeps what is in force. A grant enters and leaves once, so that a lane costs
+/// its number of grants and what it has to say, and not one times the other.
+struct Cursor<'a> {
+    starts: Events<'a>,
+    ends: Events<'a>,
+    denials: Events<'a>,
+    /// First and last use of each grant, by the first.
+    uses: std::iter::Peekable<std::vec::IntoIter<(Time, Time)>>,
+    active: BTreeMap<usize, &'a GrantFact>,
+    /// The last grant to end explains what is left; the ones before are history.
+    ended: Option<&'a GrantFact>,
+    denied: BTreeMap<usize, &'a GrantFact>,
+    /// Latest use of the grants whose use has begun.
+    used_until: Option<Time>,
+}
+
+impl<'a> Cursor<'a> {
+    fn new(lane: &Lane<'a>) -> Self {
+        let events = |at: &dyn Fn(&GrantFact) -> Option<Time>| -> Events<'a> {
+            let mut all: Vec<(Time, usize, &'a GrantFact)> = lane
+                .grants
+                .iter()
+                .enumerate()
+                .filter_map(|(i, g)| at(g).map(|t| (t, i, *g)))
+                .collect();
+            all.sort_by(|a, b| (a.0, &a.2.grant_id, a.1).cmp(&(b.0, &b.2.grant_id, b.1)));
+            all.into_iter().peekable()
+        };
+        let denied = |g: &GrantFact| !g.effective && g.decision != Decision::Unknown;
+        let mut uses: Vec<(Time, Time)> =
+            lane.grants.iter().filter_map(|g| g.first_used_at.zip(g.last_used_at)).collect();
+        uses.sort_unstable();
+        Self {
+            starts: events(&|g| g.started_at.filter(|_| g.effective)),
+            ends: events(&|g| g.ended_at.filter(|_| g.effective)),
+            denials: events(&|g| g.requested_at.filter(|_| denied(g))),
+            uses: uses.into_iter().peekable(),
+            active: BTreeMap::new(),
+            ended: None,
+            denied: BTreeMap::new(),
+            used_until: None,
+        }
+    }
+
+    /// The stretch that begins at an instant no earlier than the one before.
+    fn advance(&mut self, from: Time, until: Option<Time>) -> Moment<'a> {
+        while let Some((_, i, g)) = self.starts.next_if(|e| e.0 <= from) {
+            self.active.insert(i, g);
+        }
+        while let Some((_, i, g)) = self.ends.next_if(|e| e.0 <= from) {
+            self.active.remove(&i);
+            self.ended = Some(g);
+        }
+        while let Some((_, i, g)) = self.denials.next_if(|e| e.0 <= from) {
+            self.denied.insert(i, g);
+        }
+        // The time of a use is a whole second at best. These bounds never go back, as `from` does not.
+        let before = until.unwrap_or(from).max(from.plus_secs(1));
+        while let Some((_, last)) = self.uses.next_if(|(first, _)| *first < before) {
+            self.used_until = self.used_until.max(Some(last));
+        }
+        let (ledger, in_play) = if !self.active.is_empty() {
+            (Some(Ledger::Active), self.active.values().copied().collect())
+        } else if let Some(g) = self.ended {
+            (Some(Ledger::Ended), vec![g])
+        } else if !self.denied.is_empty() {
+            (Some(Ledger::Denied), self.denied.values().copied().collect())
+        } else {
+            (None, Vec::new())
+        };
+        Moment { from, until, ledger, in_play, used: self.used_until >= Some(from) }
+    }
+}
+
 fn same(a: &Segment, b: &Segment) -> bool {
     a.cell == b.cell
         && a.certainty == b.certainty
@@ -124,79 +216,119 @@ fn same(a: &Segment, b: &Segment) -> bool {
         && a.grant_ids == b.grant_ids
 }
 
-fn segment(
-    ix: &Index<'_>,
+/// What stays the same along a lane.
+struct Track<'t, 'a> {
+    ix: &'t Index<'a>,
     snapshot: Option<Snapshot>,
-    work: &WorkOf,
-    key: &Key,
-    lane: &Lane<'_>,
-    (from, until): (Time, Option<Time>),
-) -> Option<Segment> {
-    let (ledger, in_play) = ledger_axis(ix, lane, from);
-    let task = work_axis(ix, work, key, &in_play, from);
-    let bound = state_axis(lane, &in_play, snapshot, from);
-    let used = use_axis(ix, lane, from, until.unwrap_or(from));
-    let tier = lane
-        .grants
-        .iter()
-        .find_map(|g| g.tier)
-        .or_else(|| lane.holdings.iter().find_map(|h| h.tier));
-    let m = Modifiers {
-        privileged: tier.is_some_and(|t| t <= Tier::T1),
-        break_glass: in_play.iter().any(|g| g.break_glass),
-        linked_credential: in_play.iter().any(|g| !expects_binding(g)),
-        tampered: in_play
+    work: &'t WorkOf,
+    key: &'t Key,
+    lane: &'t Lane<'t>,
+    tier: Option<Tier>,
+    platform: Option<&'t str>,
+}
+
+impl<'t, 'a> Track<'t, 'a> {
+    fn new(
+        ix: &'t Index<'a>,
+        snapshot: Option<Snapshot>,
+        work: &'t WorkOf,
+        key: &'t Key,
+        lane: &'t Lane<'t>,
+    ) -> Self {
+        let tier = lane
+            .grants
             .iter()
-            .any(|g| g.externally_modified || g.end_kind == EndKind::FailedToRevoke),
-    };
-    let cells = completions(ledger, task, bound, used, m);
-    let worst = cells.iter().max_by_key(|c| c.severity)?;
-    let floor = cells.iter().map(|c| c.severity).min()?;
-    worst.severity?;
-    // A possibility that rests only on layers without any source is "not assessed", which the
-    // coverage says once, and not a possible finding of every segment (section 7).
-    let absent = (bound.is_some() || snapshot.is_none())
-        && (task.is_some() || !ix.has_layer(Layer::Task))
-        && (used.is_some() || use_unsourced(ix, lane, from));
-    if floor.is_none() && absent {
-        return None;
+            .find_map(|g| g.tier)
+            .or_else(|| lane.holdings.iter().find_map(|h| h.tier));
+        let platform = lane
+            .grants
+            .iter()
+            .find_map(|g| g.platform.as_deref())
+            .or_else(|| lane.holdings.first().map(|h| &*h.platform));
+        Self { ix, snapshot, work, key, lane, tier, platform }
     }
-    let mut silent = Vec::new();
-    for (unknown, layer) in [
-        (ledger.is_none(), Layer::Ledger),
-        (task.is_none(), Layer::Task),
-        (bound.is_none(), Layer::State),
-        (used.is_none(), Layer::Usage),
-    ] {
-        if unknown {
-            silent.push(text(layer.as_str()));
+
+    fn segment(&self, moment: Moment<'_>) -> Option<Segment> {
+        let Self { ix, snapshot, key, lane, tier, .. } = *self;
+        let Moment { from, until, ref in_play, .. } = moment;
+        // Unknown without a ledger.
+        let ledger = moment.ledger.or_else(|| ix.has_layer(Layer::Ledger).then_some(Ledger::Never));
+        let task = work_axis(ix, self.work, key, in_play, from);
+        let bound = state_axis(lane, in_play, snapshot, from);
+        let used = self.use_axis(&moment);
+        let m = Modifiers {
+            privileged: tier.is_some_and(|t| t <= Tier::T1),
+            break_glass: in_play.iter().any(|g| g.break_glass),
+            linked_credential: in_play.iter().any(|g| !expects_binding(g)),
+            tampered: in_play
+                .iter()
+                .any(|g| g.externally_modified || g.end_kind == EndKind::FailedToRevoke),
+        };
+        let cells = completions(ledger, task, bound, used, m);
+        let worst = cells.iter().max_by_key(|c| c.severity)?;
+        let floor = cells.iter().map(|c| c.severity).min()?;
+        worst.severity?;
+        // A possibility that rests only on layers without any source is "not assessed", which the
+        // coverage says once, and not a possible finding of every segment (section 7).
+        let absent = (bound.is_some() || snapshot.is_none())
+            && (task.is_some() || !ix.has_layer(Layer::Task))
+            && (used.is_some() || self.use_unsourced(from));
+        if floor.is_none() && absent {
+            return None;
         }
+        let silent = [
+            (ledger.is_none(), Layer::Ledger),
+            (task.is_none(), Layer::Task),
+            (bound.is_none(), Layer::State),
+            (used.is_none(), Layer::Usage),
+        ];
+        Some(Segment {
+            principal_id: key.0.clone(),
+            privilege: key.1.clone(),
+            scope: key.2.clone(),
+            from,
+            until,
+            length_s: until.map_or(0, |u| u.secs_since(from)),
+            ledger: text(ledger.map_or("?", ledger_word)),
+            task: text(task.map_or("?", work_word)),
+            state: text(bound.map_or("?", |b| if b { "1" } else { "0" })),
+            usage: text(used.map_or("?", |u| if u { "1" } else { "0" })),
+            cell: text(worst.name),
+            severity: text(worst.severity.map_or("ok", Severity::as_str)),
+            certainty: if floor == worst.severity {
+                Certainty::Certain
+            } else {
+                Certainty::Possible
+            },
+            severity_floor: text(floor.map_or("ok", Severity::as_str)),
+            grant_ids: in_play.iter().map(|g| g.grant_id.clone()).collect(),
+            silent_layers: silent
+                .iter()
+                .filter(|(unknown, _)| *unknown)
+                .map(|(_, layer)| text(layer.as_str()))
+                .collect(),
+            tier,
+            refs: in_play
+                .iter()
+                .filter_map(|g| g.refs.first().cloned())
+                .chain(lane.holdings.iter().filter_map(|h| h.refs.first().cloned()))
+                .take(8)
+                .collect(),
+        })
     }
-    Some(Segment {
-        principal_id: key.0.clone(),
-        privilege: key.1.clone(),
-        scope: key.2.clone(),
-        from,
-        until,
-        length_s: until.map_or(0, |u| u.secs_since(from)),
-        ledger: text(ledger.map_or("?", ledger_word)),
-        task: text(task.map_or("?", work_word)),
-        state: text(bound.map_or("?", |b| if b { "1" } else { "0" })),
-        usage: text(used.map_or("?", |u| if u { "1" } else { "0" })),
-        cell: text(worst.name),
-        severity: text(worst.severity.map_or("ok", Severity::as_str)),
-        certainty: if floor == worst.severity { Certainty::Certain } else { Certainty::Possible },
-        severity_floor: text(floor.map_or("ok", Severity::as_str)),
-        grant_ids: in_play.iter().map(|g| g.grant_id.clone()).collect(),
-        silent_layers: silent,
-        tier,
-        refs: in_play
-            .iter()
-            .filter_map(|g| g.refs.first().cloned())
-            .chain(lane.holdings.iter().filter_map(|h| h.refs.first().cloned()))
-            .take(8)
-            .collect(),
-    })
+
+    fn use_axis(&self, moment: &Moment<'_>) -> Option<bool> {
+        if moment.used {
+            return Some(true);
+        }
+        let until = moment.until.unwrap_or(moment.from);
+        self.ix.use_observable(self.platform, moment.from, until).is_ok().then_some(false)
+    }
+
+    /// No source lists uses on the platform of the lane.
+    fn use_unsourced(&self, at: Time) -> bool {
+        self.ix.use_observable(self.platform, at, at) == Err("no_source")
+    }
 }
 
 fn ledger_word(l: Ledger) -> &'static str {
@@ -214,36 +346,6 @@ fn work_word(w: Work) -> &'static str {
         Work::Before | Work::After => "X",
         Work::Running => "R",
     }
-}
-
-/// Ledger axis at an instant and the grants it rests on. Unknown without a ledger.
-fn ledger_axis<'a>(
-    ix: &Index<'_>,
-    lane: &Lane<'a>,
-    at: Time,
-) -> (Option<Ledger>, Vec<&'a GrantFact>) {
-    let pick = |test: &dyn Fn(&GrantFact) -> bool| -> Vec<&'a GrantFact> {
-        lane.grants.iter().copied().filter(|g| test(g)).collect()
-    };
-    let active = pick(&|g| {
-        g.effective && g.started_at.is_some_and(|s| s <= at) && g.ended_at.is_none_or(|e| at < e)
-    });
-    if !active.is_empty() {
-        return (Some(Ledger::Active), active);
-    }
-    let mut ended = pick(&|g| g.effective && g.ended_at.is_some_and(|e| e <= at));
-    if !ended.is_empty() {
-        // The last one to end explains what is left; the ones before are history.
-        ended.sort_by_key(|g| (g.ended_at, g.grant_id.clone()));
-        return (Some(Ledger::Ended), ended.split_off(ended.len() - 1));
-    }
-    let denied = pick(&|g| {
-        !g.effective && g.decision != Decision::Unknown && g.requested_at.is_some_and(|r| r <= at)
-    });
-    if !denied.is_empty() {
-        return (Some(Ledger::Denied), denied);
-    }
-    (ix.has_layer(Layer::Ledger).then_some(Ledger::Never), Vec::new())
 }
 
 fn work_axis(
@@ -304,30 +406,6 @@ fn state_axis(
     Some(
         lane.holdings.iter().any(|h| !matches!(h.standing, Standing::Residue | Standing::Eligible)),
     )
-}
-
-fn use_axis(ix: &Index<'_>, lane: &Lane<'_>, from: Time, until: Time) -> Option<bool> {
-    let hit = lane.grants.iter().any(|g| {
-        g.first_used_at
-            .zip(g.last_used_at)
-            .is_some_and(|(a, b)| a < until.max(from.plus_secs(1)) && from <= b)
-    });
-    if hit {
-        return Some(true);
-    }
-    ix.use_observable(platform(lane), from, until).is_ok().then_some(false)
-}
-
-fn platform<'a>(lane: &Lane<'a>) -> Option<&'a str> {
-    lane.grants
-        .iter()
-        .find_map(|g| g.platform.as_deref())
-        .or_else(|| lane.holdings.first().map(|h| &*h.platform))
-}
-
-/// No source lists uses on the platform of the lane.
-fn use_unsourced(ix: &Index<'_>, lane: &Lane<'_>, at: Time) -> bool {
-    ix.use_observable(platform(lane), at, at) == Err("no_source")
 }
 
 /// Cells of every completion of the unknown axes.
@@ -505,6 +583,91 @@ mod tests {
         }
         let certain = all.iter().all(|c| c.severity == worst.severity);
         Some((worst.name, if certain { Certainty::Certain } else { Certainty::Possible }))
+    }
+
+    /// What the grants of a lane say of an instant, each grant asked anew.
+    fn asked<'a>(
+        lane: &Lane<'a>,
+        from: Time,
+        until: Option<Time>,
+    ) -> (Option<Ledger>, Vec<&'a GrantFact>, bool) {
+        let pick = |test: &dyn Fn(&GrantFact) -> bool| -> Vec<&'a GrantFact> {
+            lane.grants.iter().copied().filter(|g| test(g)).collect()
+        };
+        let before = until.unwrap_or(from).max(from.plus_secs(1));
+        let used = lane.grants.iter().any(|g| {
+            g.first_used_at.zip(g.last_used_at).is_some_and(|(a, b)| a < before && from <= b)
+        });
+        let active = pick(&|g| {
+            g.effective && g.started_at <= Some(from) && g.ended_at.is_none_or(|e| from < e)
+        });
+        let mut ended = pick(&|g| g.effective && g.ended_at.is_some_and(|e| e <= from));
+        ended.sort_by_key(|g| (g.ended_at, g.grant_id.clone()));
+        let denied = pick(&|g| !g.effective && g.requested_at.is_some_and(|r| r <= from));
+        if !active.is_empty() {
+            (Some(Ledger::Active), active, used)
+        } else if let Some(last) = ended.pop() {
+            (Some(Ledger::Ended), vec![last], used)
+        } else if !denied.is_empty() {
+            (Some(Ledger::Denied), denied, used)
+        } else {
+            (None, Vec::new(), used)
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+        #[test]
+        fn a_cursor_says_what_the_grants_say(
+            stories in prop::collection::vec(story(), 0..12),
+            points in prop::collection::btree_set(-2_000_000..45_000_000i64, 1..30),
+        ) {
+            let grants: Vec<GrantFact> =
+                stories.iter().enumerate().map(|(i, x)| fact(i, x)).collect();
+            let lane = Lane { grants: grants.iter().collect(), holdings: Vec::new() };
+            let mut cursor = Cursor::new(&lane);
+            // Finer than seconds: a use may reach into the next stretch.
+            let points: Vec<Time> = points.into_iter().map(Time::from_micros).collect();
+            for (i, from) in points.iter().enumerate() {
+                let until = points.get(i + 1).copied();
+                let m = cursor.advance(*from, until);
+                let (ledger, in_play, used) = asked(&lane, *from, until);
+                prop_assert_eq!((m.ledger, m.used), (ledger, used));
+                let ids = |list: &[&GrantFact]| -> Vec<Text> {
+                    list.iter().map(|g| g.grant_id.clone()).collect()
+                };
+                prop_assert_eq!(ids(&m.in_play), ids(&in_play));
+            }
+        }
+    }
+
+    /// A machine that takes the same privilege again and again is one lane: the sweep must not ask all
+    /// grants at every instant. 60,000 grants would take minutes.
+    #[test]
+    fn a_long_lane_is_swept_in_one_pass() {
+        let stories: Vec<GrantFact> = (0..60_000)
+            .map(|i| GrantFact {
+                grant_id: text(format!("g{i}")),
+                principal_id: text("p"),
+                privilege: text("x"),
+                effective: true,
+                decision: Decision::Approved,
+                started_at: Some(s(i * 10)),
+                ended_at: Some(s(i * 10 + 5)),
+                first_used_at: Some(s(i * 10 + 1)),
+                last_used_at: Some(s(i * 10 + 7)),
+                ..GrantFact::default()
+            })
+            .collect();
+        let mut facts = Facts::default();
+        facts.sources =
+            vec![Source { source_id: text("L"), layer: Layer::Ledger, ..Source::default() }];
+        let (settings, resolution) = (Settings::defaults(), Resolution::default());
+        let ix = Index::new(&facts, &settings, &resolution, s(1_000_000), &NoTiers);
+        let began = std::time::Instant::now();
+        let swept = segments(&ix, &stories, &[]);
+        assert!(swept.len() >= 60_000, "{}", swept.len());
+        assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! `overstay scan`: inputs in, evidence bundle out.
 
 use std::io::Write;
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 
 use super::{Cli, Failure, Outcome, console, exit, summary};
@@ -88,7 +89,8 @@ impl From<PipelineError> for Failure {
 /// # Errors
 /// A failure with its exit code.
 pub fn run(cli: &Cli, args: &Args) -> Outcome {
-    let scan = pipeline::scan(&args.what.request(&args.inputs))?;
+    // The program ends after this; to free millions of rows one by one first would only take time.
+    let scan = ManuallyDrop::new(pipeline::scan(&args.what.request(&args.inputs))?);
     pipeline::write_bundle(&scan, &args.out, &args.format)?;
     if !cli.quiet
         && let Err(e) = print(cli, args, &scan)

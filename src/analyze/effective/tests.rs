@@ -73,6 +73,17 @@ fn the_trust_policy_is_asked() {
 }
 
 #[test]
+fn nobody_reaches_into_the_iam_of_another_account() {
+    let mut facts = facts();
+    for role in &mut facts.roles {
+        role.document = Some(text(doc(r#"{"Effect":"Allow","Action":"iam:*","Resource":"*"}"#)));
+    }
+    let pass = |account: &str| question("iam:PassRole", &format!("arn:aws:iam::{account}:role/x"));
+    assert_eq!(verdict(&facts, "ann", &pass("111122223333")), Verdict::Allow);
+    assert_eq!(verdict(&facts, "ann", &pass("444455556666")), Verdict::Deny);
+}
+
+#[test]
 fn names_that_nobody_or_several_have() {
     let facts = facts();
     let e = Effective::new(&facts, Time::from_secs(0));

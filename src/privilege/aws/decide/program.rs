@@ -129,7 +129,8 @@ impl Line {
         let resources = s.resources.as_ref();
         Self {
             index: s.index,
-            sid: s.sid.clone(),
+            // The console writes an empty one.
+            sid: s.sid.clone().filter(|sid| !sid.is_empty()),
             effect: s.effect,
             condition_text: s.condition_text.clone(),
             condition: s.condition.clone(),

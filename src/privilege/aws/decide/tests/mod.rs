@@ -120,3 +120,17 @@ fn throughput() {
     )
     .unwrap();
 }
+
+/// The console writes `"Sid": ""` into policies made with its editor: that names nothing.
+#[test]
+fn an_empty_sid_is_none() {
+    let mut programs = Programs::default();
+    let sid = |sid: &str, programs: &mut Programs| {
+        let text = format!(
+            r#"{{"Statement":{{"Sid":"{sid}","Effect":"Allow","Action":"*","Resource":"*"}}}}"#
+        );
+        programs.of(&text).lines[0].sid.clone()
+    };
+    assert_eq!(sid("", &mut programs), None);
+    assert_eq!(sid("A", &mut programs), Some("A".to_owned()));
+}
