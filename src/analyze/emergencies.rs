@@ -4,7 +4,7 @@
 //! Source of the rules: compliance specification, section 5, BGL-001 and BGL-002. Whether an
 //! emergency identity is tested and alerts is in none of the inputs, and is not judged.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::grants::Profile;
 use super::index::Index;
@@ -27,7 +27,7 @@ pub fn emergency_facts(
 ) -> Vec<EmergencyFact> {
     let emergencies: Vec<(&Grant, &GrantFact)> =
         ix.facts.grants.iter().zip(grants).filter(|(_, f)| f.break_glass && f.effective).collect();
-    let mut starts: HashMap<&str, Vec<Time>> = HashMap::new();
+    let mut starts: BTreeMap<&str, Vec<Time>> = BTreeMap::new();
     for (_, f) in &emergencies {
         if let Some(t) = f.started_at {
             starts.entry(ix.person(&f.principal_id)).or_default().push(t);
@@ -79,7 +79,7 @@ fn of_grant(ix: &Index<'_>, profile: &Profile, f: &GrantFact) -> EmergencyFact {
 }
 
 /// Emergencies of the same person in the window that ends with the start of this one.
-fn recent(ix: &Index<'_>, starts: &HashMap<&str, Vec<Time>>, f: &GrantFact) -> Option<i64> {
+fn recent(ix: &Index<'_>, starts: &BTreeMap<&str, Vec<Time>>, f: &GrantFact) -> Option<i64> {
     let start = f.started_at?;
     let from = start.plus_secs(-ix.settings.limits.whole("emergency_window_days") * DAY_S);
     let times = starts.get(ix.person(&f.principal_id))?;

@@ -34,7 +34,7 @@ pub const TABLES: [&str; 10] = [
 const MAX_LISTED: usize = 12;
 /// Width of the time strip, characters.
 const WIDTH: i64 = 60;
-/// Candidates that an ambiguous id lists.
+/// Candidates that an ambiguous id lists, of the number it states.
 const MAX_CANDIDATES: usize = 20;
 
 /// Rows of [`TABLES`]; a table that the run does not have is empty.
@@ -96,15 +96,11 @@ pub fn find(rows: &Rows, id: &str) -> Result<usize, String> {
                 let what = r.str("privilege").unwrap_or("?");
                 let _ = write!(out, "\n  {}  {} to {}", safe(&full), safe(what), safe(who));
             }
-            if many.len() > MAX_CANDIDATES {
-                let _ = write!(out, "\n  and {} more", many.len() - MAX_CANDIDATES);
-            }
             Err(out)
         }
     }
 }
 
-/// The page being written.
 struct Page<'a> {
     rows: &'a Rows,
     fact: Row<'a>,
@@ -159,7 +155,6 @@ impl<'a> Page<'a> {
         self.line("", text);
     }
 
-    /// File and place of a record.
     fn place(&self, r: Row<'_>) -> String {
         let source = r.str("source_id").unwrap_or_default();
         let file = self.files.get(source).copied().unwrap_or(source);
@@ -388,8 +383,8 @@ impl<'a> Page<'a> {
                 self.more(&format!("used {} {what}", duration(s)));
             }
         }
-        if let Some(n) = f.int("uses_after_task").and_then(|n| u64::try_from(n).ok())
-            && n > 0
+        if let Some(n) =
+            f.int("uses_after_task").and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0)
         {
             self.more(&format!("{} after the task had ended", counted(n, "record", "records")));
         }
@@ -591,12 +586,8 @@ impl<'a> Page<'a> {
             .fact
             .list("refs")
             .into_iter()
-            .map(|r| match r.split_once('#') {
-                Some((source, place)) => {
-                    format!("{} {place}", self.files.get(source).copied().unwrap_or(source))
-                }
-                None => r.to_owned(),
-            })
+            .filter_map(|r| r.split_once('#'))
+            .map(|(s, place)| format!("{} {place}", self.files.get(s).copied().unwrap_or(s)))
             .collect();
         refs.sort();
         refs.dedup();
