@@ -78,11 +78,18 @@ fn of_grant<'a>(ix: &Index<'a>, g: &Grant) -> Vec<&'a Approval> {
 }
 
 /// One approval that was delivered twice is one: the same approver, and the same id or the same time.
-/// Else a repeated record would fill a quorum. Input sorted by time; the first of each is kept.
+/// A record with neither (a column of the ledger that names the approver) adds nothing to another of
+/// the same approver. Else a repeated record would fill a quorum. Input sorted by time; the first of
+/// each is kept.
 fn folded<'a>(approves: impl Iterator<Item = &'a Approval>) -> Vec<&'a Approval> {
+    let bare = |a: &Approval| a.approval_id.is_empty() && a.at.is_none();
+    let all: Vec<&Approval> = approves.collect();
+    let told: BTreeSet<&Text> =
+        all.iter().filter(|a| !bare(a)).filter_map(|a| a.approver_id.as_ref()).collect();
     let mut by_id: BTreeSet<(&Text, Option<&Text>)> = BTreeSet::new();
     let mut by_time: BTreeSet<(Time, &Text)> = BTreeSet::new();
-    approves
+    all.into_iter()
+        .filter(|a| !bare(a) || a.approver_id.as_ref().is_none_or(|who| !told.contains(who)))
         .filter(|a| {
             let known_id = !a.approval_id.is_empty();
             let new_id = !known_id || by_id.insert((&a.approval_id, a.approver_id.as_ref()));

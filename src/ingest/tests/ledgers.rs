@@ -164,7 +164,7 @@ fn gcp_pam_audit_log_of_one_grant() {
     let response = format!(
         r#","response":{{"name":"{id}","requester":"a@x.y","requestedDuration":"3600s","state":"APPROVAL_AWAITED","privilegedAccess":{{"gcpIamAccess":{{"resource":"//cloudresourcemanager.googleapis.com/projects/p","roleBindings":[{{"role":"roles/x"}}]}}}}}}"#
     );
-    let mut lines = vec![
+    let mut lines = [
         entry("2026-01-01T00:00:00Z", &format!("{long}.CreateGrant"), &(response + &who("a@x.y"))),
         entry("2026-01-01T00:01:00Z", &format!("{long}.ApproveGrant"), &(format!(r#","resourceName":"{id}""#) + &who("b@x.y"))),
         // The system event names the project by number and has no principal.
