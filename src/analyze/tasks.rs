@@ -330,15 +330,16 @@ pub fn overstay(ix: &Index<'_>, f: &mut GrantFact) {
         f.overstay_hi_s = Some(0);
         return;
     }
+    // Of a grant that is known to have no end, or whose removal failed, the excess so far is a lower
+    // bound; a future end has not happened yet. An end that nobody recorded says nothing.
+    let goes_on = f.open_ended == Some(true) || f.end_kind == EndKind::FailedToRevoke;
+    let end_lo = f.ended_at.or(goes_on.then_some(ix.as_of)).map(|e| e.min(ix.as_of));
     let Some(task_end) = f.task_ended_at else {
         // Only candidates: whichever is meant, access went on after the last of them.
-        let end = f.ended_at.map_or(ix.as_of, |e| e.min(ix.as_of));
-        f.overstay_hi_s = f.candidate_ended_at.map(|t| end.secs_since(t));
+        f.overstay_hi_s = end_lo.zip(f.candidate_ended_at).map(|(e, t)| e.secs_since(t));
         return;
     };
-    // Without a recorded end the excess so far is a lower bound; a future end has not happened yet.
-    let end_lo = f.ended_at.map_or(ix.as_of, |e| e.min(ix.as_of));
-    f.overstay_ledger_s = Some(end_lo.secs_since(task_end));
+    f.overstay_ledger_s = end_lo.map(|e| e.secs_since(task_end));
     f.overstay_credential_s = f.residual_until.map(|r| r.min(ix.as_of).secs_since(task_end));
     bounds(f, task_end, ix.as_of);
 }

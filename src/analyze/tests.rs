@@ -107,6 +107,22 @@ fn overstay_is_end_minus_task_end_before_grace() {
     assert!(g.contradictions.is_empty() && g.evidence_missing.is_empty(), "{g:?}");
 }
 
+/// An end that nobody recorded is not this day; a grant that is known to be open goes on.
+#[test]
+fn an_unknown_end_is_no_excess() {
+    let with = |kind: EndKind| {
+        let mut f = facts();
+        let g = &mut f.grants[0];
+        (g.not_after, g.ended_at_lo, g.ended_at_hi) = (None, None, None);
+        g.end_kind = kind;
+        first(f)
+    };
+    let unknown = with(EndKind::Unknown);
+    assert_eq!((unknown.overstay_s, unknown.overstay_hi_s), (None, None));
+    assert_eq!(with(EndKind::Open).overstay_s, Some(100 * DAY - 4000));
+    assert_eq!(with(EndKind::FailedToRevoke).overstay_s, Some(100 * DAY - 4000));
+}
+
 #[test]
 fn running_task_means_no_excess() {
     let mut f = facts();
