@@ -5,9 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use overstay::facts::Time;
 use overstay::privilege::aws::arn::Home;
 use overstay::privilege::aws::document::{Document, compact_json, url_decoded};
-use overstay::privilege::aws::evaluate::{
-    Bound, Boundary, Compiler, Rights, Subject, SubjectKind,
-};
+use overstay::privilege::aws::evaluate::{Bound, Boundary, Compiler, Rights, Subject, SubjectKind};
 
 fuzz_target!(|text: &str| {
     let text = compact_json(&url_decoded(text));
@@ -16,6 +14,7 @@ fuzz_target!(|text: &str| {
     let home = Home { partition: "aws".into(), account: "111122223333".into() };
     let policy = Compiler::default().compile(&document, &home);
     let subject = Subject {
+        organisation: None,
         arn: "arn:aws:iam::111122223333:user/me".into(),
         kind: SubjectKind::User,
         home,

@@ -22,9 +22,15 @@ fuzz_target!(|input: &str| {
         assert!(!matches(b, text) || matches(a, text), "{a:?} contains {b:?}, not {text:?}");
     }
     if contains_ignore_case(a, b) {
-        assert!(!matches_ignore_case(b, text) || matches_ignore_case(a, text), "{a:?} {b:?} {text:?}");
+        assert!(
+            !matches_ignore_case(b, text) || matches_ignore_case(a, text),
+            "{a:?} {b:?} {text:?}"
+        );
     }
     if matches(a, text) && matches(b, text) {
-        assert!(overlaps(a, b) && overlaps_ignore_case(a, b), "{a:?} and {b:?} both match {text:?}");
+        assert!(
+            overlaps(a, b) && overlaps_ignore_case(a, b),
+            "{a:?} and {b:?} both match {text:?}"
+        );
     }
 });

@@ -22,7 +22,8 @@ fuzz_target!(|data: (u8, &[u8])| {
     let (which, rest) = data;
     let head = HEADS[usize::from(which) % HEADS.len()];
     let bytes = [head.as_bytes(), rest].concat();
-    let found = ingest_bytes("tasks", &bytes, &Settings::defaults()).expect("no mapping to be wrong");
+    let found =
+        ingest_bytes("tasks", &bytes, &Settings::defaults()).expect("no mapping to be wrong");
     for s in &found.facts.sources {
         assert_eq!(s.records, s.accepted + s.quarantined, "a record was lost");
     }
