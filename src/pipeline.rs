@@ -119,7 +119,15 @@ pub fn scan(request: &ScanRequest) -> Result<Scan, PipelineError> {
     texts.settings = settings_text;
     let mut ingested = ingest::ingest(&request.inputs, &settings).map_err(config)?;
     let as_of = as_of(request, &settings, &ingested)?;
-    let derived = analyse(&mut ingested.facts, &settings, as_of, &pack, baseline.as_ref());
+    let mut derived = analyse(&mut ingested.facts, &settings, as_of, &pack);
+    let access = match &baseline {
+        Some(b) => {
+            let access = access(&ingested.facts, &derived);
+            mark(b, &access, &mut derived.holdings);
+            access
+        }
+        None => Snapshot::default(),
+    };
     let mut run = Run {
         settings,
         pack,
@@ -127,6 +135,7 @@ pub fn scan(request: &ScanRequest) -> Result<Scan, PipelineError> {
         ingested,
         derived,
         baseline: baseline.map(|b| (request.baseline.clone().unwrap_or_default(), b)),
+        access,
         waivers,
     };
     let view = run.judge()?;
@@ -262,13 +271,7 @@ fn no_input(request: &ScanRequest, read: &Ingested) -> String {
     out
 }
 
-fn analyse(
-    facts: &mut Facts,
-    settings: &Settings,
-    as_of: Time,
-    pack: &Pack,
-    baseline: Option<&Baseline>,
-) -> Derived {
+fn analyse(facts: &mut Facts, settings: &Settings, as_of: Time, pack: &Pack) -> Derived {
     let resolution = analyze::identities(facts, settings);
     let needed = |layer: Layer| {
         pack.rules().any(|r| {
@@ -277,11 +280,7 @@ fn analyse(
         })
     };
     let options = analyze::Options { as_of, needed: &needed };
-    let mut derived = analyze::derive(facts, settings, &resolution, &options);
-    if let Some(b) = baseline {
-        mark(b, &access(facts, &derived), &mut derived.holdings);
-    }
-    derived
+    analyze::derive(facts, settings, &resolution, &options)
 }
 
 /// The policies in force on each principal, with their documents.
@@ -310,6 +309,8 @@ struct Run {
     ingested: Ingested,
     derived: Derived,
     baseline: Option<(PathBuf, Baseline)>,
+    /// Policies in force; empty without a baseline, which alone asks for them.
+    access: Snapshot,
     waivers: Option<Waivers>,
 }
 
@@ -375,14 +376,10 @@ impl Run {
                 .map_err(|e| PipelineError::Baseline(e.to_string()))?;
         }
         if self.baseline.is_some() || self.waivers.is_some() {
-            let access = match &self.baseline {
-                Some(_) => access(&self.ingested.facts, &self.derived),
-                None => Snapshot::default(),
-            };
             let (_, applied) = accept::accept(
                 &mut view,
                 self.baseline.as_ref().map(|(_, b)| ("baseline", b)),
-                &access,
+                &self.access,
                 self.waivers.as_ref(),
                 self.as_of,
                 &self.settings.limits,

@@ -83,29 +83,19 @@ impl<'a> Comparer<'a> {
 
     /// How the whole access of a principal changed.
     pub fn principal(&mut self, id: &str) -> AccessChange {
-        let (old, new) = (self.old.parts(id), self.new.parts(id));
-        if same(old, new) {
-            return AccessChange::Same;
-        }
-        self.compare(id, old, new, None)
+        self.change(id, None)
     }
 
     /// How what one policy of a principal gives changed, given all its other policies.
     pub fn policy(&mut self, id: &str, role_id: &str) -> AccessChange {
+        self.change(id, Some(role_id))
+    }
+
+    fn change(&mut self, id: &str, only: Option<&str>) -> AccessChange {
         let (old, new) = (self.old.parts(id), self.new.parts(id));
         if same(old, new) {
             return AccessChange::Same;
         }
-        self.compare(id, old, new, Some(role_id))
-    }
-
-    fn compare(
-        &mut self,
-        id: &str,
-        old: &'a [Part],
-        new: &'a [Part],
-        only: Option<&str>,
-    ) -> AccessChange {
         let home = Home::of(id);
         let (old, new) = (self.side(old, self.old, &home), self.side(new, self.new, &home));
         let asked = |role: &Text| only.is_none_or(|r| r == &**role);
