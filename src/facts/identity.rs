@@ -181,6 +181,13 @@ impl AliasBook {
         for t in &mut facts.trusts {
             t.principal_id = self.renamed(&t.principal_id);
         }
+        for l in &mut facts.links {
+            l.principal_id = self.renamed(&l.principal_id);
+            l.target_id = self.renamed(&l.target_id);
+        }
+        for w in &mut facts.workloads {
+            w.principal_id = w.principal_id.as_ref().map(|id| self.renamed(id));
+        }
         for a in &mut facts.aliases {
             a.principal_id = self.renamed(&a.principal_id);
         }

@@ -1,4 +1,5 @@
 //! What a permission means: globs, action catalogues, classes and tiers, and one evaluator per platform.
 
 pub mod aws;
+pub mod class;
 pub mod glob;
