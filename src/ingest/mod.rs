@@ -13,6 +13,7 @@ pub mod records;
 pub mod registry;
 pub mod reviews;
 pub mod source;
+pub mod subject;
 pub mod table;
 pub mod tasks;
 pub mod usage;

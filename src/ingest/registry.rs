@@ -2,7 +2,7 @@
 
 use super::source::{Adapter, Probe};
 use super::table::TableAdapter;
-use super::{aws, ledger, owners, reviews, tasks, usage};
+use super::{aws, ledger, owners, reviews, subject, tasks, usage};
 
 /// Generic tables; mappings can configure these.
 pub static TABLES: &[TableAdapter] = &[
@@ -22,7 +22,8 @@ pub static TABLES: &[TableAdapter] = &[
 /// All adapters in order of registration; among equal matches the first wins.
 #[must_use]
 pub fn adapters() -> Vec<&'static dyn Adapter> {
-    let mut all: Vec<&'static dyn Adapter> = aws::ADAPTERS.to_vec();
+    let mut all: Vec<&'static dyn Adapter> = vec![&subject::SUBJECT];
+    all.extend_from_slice(aws::ADAPTERS);
     // Before the tasks: the log also holds runs, and its adapter hands those on.
     all.push(&ledger::github_audit::AUDIT);
     all.extend_from_slice(tasks::ADAPTERS);
