@@ -71,7 +71,7 @@ pub fn page(story: &Story) -> String {
 }
 
 fn line(out: &mut String, name: &str, text: &str) {
-    let _ = writeln!(out, "{name:<12} {}", safe(text));
+    let _ = writeln!(out, "{:<12} {}", safe(name), safe(text));
 }
 
 /// One lane per layer; `=` is certain, `>` goes on.
