@@ -1,5 +1,6 @@
 //! What a permission means: globs, action catalogues, classes and tiers, and one evaluator per platform.
 
 pub mod aws;
+pub mod azure;
 pub mod class;
 pub mod glob;
