@@ -2,4 +2,6 @@
 
 pub mod aws;
 pub mod class;
+pub mod dangerous;
 pub mod glob;
+pub mod postgres;

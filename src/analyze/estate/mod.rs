@@ -17,12 +17,13 @@ use crate::settings::Settings;
 
 mod paths;
 mod rows;
+mod services;
 
 pub use paths::escalations;
 pub use rows::{holdings, on_escalating, on_identities};
 
 /// All platforms. Adding one is a line here.
-static PLATFORMS: &[&dyn Platform] = &[];
+static PLATFORMS: &[&dyn Platform] = &[&services::postgres::POSTGRES];
 
 /// One platform's semantics over the facts.
 pub trait Platform: Sync {
