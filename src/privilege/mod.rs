@@ -3,3 +3,4 @@
 pub mod aws;
 pub mod class;
 pub mod glob;
+pub mod memo;
