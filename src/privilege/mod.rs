@@ -5,4 +5,5 @@ pub mod azure;
 pub mod class;
 pub mod dangerous;
 pub mod glob;
+pub mod memo;
 pub mod postgres;

@@ -151,7 +151,8 @@ fn kind(r: Rec<'_>) -> Option<Kind> {
         Kind::Instance
     } else if any(&["directoryScopeId", "appScopeId"]) && has(&["roleDefinitionId"]) {
         Kind::DirectoryAssignment
-    } else if has(&["scope"]) && any(&["roleDefinitionId", "roleDefinitionName"])
+    } else if has(&["scope"])
+        && any(&["roleDefinitionId", "roleDefinitionName"])
         && any(&["principalId", "objectId"])
     {
         Kind::Assignment

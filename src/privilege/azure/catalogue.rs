@@ -85,7 +85,10 @@ impl Catalogue {
     /// Id of a built-in role by its name, without regard to case.
     #[must_use]
     pub fn role_named(&self, name: &str) -> Option<&str> {
-        self.roles.iter().find(|(_, r)| r.name.eq_ignore_ascii_case(name)).map(|(id, _)| id.as_str())
+        self.roles
+            .iter()
+            .find(|(_, r)| r.name.eq_ignore_ascii_case(name))
+            .map(|(id, _)| id.as_str())
     }
 
     /// Privilege of the directory by id or name.
@@ -211,7 +214,9 @@ pub fn by_name(key: &str, plane: Plane) -> Class {
         (Plane::Control, "read") => Class::Read,
         (Plane::Control, _) => Class::Write,
         (Plane::Data, "read") => Class::DataRead,
-        (Plane::Data, "action") if ["read", "get", "list", "peek", "download"].contains(&before) => {
+        (Plane::Data, "action")
+            if ["read", "get", "list", "peek", "download"].contains(&before) =>
+        {
             Class::DataRead
         }
         (Plane::Data, _) => Class::DataWrite,
@@ -238,8 +243,13 @@ mod tests {
         let conditioned =
             c.roles.values().filter(|r| r.blocks.iter().any(|b| b.condition.is_some())).count();
         assert_eq!(conditioned, 29);
-        assert!(c.roles.values().flat_map(|r| &r.blocks).filter_map(|b| b.condition.as_ref())
-            .all(super::super::condition::Condition::is_read));
+        assert!(
+            c.roles
+                .values()
+                .flat_map(|r| &r.blocks)
+                .filter_map(|b| b.condition.as_ref())
+                .all(super::super::condition::Condition::is_read)
+        );
         assert_eq!(c.operations.iter().filter(|o| o.listed).count(), rows(OPERATIONS).count());
         assert_eq!(c.entra.len(), rows(ENTRA).count());
         assert_eq!(c.origin, "iann0036/iam-dataset 2073fa5 of 2026-08-22");

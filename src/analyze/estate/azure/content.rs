@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
 use super::super::{Estate, World};
-use super::{Block, BTreeSet, Breadth, ClassSet, Entitlement, Question, Reach, Roster, Text, Time, text, verdict};
+use super::{
+    BTreeSet, Block, Breadth, ClassSet, Entitlement, Question, Reach, Roster, Text, Time, text,
+    verdict,
+};
 use crate::facts::Tier;
 use crate::privilege::azure::catalogue::{Catalogue, by_name, catalogue};
 use crate::privilege::azure::classes::Verdict;
@@ -93,8 +96,7 @@ impl std::fmt::Debug for Contents<'_> {
 
 impl<'a> Contents<'a> {
     pub(super) fn new(world: &World<'a>) -> Self {
-        let denies: BTreeSet<&str> =
-            world.facts.guardrails.iter().map(|g| &*g.role_id).collect();
+        let denies: BTreeSet<&str> = world.facts.guardrails.iter().map(|g| &*g.role_id).collect();
         let mut own: BTreeMap<&str, Entry> = BTreeMap::new();
         let mut names = BTreeMap::new();
         for r in &world.facts.roles {
@@ -198,11 +200,8 @@ impl<'a> Contents<'a> {
     }
 
     fn tier(&self, platform: &str, id: &str) -> Option<Tier> {
-        let e = Entitlement {
-            role_id: text(id),
-            platform: text(platform),
-            ..Entitlement::default()
-        };
+        let e =
+            Entitlement { role_id: text(id), platform: text(platform), ..Entitlement::default() };
         let rights = self.rights(self.of(&e), &e, &[], self.as_of);
         let wide = if platform == "entra" { Breadth::Tenant } else { Breadth::Account };
         rights.unknown.is_none().then(|| rights.certain.tier_at(wide))
@@ -248,11 +247,7 @@ fn listed(id: &str) -> Option<Rights> {
     Some(Rights {
         certain: set,
         possible: set,
-        strongest: if p.role {
-            vec![text(&p.why)]
-        } else {
-            vec![text(&p.name), text(&p.why)]
-        },
+        strongest: if p.role { vec![text(&p.why)] } else { vec![text(&p.name), text(&p.why)] },
         reach: p.reach.into_iter().collect(),
         normal: id.to_owned(),
         ..Rights::default()
@@ -326,9 +321,10 @@ fn fallback() -> &'static BTreeMap<String, Entry> {
     static ALL: OnceLock<BTreeMap<String, Entry>> = OnceLock::new();
     ALL.get_or_init(|| {
         let c: &Catalogue = catalogue();
-        let azure = c.roles.iter().map(|(id, r)| {
-            (id.clone(), Entry::Azure { blocks: r.blocks.clone(), origin: None })
-        });
+        let azure = c
+            .roles
+            .iter()
+            .map(|(id, r)| (id.clone(), Entry::Azure { blocks: r.blocks.clone(), origin: None }));
         let entra =
             c.entra.keys().filter_map(|id| Some((id.clone(), Entry::Directory(listed(id)?))));
         azure.chain(entra).collect()
