@@ -11,7 +11,11 @@ pub fn canonical<'a>(platform: Option<&str>, scope: &'a str) -> Cow<'a, str> {
     let scope = scope.strip_suffix("/*").or_else(|| scope.strip_suffix('/')).unwrap_or(scope);
     let aws = platform.is_none_or(|p| p == "aws");
     // Brokers of Kubernetes write the bare name of a namespace.
-    if platform == Some("k8s") && !scope.is_empty() && !scope.contains(['/', ':', '*']) && scope != "k8s" {
+    if platform == Some("k8s")
+        && !scope.is_empty()
+        && !scope.contains(['/', ':', '*'])
+        && scope != "k8s"
+    {
         return Cow::Owned(format!("k8s/ns/{scope}"));
     }
     if aws && is_account(scope) {

@@ -15,9 +15,12 @@ use crate::facts::{Facts, Standing, Text, Tier, Time, Tri, TrustFact};
 use crate::privilege::class::{Breadth, ClassSet};
 use crate::settings::Settings;
 
+mod azure;
+mod cross;
 mod k8s;
 mod paths;
 mod rows;
+mod services;
 
 pub use paths::escalations;
 pub use rows::{holdings, on_escalating, on_identities};
@@ -25,6 +28,9 @@ pub use rows::{holdings, on_escalating, on_identities};
 /// All platforms. Adding one is a line here.
 static PLATFORMS: &[&dyn Platform] = &[
     &k8s::KUBERNETES,
+    &azure::AZURE,
+    &services::postgres::POSTGRES,
+    // One line each.
 ];
 
 /// One platform's semantics over the facts.
@@ -286,6 +292,7 @@ pub fn read(world: &World<'_>) -> Estate {
     for estate in all {
         out.append(estate);
     }
+    cross::add(world, &mut out);
     out
 }
 

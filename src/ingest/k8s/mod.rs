@@ -11,16 +11,15 @@ use crate::facts::{
     Alias, Confidence, Facts, Principal, PrincipalKind, Quarantined, Role, Text, text,
 };
 
+pub mod audit;
+pub mod eks;
 pub mod objects;
 mod rbac;
 mod rest;
 mod workloads;
 
 /// The adapters of this folder.
-pub static ADAPTERS: &[&dyn Adapter] = &[&objects::OBJECTS];
-
-/// Label by which the API server marks what it makes itself.
-pub const DEFAULTS: &str = "kubernetes.io/bootstrapping=rbac-defaults";
+pub static ADAPTERS: &[&dyn Adapter] = &[&audit::AUDIT, &eks::EKS, &objects::OBJECTS];
 
 /// Names of identities and scopes in one cluster.
 #[derive(Clone, Debug)]
@@ -207,9 +206,9 @@ pub fn finish(facts: &mut Facts) {
     });
     let mut seen: std::collections::HashSet<(Option<Text>, Text)> =
         std::collections::HashSet::new();
-    facts.workloads.retain(|w| {
-        &*w.platform != "k8s" || seen.insert((w.realm.clone(), w.workload_id.clone()))
-    });
+    facts
+        .workloads
+        .retain(|w| &*w.platform != "k8s" || seen.insert((w.realm.clone(), w.workload_id.clone())));
     let mut seen: std::collections::HashSet<(Text, Text, Text)> = std::collections::HashSet::new();
     facts.links.retain(|l| {
         &*l.platform != "k8s"

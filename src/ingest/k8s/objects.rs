@@ -88,9 +88,8 @@ impl Adapter for Objects {
             return None;
         }
         // Jobs without roles are tasks.
-        let says = |k: &str| {
-            head_says(probe, "kind", k) || head_says(probe, "kind", &format!("{k}List"))
-        };
+        let says =
+            |k: &str| head_says(probe, "kind", k) || head_says(probe, "kind", &format!("{k}List"));
         let jobs = head_has(probe, "batch/v1") && (says("Job") || says("CronJob"));
         if jobs && !KINDS.iter().take(RBAC_KINDS).any(|k| says(k)) {
             return None;
@@ -186,7 +185,11 @@ impl Object<'_> {
     /// Name, which every object has.
     pub fn name(&self) -> Result<&str, String> {
         let name = self.meta("name").ok_or("`metadata.name` is missing")?;
-        if name.len() > 1024 { Err("`metadata.name` is longer than 1,024 bytes".into()) } else { Ok(name) }
+        if name.len() > 1024 {
+            Err("`metadata.name` is longer than 1,024 bytes".into())
+        } else {
+            Ok(name)
+        }
     }
 }
 
@@ -205,7 +208,13 @@ struct Reading {
 
 impl Reading {
     fn new(realm: Option<&str>) -> Self {
-        Self { names: Names::new(realm), others: BTreeMap::new(), with_data: 0, continues: false, jobs: 0 }
+        Self {
+            names: Names::new(realm),
+            others: BTreeMap::new(),
+            with_data: 0,
+            continues: false,
+            jobs: 0,
+        }
     }
 
     fn json(
@@ -252,9 +261,8 @@ impl Reading {
             batch.records += 1;
             return batch.quarantine(or_root(place), e);
         }
-        let word = |key: &str| {
-            parts.get(key).and_then(|raw| serde_json::from_str::<String>(raw).ok())
-        };
+        let word =
+            |key: &str| parts.get(key).and_then(|raw| serde_json::from_str::<String>(raw).ok());
         let own = word("kind");
         if let Some(items) = parts.get("items") {
             self.continues |= parts.get("metadata").is_some_and(|m| continues(m));
@@ -278,19 +286,15 @@ impl Reading {
     }
 
     /// Envelopes of collectors: lists under keys that name the kind.
-    fn envelope(
-        &mut self,
-        parts: &BTreeMap<String, &str>,
-        place: &str,
-        batch: &mut Batch,
-    ) -> bool {
+    fn envelope(&mut self, parts: &BTreeMap<String, &str>, place: &str, batch: &mut Batch) -> bool {
         if let (Some(metadata), Some(resources)) = (parts.get("metadata"), parts.get("resources"))
             && metadata.contains("kubesplaining_version")
         {
             self.snapshot(metadata, resources, place, batch);
             return true;
         }
-        let dumped: Vec<_> = parts.iter().filter(|(k, _)| k.to_lowercase().ends_with("_raw")).collect();
+        let dumped: Vec<_> =
+            parts.iter().filter(|(k, _)| k.to_lowercase().ends_with("_raw")).collect();
         if dumped.is_empty() {
             return false;
         }
@@ -314,11 +318,14 @@ impl Reading {
     fn snapshot(&mut self, metadata: &str, resources: &str, place: &str, batch: &mut Batch) {
         if let Ok(m) = serde_json::from_str::<Value>(metadata) {
             let word = |key: &str| m.get(key).and_then(Value::as_str);
-            if self.names.realm().is_none() && let Some(name) = word("cluster_name") {
+            if self.names.realm().is_none()
+                && let Some(name) = word("cluster_name")
+            {
                 self.names = Names::new(Some(name));
                 batch.realm = Some(text(name));
             }
-            if let Some(t) = word("snapshot_timestamp").and_then(crate::facts::time::parse_rfc3339) {
+            if let Some(t) = word("snapshot_timestamp").and_then(crate::facts::time::parse_rfc3339)
+            {
                 batch.collected_at = Some(t);
             }
         }
@@ -408,7 +415,11 @@ impl Reading {
             "Role" | "ClusterRole" => rbac::role(o, batch)?,
             "RoleBinding" | "ClusterRoleBinding" => rbac::binding(o, batch)?,
             "ServiceAccount" => rbac::account(o, batch)?,
-            "Pod" | "Deployment" | "DaemonSet" | "StatefulSet" | "ReplicaSet"
+            "Pod"
+            | "Deployment"
+            | "DaemonSet"
+            | "StatefulSet"
+            | "ReplicaSet"
             | "ReplicationController" => workloads::read(o, batch)?,
             "Job" | "CronJob" => {
                 workloads::read(o, batch)?;

@@ -2,13 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
+use super::Names;
 use super::objects::Object;
-use super::{DEFAULTS, Names};
 use crate::facts::time::parse_rfc3339;
 use crate::facts::{
     BindingKind, Entitlement, Link, Owner, OwnerSource, Principal, Role, RoleKind, Text, Time, text,
 };
 use crate::ingest::source::Batch;
+use crate::privilege::k8s::DEFAULTS;
 use crate::privilege::k8s::content::Place;
 use crate::privilege::k8s::rbac as semantics;
 
@@ -145,11 +146,7 @@ pub(super) fn put(row: Principal, names: &Names, place: &Text, batch: &mut Batch
 }
 
 /// The principal that a subject means.
-fn principal(
-    subject: &Value,
-    namespace: Option<&str>,
-    names: &Names,
-) -> Result<Principal, String> {
+fn principal(subject: &Value, namespace: Option<&str>, names: &Names) -> Result<Principal, String> {
     let word = |key: &str| subject.get(key).and_then(Value::as_str).filter(|s| !s.is_empty());
     let name = word("name").ok_or("a subject without `name`")?;
     if name.len() > 1024 {

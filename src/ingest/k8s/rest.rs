@@ -93,9 +93,8 @@ pub(super) fn node(o: &Object<'_>, batch: &mut Batch) -> Result<(), String> {
 /// Metadata of a secret that is the token of a service account. Values are never looked at; the answer is
 /// whether there were any.
 pub(super) fn secret(o: &Object<'_>, batch: &mut Batch) -> Result<bool, String> {
-    let filled = |key: &str| {
-        o.value.get(key).and_then(Value::as_object).is_some_and(|map| !map.is_empty())
-    };
+    let filled =
+        |key: &str| o.value.get(key).and_then(Value::as_object).is_some_and(|map| !map.is_empty());
     let with_data = filled("data") || filled("stringData");
     let name = o.name()?;
     let kind = o.value.get("type").and_then(Value::as_str);
@@ -192,7 +191,10 @@ pub(super) fn config_map(o: &Object<'_>, batch: &mut Batch) -> Result<bool, Stri
                 return Err(format!("more than {MAX_MAPPED} mapped identities"));
             }
             let Some(who) = entry.get(arn).and_then(Value::as_str) else {
-                batch.quarantine(format!("{}/data/{key}/{i}", o.place), format!("`{arn}` is missing"));
+                batch.quarantine(
+                    format!("{}/data/{key}/{i}", o.place),
+                    format!("`{arn}` is missing"),
+                );
                 continue;
             };
             let user = entry.get("username").and_then(Value::as_str);

@@ -41,7 +41,8 @@ pub(super) fn read(o: &Object<'_>, batch: &mut Batch) -> Result<(), String> {
     };
     let word = |key: &str| spec.get(key).and_then(Value::as_str).filter(|s| !s.is_empty());
     // Without a service account a pod runs as `default` of its namespace.
-    let account = word("serviceAccountName").or_else(|| word("serviceAccount")).unwrap_or("default");
+    let account =
+        word("serviceAccountName").or_else(|| word("serviceAccount")).unwrap_or("default");
     let labels = metadata.and_then(|m| m.get("labels"));
     let kept = KEYS.iter().filter_map(|k| {
         let value = labels?.get(k)?.as_str()?;
@@ -67,8 +68,9 @@ pub(super) fn read(o: &Object<'_>, batch: &mut Batch) -> Result<(), String> {
 /// What a pod's own specification says of its token; null when the service account decides.
 fn mounts_token(spec: &Value) -> Option<bool> {
     let projected = list(spec, "volumes").iter().any(|v| {
-        v.get("projected")
-            .is_some_and(|p| list(p, "sources").iter().any(|s| s.get("serviceAccountToken").is_some()))
+        v.get("projected").is_some_and(|p| {
+            list(p, "sources").iter().any(|s| s.get("serviceAccountToken").is_some())
+        })
     });
     if projected {
         return Some(true);
@@ -95,7 +97,10 @@ fn host_access(spec: &Value) -> Vec<Text> {
         }
         let added = context.and_then(|s| s.get("capabilities")).map_or(&[][..], |c| list(c, "add"));
         for capability in added.iter().filter_map(Value::as_str) {
-            if matches!(capability, "SYS_ADMIN" | "CAP_SYS_ADMIN" | "ALL" | "SYS_MODULE" | "SYS_PTRACE") {
+            if matches!(
+                capability,
+                "SYS_ADMIN" | "CAP_SYS_ADMIN" | "ALL" | "SYS_MODULE" | "SYS_PTRACE"
+            ) {
                 out.insert(text(format!("capability:{capability}")));
             }
         }

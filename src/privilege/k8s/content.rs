@@ -207,7 +207,8 @@ fn hit(row: &Permission, rule: &Rule) -> Option<bool> {
         return row.verbs.iter().any(|v| has(&v)).then_some(true);
     }
     // A request that makes an object carries no name, unless it is for a subresource.
-    let nameless = |v: &str| matches!(v, "create" | "deletecollection") && !row.resource.contains('/');
+    let nameless =
+        |v: &str| matches!(v, "create" | "deletecollection") && !row.resource.contains('/');
     let left = row.verbs.iter().filter(|v| !nameless(v)).any(|v| has(&v));
     left.then_some(row.names == Names::Free)
 }

@@ -116,7 +116,9 @@ fn bind_in_a_namespace_counts_although_cluster_roles_lie_in_none() {
 
 #[test]
 fn names_limit_or_say_which_privilege() {
-    let c = content(r#"[{"apiGroups":[""],"resources":["secrets"],"resourceNames":["db"],"verbs":["get","create"]}]"#);
+    let c = content(
+        r#"[{"apiGroups":[""],"resources":["secrets"],"resourceNames":["db"],"verbs":["get","create"]}]"#,
+    );
     let given = c.at(Place::Cluster);
     assert!(given.classes.is_empty() && given.classes_named.contains(Class::Secrets));
     assert!(!given.classes_named.contains(Class::DataWrite));

@@ -6,3 +6,6 @@ pub mod rbac;
 
 pub use content::{Content, Place};
 pub use rbac::{Document, Rule};
+
+/// Label by which the API server marks what it makes itself.
+pub const DEFAULTS: &str = "kubernetes.io/bootstrapping=rbac-defaults";

@@ -353,8 +353,10 @@ mod tests {
     #[test]
     fn every_escalating_row_leads_somewhere() {
         for row in catalogue().rows() {
-            let path =
-                matches!(row.class, Class::Permissions | Class::Escalation | Class::EscalationPossible);
+            let path = matches!(
+                row.class,
+                Class::Permissions | Class::Escalation | Class::EscalationPossible
+            );
             assert_eq!(path, row.is_path(), "{}", row.id);
         }
     }
@@ -362,7 +364,13 @@ mod tests {
     #[test]
     fn default_roles_are_read_whole() {
         assert_eq!(default_roles().len(), DEFAULT_ROLES.lines().count());
-        assert!(default_roles().values().all(|r| !r.document.rules.is_empty() || r.name == "system:node"));
-        assert!(default_roles().contains_key("kube-system/extension-apiserver-authentication-reader"));
+        assert!(
+            default_roles()
+                .values()
+                .all(|r| !r.document.rules.is_empty() || r.name == "system:node")
+        );
+        assert!(
+            default_roles().contains_key("kube-system/extension-apiserver-authentication-reader")
+        );
     }
 }

@@ -248,7 +248,11 @@ pub fn rules(value: Option<&Value>) -> Result<Vec<Rule>, String> {
     if items.len() > MAX_RULES {
         return Err(format!("more than {MAX_RULES} rules"));
     }
-    items.iter().enumerate().map(|(i, item)| rule(item).map_err(|e| format!("rule {i}: {e}"))).collect()
+    items
+        .iter()
+        .enumerate()
+        .map(|(i, item)| rule(item).map_err(|e| format!("rule {i}: {e}")))
+        .collect()
 }
 
 fn rule(value: &Value) -> Result<Rule, String> {
@@ -258,7 +262,9 @@ fn rule(value: &Value) -> Result<Rule, String> {
             None | Some(Value::Null) => Ok(Vec::new()),
             Some(Value::Array(items)) => items
                 .iter()
-                .map(|i| i.as_str().map(str::to_owned).ok_or(format!("`{key}` holds other than text")))
+                .map(|i| {
+                    i.as_str().map(str::to_owned).ok_or(format!("`{key}` holds other than text"))
+                })
                 .collect(),
             Some(_) => Err(format!("`{key}` is not a list")),
         }

@@ -39,7 +39,8 @@ fn names_never_match_a_request_without_one() {
 
 #[test]
 fn urls_have_a_wildcard_at_the_end_only() {
-    let urls = Rule { verbs: vec!["get".into()], urls: vec!["/healthz/*".into()], ..Rule::default() };
+    let urls =
+        Rule { verbs: vec!["get".into()], urls: vec!["/healthz/*".into()], ..Rule::default() };
     assert!(urls.allows_url("get", "/healthz/etcd"));
     assert!(!urls.allows_url("get", "/metrics"));
     assert!(!urls.allows_url("post", "/healthz/etcd"));
@@ -49,7 +50,10 @@ fn urls_have_a_wildcard_at_the_end_only() {
 fn rights_are_covered_by_the_union() {
     let own = [rule(&["get", "list"], &[""], &["pods"], &[]), rule(&["*"], &["apps"], &["*"], &[])];
     assert!(covers(&own, &rule(&["get"], &[""], &["pods"], &["x"])));
-    assert!(covers(&own, &rule(&["create"], &["apps"], &["deployments", "deployments/scale"], &[])));
+    assert!(covers(
+        &own,
+        &rule(&["create"], &["apps"], &["deployments", "deployments/scale"], &[])
+    ));
     assert!(!covers(&own, &rule(&["get", "watch"], &[""], &["pods"], &[])));
     // Named rights do not cover the right to all names.
     let named = [rule(&["get"], &[""], &["pods"], &["x"])];
@@ -102,7 +106,9 @@ fn slow(rule: &Rule, r: &Request<'_>) -> bool {
                 let sub = r.resource.split('/').nth(1);
                 let resource = match res.as_str() {
                     "*" => true,
-                    other if other.starts_with("*/") => sub.is_some_and(|s| *other == format!("*/{s}")),
+                    other if other.starts_with("*/") => {
+                        sub.is_some_and(|s| *other == format!("*/{s}"))
+                    }
                     other => other == r.resource,
                 };
                 let name = rule.names.is_empty() || rule.names.iter().any(|n| n == r.name);

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{Edge, Estate, Goal, Held, World};
 use super::roles::{Found, Known, Roles};
-use super::{account_of, place_of, subject_of, verdict};
+use super::{OBJECTS, account_of, place_of, subject_of, verdict};
 use crate::facts::{Standing, Text, Tier, Workload, text};
 use crate::privilege::k8s::content::{Named, Place};
 use crate::privilege::k8s::permissions::{Permission, Reaches, catalogue};
@@ -71,7 +71,7 @@ pub fn add(world: &World<'_>, roles: &Roles<'_>, estate: &mut Estate) {
     for h in estate.held.iter().filter(|h| h.standing != Standing::Residue && h.unknown.is_none()) {
         let (cluster, namespace) = place_of(&h.scope);
         // A row about named objects repeats its binding.
-        if h.scope.matches('/').count() > usize::from(namespace.is_some()) * 2 {
+        if h.scope.contains(OBJECTS) {
             continue;
         }
         let Found::Role(role) = roles.find(cluster, &h.role_id) else { continue };
@@ -171,18 +171,19 @@ impl Steps<'_, '_> {
             Reaches::Groups => {
                 // The API asks for a user to be impersonated as well.
                 if !self.may_name_a_user() {
-                    conditions.push(text("whether a user may be impersonated along with the group"));
+                    conditions
+                        .push(text("whether a user may be impersonated along with the group"));
                 }
                 (self.goal(None), "and so act as `system:masters`")
             }
             Reaches::Users => (self.nodes.of(None, "users"), "and so act as any user"),
-            Reaches::Accounts => (
-                self.nodes.of(namespace, "accounts"),
-                "and so act as any service account there",
-            ),
-            Reaches::Pods => {
-                (self.nodes.of(namespace, "pods"), "and so act as the service account of a pod there")
+            Reaches::Accounts => {
+                (self.nodes.of(namespace, "accounts"), "and so act as any service account there")
             }
+            Reaches::Pods => (
+                self.nodes.of(namespace, "pods"),
+                "and so act as the service account of a pod there",
+            ),
             Reaches::Node => (self.nodes.node(None), "and so reach what runs on a node"),
         };
         self.put(row, h, namespace, to, gains, conditions);
@@ -221,11 +222,12 @@ impl Steps<'_, '_> {
         let place = Place::of(namespace);
         let title = match namespace {
             None => format!("administration of the cluster `{}`", self.nodes.cluster),
-            Some(ns) => format!("administration of the namespace `{ns}` of `{}`", self.nodes.cluster),
+            Some(ns) => {
+                format!("administration of the namespace `{ns}` of `{}`", self.nodes.cluster)
+            }
         };
         let tier = if place == Place::Namespace { Tier::T1 } else { Tier::T0 };
-        let goal =
-            Goal { node: node.clone(), title: text(title), tier, admin: tier == Tier::T0 };
+        let goal = Goal { node: node.clone(), title: text(title), tier, admin: tier == Tier::T0 };
         self.goals.entry(node.clone()).or_insert(goal);
         node
     }
@@ -285,6 +287,19 @@ impl Steps<'_, '_> {
         }
     }
 
+    /// The verbs of a permission that a binding gives.
+    fn verbs(&self, row: &Permission, h: &Held) -> String {
+        let role = self.power.held.iter().find(|(own, _)| std::ptr::eq(*own, h)).map(|(_, r)| r);
+        let rules = role.map_or(&[][..], |r| &r.content.rules);
+        let fits = |v: &&&str| {
+            rules
+                .iter()
+                .any(|r| r.has_group(row.group) && r.has_resource(row.resource) && r.has_verb(v))
+        };
+        let held: Vec<&str> = row.verbs.iter().filter(fits).copied().collect();
+        if held.is_empty() { row.verbs.join(" or ") } else { held.join(" and ") }
+    }
+
     fn put(
         &mut self,
         row: &Permission,
@@ -302,10 +317,12 @@ impl Steps<'_, '_> {
             Some(ns) => format!("in the namespace `{ns}`"),
             None => "in the whole cluster".to_owned(),
         };
-        let verbs = row.id.rsplit_once(':').map_or("", |(_, v)| v).replace('+', " or ");
+        let verbs = self.verbs(row, h);
         let step = format!(
-            "`{}` may {verbs} {} {place} by the role `{}` {gains}",
-            self.principal, row.resource, h.privilege
+            "{} may {verbs} `{}` {place} by the role `{}` {gains}",
+            short(self.principal),
+            row.resource,
+            h.privilege
         );
         let edge = Edge {
             technique: text(format!("k8s:{}", row.id)),
@@ -388,7 +405,8 @@ impl<'a> Accounts<'a> {
 
     fn has_tokens(&self, cluster: &str, namespace: Option<&str>) -> bool {
         self.tokens.iter().any(|id| {
-            account_of(id).is_some_and(|(c, ns, _)| c == cluster && namespace.is_none_or(|n| n == ns))
+            account_of(id)
+                .is_some_and(|(c, ns, _)| c == cluster && namespace.is_none_or(|n| n == ns))
         })
     }
 
@@ -440,7 +458,8 @@ impl<'a> Accounts<'a> {
         accounts: Text,
         ends: &BTreeSet<Text>,
     ) -> Vec<Edge> {
-        let conditions = vec![text("whether a pod runs as the service account (no pods were given)")];
+        let conditions =
+            vec![text("whether a pod runs as the service account (no pods were given)")];
         let relation = |from: Text| Edge {
             verdict: verdict(&conditions),
             conditions: conditions.clone(),
@@ -478,6 +497,17 @@ impl<'a> Accounts<'a> {
     }
 }
 
+/// A principal as a sentence names it: the cluster stands in the row.
+fn short(id: &str) -> String {
+    if let Some((_, ns, name)) = account_of(id) {
+        return format!("service account `{ns}/{name}`");
+    }
+    match subject_of(id).and_then(|(_, s)| s.split_once(':')) {
+        Some((kind, name)) => format!("{kind} `{name}`"),
+        None => format!("`{id}`"),
+    }
+}
+
 /// The way from a pod to its node.
 fn escape(w: &Workload, id: &Text, node: Text) -> Option<Edge> {
     let open = |a: &&Text| {
@@ -497,7 +527,8 @@ fn escape(w: &Workload, id: &Text, node: Text) -> Option<Edge> {
     Some(Edge {
         technique: text("k8s:host_access"),
         step: text(format!(
-            "`{id}` runs the workload `{}`, which reaches its node ({way}) and so what runs there",
+            "{} runs the workload `{}`, which reaches its node ({way}) and so what runs there",
+            short(id),
             w.workload_id
         )),
         verdict: verdict(&conditions),

@@ -6,11 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Estate, Held, Platform, World};
 use crate::facts::{Entitlement, PrincipalKind, Standing, Text, Tier, Time, Tri, TrustFact, text};
 use crate::privilege::class::{Breadth, Class, ClassSet};
+use crate::privilege::k8s::DEFAULTS;
 use crate::privilege::k8s::content::{Given, Place};
 use crate::privilege::k8s::permissions::{catalogue, default_roles};
 
 mod edges;
 mod roles;
+mod uses;
 
 use roles::{Found, Roles};
 
@@ -39,6 +41,7 @@ impl Platform for Kubernetes {
         for e in world.facts.entitlements.iter().filter(|e| &*e.platform == "k8s") {
             held(e, &roles, &listed, world, &mut estate);
         }
+        uses::fill(world, &roles, &mut estate);
         provider_owned(&mut estate);
         roles.tiers(&mut estate);
         edges::add(world, &roles, &mut estate);
@@ -51,8 +54,12 @@ impl Platform for Kubernetes {
     }
 }
 
+/// What stands between a place and the named objects of it that a row is about.
+const OBJECTS: &str = "/object/";
+
 /// Cluster and namespace of a scope.
 pub(super) fn place_of(scope: &str) -> (&str, Option<&str>) {
+    let scope = scope.split(OBJECTS).next().unwrap_or(scope);
     match scope.rsplit_once("/ns/") {
         Some((cluster, namespace)) => (cluster, Some(namespace)),
         None => (scope, None),
@@ -201,7 +208,10 @@ fn named_row(
         strongest.push((permission.class, text(permission.id)));
         // Which roles may be bound decides what that right is worth.
         let partner = catalogue().complete(permission, given.all);
-        if permission.id.ends_with(":bind") && partner && roles.any_strong(cluster, row, named, place) {
+        if permission.id.ends_with(":bind")
+            && partner
+            && roles.any_strong(cluster, row, named, place)
+        {
             classes.insert(Class::Permissions);
             breadth = place.breadth();
         }
@@ -215,7 +225,7 @@ fn named_row(
         _ => format!("{} named objects", objects.len()),
     };
     Some(Held {
-        scope: text(format!("{scope}/{named}")),
+        scope: text(format!("{scope}{OBJECTS}{named}")),
         breadth,
         certain: classes,
         possible: classes,
@@ -229,7 +239,7 @@ fn named_row(
 /// What every cluster has: a binding that the API server made, under its own name, for its own identities.
 /// The label alone proves nothing, since whoever writes bindings may set it (cloud semantics, section 0.7).
 fn is_baseline(e: &Entitlement, cluster: &str, row: &Held) -> bool {
-    if e.origin_hint.as_deref() != Some(crate::ingest::k8s::DEFAULTS) {
+    if e.origin_hint.as_deref() != Some(DEFAULTS) {
         return false;
     }
     let binding = e.via.first().and_then(|v| v.split_once(':')).map_or("", |(_, name)| name);
@@ -302,5 +312,7 @@ pub(super) fn verdict(conditions: &[Text]) -> Tri {
     if conditions.is_empty() { Tri::Yes } else { Tri::Conditional }
 }
 
+#[cfg(test)]
+mod peers;
 #[cfg(test)]
 mod tests;

@@ -182,10 +182,8 @@ impl<'a> Roles<'a> {
 
     /// Whether one of the roles that a permission names is strong at a place.
     pub fn any_strong(&self, cluster: &str, row: &Held, named: &Named, place: Place) -> bool {
-        let of_cluster = catalogue()
-            .rows()
-            .get(named.row)
-            .is_some_and(|p| p.resource == "clusterroles");
+        let of_cluster =
+            catalogue().rows().get(named.row).is_some_and(|p| p.resource == "clusterroles");
         named.names.iter().take(1_000).any(|name| {
             let id = if of_cluster {
                 format!("{cluster}/clusterrole/{name}")
