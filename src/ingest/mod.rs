@@ -4,6 +4,7 @@ pub mod aws;
 pub mod detect;
 pub mod driver;
 pub mod fold;
+pub mod gcp;
 pub mod ledger;
 pub mod owners;
 #[cfg(feature = "columnar-io")]

@@ -2,7 +2,7 @@
 
 use super::source::{Adapter, Probe};
 use super::table::TableAdapter;
-use super::{aws, ledger, owners, reviews, subject, tasks, usage};
+use super::{aws, gcp, ledger, owners, reviews, subject, tasks, usage};
 
 /// Generic tables; mappings can configure these.
 pub static TABLES: &[TableAdapter] = &[
@@ -28,6 +28,7 @@ pub fn adapters() -> Vec<&'static dyn Adapter> {
     all.push(&ledger::github_audit::AUDIT);
     all.extend_from_slice(tasks::ADAPTERS);
     all.extend(ledger::LEDGERS);
+    all.extend_from_slice(gcp::ADAPTERS);
     all.extend(TABLES.iter().map(|t| t as &dyn Adapter));
     all
 }

@@ -2,4 +2,5 @@
 
 pub mod aws;
 pub mod class;
+pub mod gcp;
 pub mod glob;

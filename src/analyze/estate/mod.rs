@@ -15,6 +15,7 @@ use crate::facts::{Facts, Standing, Text, Tier, Time, Tri, TrustFact};
 use crate::privilege::class::{Breadth, ClassSet};
 use crate::settings::Settings;
 
+mod gcp;
 mod paths;
 mod rows;
 
@@ -22,7 +23,7 @@ pub use paths::escalations;
 pub use rows::{holdings, on_escalating, on_identities};
 
 /// All platforms. Adding one is a line here.
-static PLATFORMS: &[&dyn Platform] = &[];
+static PLATFORMS: &[&dyn Platform] = &[&gcp::GCP];
 
 /// One platform's semantics over the facts.
 pub trait Platform: Sync {
