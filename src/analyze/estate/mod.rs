@@ -15,15 +15,22 @@ use crate::facts::{Facts, Standing, Text, Tier, Time, Tri, TrustFact};
 use crate::privilege::class::{Breadth, ClassSet};
 use crate::settings::Settings;
 
+mod azure;
 mod gcp;
 mod paths;
 mod rows;
+mod services;
 
 pub use paths::escalations;
 pub use rows::{holdings, on_escalating, on_identities};
 
 /// All platforms. Adding one is a line here.
-static PLATFORMS: &[&dyn Platform] = &[&gcp::GCP];
+static PLATFORMS: &[&dyn Platform] = &[
+    &azure::AZURE,
+    &services::postgres::POSTGRES,
+    &gcp::GCP,
+    // One line each.
+];
 
 /// One platform's semantics over the facts.
 pub trait Platform: Sync {
