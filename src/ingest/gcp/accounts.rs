@@ -90,7 +90,7 @@ pub fn named_key(
         issued_at: issued,
         rotated_at: issued,
         expires_at: until.filter(|_| !never),
-        no_expiry: until.map(|_| never),
+        no_expiry: if never { Some(true) } else { until.map(|_| false) },
         source_id: batch.source_id.clone(),
         source_ref: place.clone(),
         ..Credential::default()

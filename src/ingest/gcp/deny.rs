@@ -6,6 +6,8 @@ use super::{Sink, scope};
 use crate::facts::*;
 use crate::ingest::ledger::vendor::Doc;
 use crate::ingest::source::Batch;
+use crate::privilege::gcp::catalogue::catalogue;
+use crate::privilege::gcp::deny;
 
 /// One deny policy. `attached` is the node, where the envelope says it.
 pub fn policy(
@@ -40,13 +42,14 @@ pub fn policy(
             "lists of deny policies do not show their rules; `gcloud iam policies get` does".into(),
         );
     }
+    unmapped(sink, doc);
     sink.realm(&target, None, None, place, batch);
     batch.facts.roles.push(Role {
         role_id: id.clone(),
         platform: text("gcp"),
         realm: Some(target.clone()),
         name: text(doc.first(&["displayName"]).unwrap_or(name)),
-        kind: RoleKind::ServiceControlPolicy,
+        kind: RoleKind::ManagedPolicy,
         document: rules.map(|r| text(json!({ "rules": r }).to_string())),
         updated_at: doc.time("updateTime")?,
         source_id: batch.source_id.clone(),
@@ -64,6 +67,28 @@ pub fn policy(
         source_ref: place.clone(),
     });
     Ok(())
+}
+
+/// Permissions that no predefined role holds: what such a deny takes away is not known.
+fn unmapped(sink: &mut Sink<'_>, doc: Doc<'_>) {
+    let known = &catalogue().permissions;
+    for written in
+        doc.list("rules").flat_map(|r| r.list("denyRule/deniedPermissions").collect::<Vec<_>>())
+    {
+        let Some(written) = written.0.as_str() else { continue };
+        let stands = deny::permission(written).unwrap_or_default();
+        let met = |p: &String| match p.split_once('*') {
+            None => known.binary_search(p).is_ok(),
+            Some(_) => known.iter().any(|k| deny::names(p, k)),
+        };
+        if !stands.iter().any(met) && sink.notes.len() < 20 {
+            let short: String = written.chars().take(120).collect();
+            sink.notes.insert(format!(
+                "a deny policy names `{short}`, which no predefined role holds: what it takes away is \
+                 not known"
+            ));
+        }
+    }
 }
 
 /// Percent-decoded text; what is no code stays as it is.

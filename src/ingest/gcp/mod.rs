@@ -282,7 +282,7 @@ impl<'c> Sink<'c> {
                         }
                     }
                 }
-                Value::Object(_) if name == "event" || level > 0 || has_lists(inner) => {
+                Value::Object(_) => {
                     batch.records += 1;
                     let before = batch.records;
                     if self.record(inner, &here, Some(name), level + 1, batch) {
@@ -468,13 +468,10 @@ impl<'c> Sink<'c> {
     }
 }
 
-fn has_lists(value: &Value) -> bool {
-    value.as_object().is_some_and(|o| {
-        o.values().any(|v| v.as_array().is_some_and(|l| l.iter().any(Value::is_object)))
-    })
-}
-
 /// A key as a part of a place: short, and without what would make a pointer ambiguous.
 fn short_key(name: &str) -> String {
     name.chars().take(60).map(|c| if c == '/' || c.is_control() { '~' } else { c }).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,13 +24,6 @@ pub struct Signature {
     pub notes: Vec<Text>,
 }
 
-impl Signature {
-    /// Whether no rule may hold.
-    pub fn is_empty(&self) -> bool {
-        self.certain.is_empty() && self.maybe.is_empty()
-    }
-}
-
 #[derive(Debug)]
 struct Denied {
     rule: Rule,

@@ -62,8 +62,6 @@ struct Judged {
     possible: Content,
     /// Steps to other identities, with whether they are certain.
     powers: Vec<steps::Power>,
-    /// Something was denied.
-    reduced: bool,
 }
 
 /// Key of [`Judged`]: role, service of the resource, and the deny rules that hold.
@@ -211,7 +209,6 @@ impl<'w> Reading<'w> {
         timing.not_before = c.maybe.begin();
         timing.not_after = c.maybe.end();
         timing.delegable = c.delegable.clone();
-        timing.recurring = c.recurring;
         if c.maybe.has(as_of) {
             let sure = c.within.has(as_of) || c.surely.has(as_of);
             timing.value = if sure { Tri::Yes } else { Tri::Conditional };
@@ -372,19 +369,16 @@ impl<'w> Reading<'w> {
             set.clear();
             own.into_iter().for_each(|id| set.insert(id));
         }
-        let before = set.count_ones(..);
         let mut possible = set;
         self.denies.take(&signature.certain, &mut possible);
         let mut certain = possible.clone();
         self.denies.take(&signature.maybe, &mut certain);
         let lexicon = &self.roles.lexicon;
         let judged = Arc::new(Judged {
-            reduced: certain.count_ones(..) < before,
             powers: steps::powers(lexicon, &certain, &possible),
             certain: lexicon.judge(&certain),
             possible: lexicon.judge(&possible),
         });
-        debug_assert!(!judged.reduced || !signature.is_empty());
         self.judged.insert(key, judged.clone());
         judged
     }
@@ -413,7 +407,6 @@ struct Timing {
     standing: Standing,
     not_before: Option<Time>,
     not_after: Option<Time>,
-    recurring: bool,
     conditions: Vec<Text>,
     delegable: Option<Vec<String>>,
 }
@@ -495,3 +488,6 @@ fn listed(world: &World<'_>) -> Listed {
     }
     out
 }
+
+#[cfg(test)]
+mod tests;

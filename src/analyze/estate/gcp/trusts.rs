@@ -14,9 +14,10 @@ use crate::privilege::glob;
 /// What is ours.
 struct Ours<'w> {
     domains: BTreeSet<String>,
+    /// Projects by name.
     projects: &'w BTreeSet<Text>,
-    /// The inputs show the tree of an organisation.
-    whole: bool,
+    /// Projects by number.
+    numbers: BTreeSet<&'w Text>,
     allowed: &'w [String],
 }
 
@@ -31,12 +32,12 @@ impl Ours<'_> {
     fn project(&self, project: &str) -> Option<bool> {
         let scope = format!("projects/{project}");
         if self.projects.contains(scope.as_str())
+            || self.numbers.iter().any(|n| ***n == *scope)
             || self.allowed.iter().any(|p| glob::matches(p, project) || glob::matches(p, &scope))
         {
             return Some(true);
         }
-        // A project that a whole tree lacks may still be ours, if the account that exported sees part only.
-        let _ = self.whole;
+        // A project that the inputs lack may still be ours: an export shows what its maker may see.
         None
     }
 
@@ -66,7 +67,13 @@ pub fn rows(
     let ours = Ours {
         domains: tree.domains.iter().map(|d| d.to_string()).collect(),
         projects: &tree.projects,
-        whole: tree.projects.len() > 1,
+        numbers: world
+            .facts
+            .aliases
+            .iter()
+            .filter(|a| &*a.alias_type == "project_number")
+            .map(|a| &a.alias)
+            .collect(),
         allowed,
     };
     let providers = providers(world);
@@ -176,13 +183,13 @@ fn seen(member: &Member, ours: &Ours<'_>, providers: &HashMap<&str, Vec<&Link>>)
                     && member::project_of(&member.id).is_some())
             .then(|| plain("principal", relation, outside))
         }
-        Party::Federated | Party::FederatedSet { .. } => Some(federated(member, providers)),
+        Party::Federated | Party::FederatedSet { .. } => Some(federated(member, ours, providers)),
         _ => None,
     }
 }
 
 /// Federated identities: what lets which of them in.
-fn federated(member: &Member, providers: &HashMap<&str, Vec<&Link>>) -> Seen {
+fn federated(member: &Member, ours: &Ours<'_>, providers: &HashMap<&str, Vec<&Link>>) -> Seen {
     let whole = member.party == (Party::FederatedSet { whole: true });
     let pool = member::pool(&member.id).map(|(pool, _)| pool);
     let of = pool.and_then(|p| providers.get(p));
@@ -190,7 +197,11 @@ fn federated(member: &Member, providers: &HashMap<&str, Vec<&Link>>) -> Seen {
     let mut seen = Seen {
         kind: "oidc",
         relation: "oidc",
-        external: None,
+        // Whose the pool is; whom it lets in is a question of its providers.
+        external: pool
+            .and_then(|p| p.strip_prefix("projects/")?.split('/').next())
+            .and_then(|project| ours.project(project))
+            .map(|own| !own),
         openness: "conditional",
         provider: None,
         missing: Vec::new(),
@@ -205,6 +216,7 @@ fn federated(member: &Member, providers: &HashMap<&str, Vec<&Link>>) -> Seen {
         if on.iter().all(|l| l.issuer.as_deref().is_some_and(|i| i.starts_with("aws:"))) {
             seen.kind = "account";
             seen.relation = "unknown_account";
+            seen.external = None;
         }
         if on.iter().all(|l| l.issuer.as_deref() == Some("saml")) {
             seen.kind = "saml";
@@ -225,7 +237,6 @@ fn federated(member: &Member, providers: &HashMap<&str, Vec<&Link>>) -> Seen {
             "every identity of pool `{short}`; whom its providers accept is not in the inputs"
         )));
     }
-    seen.external = seen.kind.eq("account").then_some(true).filter(|_| false);
     seen
 }
 
