@@ -159,11 +159,7 @@ pub(super) fn directory(r: Rec<'_>, place: &Text, batch: &mut Batch) -> Result<(
     let name = role_name(r.str(&["roleDefinition/displayName"]), &role).to_owned();
     let kind = principal_kind(r.str(&["principal/@odata.type"]).unwrap_or_default());
     let shown = r.str(&["principal/userPrincipalName", "principal/displayName"]);
-    principal(
-        &Named { id: &principal_id, kind, name: shown, inventoried: true },
-        place,
-        batch,
-    );
+    principal(&Named { id: &principal_id, kind, name: shown, inventoried: true }, place, batch);
     named_role(&role, &name, "entra", place, batch);
     let id = tail(r.str(&["id"]).unwrap_or_default());
     batch.facts.entitlements.push(Entitlement {
@@ -191,11 +187,7 @@ pub(super) fn instance(r: Rec<'_>, place: &Text, batch: &mut Batch) -> Result<()
     };
     let named = ["expandedProperties/roleDefinition/displayName", "roleDefinition/displayName"];
     let name = role_name(r.str(&named), &role).to_owned();
-    let kind = [
-        "principalType",
-        "expandedProperties/principal/type",
-        "principal/@odata.type",
-    ];
+    let kind = ["principalType", "expandedProperties/principal/type", "principal/@odata.type"];
     let shown = ["expandedProperties/principal/displayName", "principal/displayName"];
     principal(
         &Named {
@@ -364,11 +356,7 @@ pub(super) fn directory_role(r: Rec<'_>, place: &Text, batch: &mut Batch) -> Res
         let principal_id = member.need_id(&["id"])?;
         let kind = principal_kind(member.str(&["@odata.type"]).unwrap_or_default());
         let shown = member.str(&["userPrincipalName", "displayName"]);
-        principal(
-            &Named { id: &principal_id, kind, name: shown, inventoried: true },
-            &here,
-            batch,
-        );
+        principal(&Named { id: &principal_id, kind, name: shown, inventoried: true }, &here, batch);
         batch.facts.entitlements.push(Entitlement {
             entitlement_id: text(format!("entra|{principal_id}|{role}|{}", scope::DIRECTORY)),
             principal_id,

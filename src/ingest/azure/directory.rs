@@ -59,7 +59,12 @@ pub(super) fn service_principal(
     let managed = kind.eq_ignore_ascii_case("ManagedIdentity");
     let created = see(batch, r.time(&["createdDateTime"])?);
     principal(
-        &Named { id: &id, kind: PrincipalKind::App, name: r.str(&["displayName"]), inventoried: true },
+        &Named {
+            id: &id,
+            kind: PrincipalKind::App,
+            name: r.str(&["displayName"]),
+            inventoried: true,
+        },
         place,
         batch,
     );
@@ -170,7 +175,8 @@ fn credential(
 
 /// Whom a file without a holder is about: what stands beside the file, or the page's own address.
 fn holder(reader: &Reader<'_>) -> Option<Text> {
-    let stated = reader.realm.map(|r| tail(r.trim_end_matches("/owners").trim_end_matches("/members")));
+    let stated =
+        reader.realm.map(|r| tail(r.trim_end_matches("/owners").trim_end_matches("/members")));
     let page = || {
         let context = reader.page.as_deref()?;
         let (_, rest) = context.split_once("('")?;
@@ -190,11 +196,12 @@ pub(super) fn loose_credential(
         "the file does not say whose credentials these are: put the appId into `<file>.realm`"
             .to_owned()
     })?;
-    let kind = if r.str(&["type", "usage"]).is_some() || r.has("customKeyIdentifier") && r.has("key") {
-        CredentialKind::Cert
-    } else {
-        CredentialKind::Key
-    };
+    let kind =
+        if r.str(&["type", "usage"]).is_some() || r.has("customKeyIdentifier") && r.has("key") {
+            CredentialKind::Cert
+        } else {
+            CredentialKind::Key
+        };
     credential(r, kind, &whose, None, place, batch)
 }
 
@@ -206,8 +213,8 @@ pub(super) fn federated(
     reader: &mut Reader<'_>,
     batch: &mut Batch,
 ) -> Result<(), String> {
-    let whose = holder(reader)
-        .unwrap_or_else(|| text(format!("entra/application of {}", reader.name)));
+    let whose =
+        holder(reader).unwrap_or_else(|| text(format!("entra/application of {}", reader.name)));
     federation(r, &whose, place, batch)
 }
 
@@ -244,7 +251,12 @@ pub(super) fn app_role(r: Rec<'_>, place: &Text, batch: &mut Batch) -> Result<()
     }
     let kind = principal_kind(r.str(&["principalType"]).unwrap_or("ServicePrincipal"));
     principal(
-        &Named { id: &principal_id, kind, name: r.str(&["principalDisplayName"]), inventoried: true },
+        &Named {
+            id: &principal_id,
+            kind,
+            name: r.str(&["principalDisplayName"]),
+            inventoried: true,
+        },
         place,
         batch,
     );
@@ -252,7 +264,8 @@ pub(super) fn app_role(r: Rec<'_>, place: &Text, batch: &mut Batch) -> Result<()
     let known = catalogue().entra.get(&*role).map(|p| p.name.clone());
     let name = known.unwrap_or_else(|| format!("{resource} role {role}"));
     let created = see(batch, r.time(&["createdDateTime", "creationTimestamp"])?);
-    let graph = resource.eq_ignore_ascii_case("Microsoft Graph") || catalogue().entra.contains_key(&*role);
+    let graph =
+        resource.eq_ignore_ascii_case("Microsoft Graph") || catalogue().entra.contains_key(&*role);
     let at = if graph {
         scope::DIRECTORY.to_owned()
     } else {

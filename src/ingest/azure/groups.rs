@@ -119,7 +119,11 @@ pub(super) fn group(
     let id = r.need_id(&["id"])?;
     let created = see(batch, r.time(&["createdDateTime"])?);
     let name = r.str(&["displayName"]);
-    principal(&Named { id: &id, kind: PrincipalKind::Group, name, inventoried: true }, place, batch);
+    principal(
+        &Named { id: &id, kind: PrincipalKind::Group, name, inventoried: true },
+        place,
+        batch,
+    );
     if let Some(p) = batch.facts.principals.last_mut() {
         p.created_at = created;
         if r.flag("isAssignableToRole") == Some(true) {

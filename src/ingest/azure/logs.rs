@@ -35,7 +35,9 @@ pub(super) fn activity(
                 Outcome::Error
             }
         }
-        other => return Err(format!("`status` is `{}`: not a status of an activity", short(other))),
+        other => {
+            return Err(format!("`status` is `{}`: not a status of an activity", short(other)));
+        }
     };
     batch.see(at);
     let object = "http://schemas.microsoft.com/identity/claims/objectidentifier";
@@ -51,8 +53,7 @@ pub(super) fn activity(
         return Ok(());
     };
     let resource = r.str(&["resourceId", "resourceUri"]);
-    let at_scope =
-        r.str(&["authorization/scope", "identity/authorization/scope"]).or(resource);
+    let at_scope = r.str(&["authorization/scope", "identity/authorization/scope"]).or(resource);
     batch.facts.usage.push(Usage {
         principal: text(caller.to_ascii_lowercase()),
         platform: Some(text("azure")),
@@ -81,11 +82,18 @@ pub fn sign_in(r: Rec<'_>, place: &Text, batch: &mut Batch) -> Result<(), String
     let at = r.time(&["createdDateTime", "time"])?.ok_or("`createdDateTime` is missing")?;
     batch.see(at);
     let who = r
-        .str(&["userPrincipalName", "userId", "servicePrincipalId", "servicePrincipalName", "appId"])
+        .str(&[
+            "userPrincipalName",
+            "userId",
+            "servicePrincipalId",
+            "servicePrincipalName",
+            "appId",
+        ])
         .ok_or("neither a user nor a service principal")?;
     let code = r.at("status/errorCode").and_then(|c| c.0.as_i64());
     let failed = code.is_some_and(|c| c != 0)
-        || r.str(&["resultType"]).is_some_and(|c| c != "0" && c.bytes().all(|b| b.is_ascii_digit()));
+        || r.str(&["resultType"])
+            .is_some_and(|c| c != "0" && c.bytes().all(|b| b.is_ascii_digit()));
     batch.facts.usage.push(Usage {
         principal: text(who.to_ascii_lowercase()),
         platform: Some(text("entra")),

@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-use super::assignments::{Named, alias, principal};
 use super::Rec;
+use super::assignments::{Named, alias, principal};
 use crate::facts::{
     BindingKind, Confidence, Entitlement, PrincipalKind, Realm, RealmKind, Role, RoleKind, Text,
     Workload, text,
@@ -15,7 +15,14 @@ use crate::privilege::azure::{MANAGED, RESOURCE, scope};
 /// Levels of management groups that are followed; the service allows six and the root.
 const DEEPEST: usize = 16;
 
-fn realm(id: &str, kind: RealmKind, parent: Option<Text>, r: Rec<'_>, place: &Text, batch: &mut Batch) {
+fn realm(
+    id: &str,
+    kind: RealmKind,
+    parent: Option<Text>,
+    r: Rec<'_>,
+    place: &Text,
+    batch: &mut Batch,
+) {
     batch.facts.realms.push(Realm {
         platform: text("azure"),
         realm_id: text(id),
@@ -237,11 +244,7 @@ fn identity(
     batch: &mut Batch,
 ) {
     let name = name.filter(|_| own);
-    principal(
-        &Named { id, kind: PrincipalKind::Workload, name, inventoried: false },
-        place,
-        batch,
-    );
+    principal(&Named { id, kind: PrincipalKind::Workload, name, inventoried: false }, place, batch);
     if let Some(p) = batch.facts.principals.last_mut() {
         p.tags = vec![text(format!("{RESOURCE}{resource}")), text(MANAGED)];
     }

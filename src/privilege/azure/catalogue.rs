@@ -85,7 +85,10 @@ impl Catalogue {
     /// Id of a built-in role by its name, without regard to case.
     #[must_use]
     pub fn role_named(&self, name: &str) -> Option<&str> {
-        self.roles.iter().find(|(_, r)| r.name.eq_ignore_ascii_case(name)).map(|(id, _)| id.as_str())
+        self.roles
+            .iter()
+            .find(|(_, r)| r.name.eq_ignore_ascii_case(name))
+            .map(|(id, _)| id.as_str())
     }
 
     /// Privilege of the directory by id or name.
@@ -197,6 +200,9 @@ fn origin() -> String {
     rows(ORIGIN).find_map(of).unwrap_or_default()
 }
 
+/// Begins of verbs of data actions that read.
+const READS: [&str; 6] = ["read", "get", "list", "peek", "download", "query"];
+
 /// Class of an operation by the form of its name (cloud semantics, section 8, column Azure).
 #[must_use]
 pub fn by_name(key: &str, plane: Plane) -> Class {
@@ -211,9 +217,7 @@ pub fn by_name(key: &str, plane: Plane) -> Class {
         (Plane::Control, "read") => Class::Read,
         (Plane::Control, _) => Class::Write,
         (Plane::Data, "read") => Class::DataRead,
-        (Plane::Data, "action") if ["read", "get", "list", "peek", "download"].contains(&before) => {
-            Class::DataRead
-        }
+        (Plane::Data, "action") if READS.iter().any(|w| before.starts_with(w)) => Class::DataRead,
         (Plane::Data, _) => Class::DataWrite,
     }
 }
@@ -238,8 +242,13 @@ mod tests {
         let conditioned =
             c.roles.values().filter(|r| r.blocks.iter().any(|b| b.condition.is_some())).count();
         assert_eq!(conditioned, 29);
-        assert!(c.roles.values().flat_map(|r| &r.blocks).filter_map(|b| b.condition.as_ref())
-            .all(super::super::condition::Condition::is_read));
+        assert!(
+            c.roles
+                .values()
+                .flat_map(|r| &r.blocks)
+                .filter_map(|b| b.condition.as_ref())
+                .all(super::super::condition::Condition::is_read)
+        );
         assert_eq!(c.operations.iter().filter(|o| o.listed).count(), rows(OPERATIONS).count());
         assert_eq!(c.entra.len(), rows(ENTRA).count());
         assert_eq!(c.origin, "iann0036/iam-dataset 2073fa5 of 2026-08-22");

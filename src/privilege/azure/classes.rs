@@ -138,9 +138,8 @@ impl Question<'_> {
                 },
             };
         }
-        let grade = |c: Option<&Condition>| {
-            c.map_or(Grade::Free, |c| c.grade(operation, self.as_of))
-        };
+        let grade =
+            |c: Option<&Condition>| c.map_or(Grade::Free, |c| c.grade(operation, self.as_of));
         self.blocks
             .iter()
             .filter(|b| b.plane(plane).has(operation))

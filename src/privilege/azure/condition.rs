@@ -111,7 +111,9 @@ impl Roles {
     fn and(&self, other: &Self) -> Self {
         match (self, other) {
             (Self::Only(a), Self::Only(b)) => Self::Only(a & b),
-            (Self::Only(a), Self::AllBut(b)) | (Self::AllBut(b), Self::Only(a)) => Self::Only(a - b),
+            (Self::Only(a), Self::AllBut(b)) | (Self::AllBut(b), Self::Only(a)) => {
+                Self::Only(a - b)
+            }
             (Self::AllBut(a), Self::AllBut(b)) => Self::AllBut(a | b),
         }
     }
@@ -404,8 +406,7 @@ impl Parser {
                 }
             }
             Token::Word(word) if word.eq_ignore_ascii_case("exists") => {
-                matches!(self.left.pop()?, Token::Attribute(_))
-                    .then(|| Expr::Leaf(Leaf::opaque()))
+                matches!(self.left.pop()?, Token::Attribute(_)).then(|| Expr::Leaf(Leaf::opaque()))
             }
             Token::Attribute(attribute) => {
                 let Token::Word(operator) = self.left.pop()? else { return None };
@@ -503,7 +504,9 @@ mod tests {
         assert_eq!(grade(&c, "microsoft.authorization/roleassignments/delete"), Grade::Free);
         assert_eq!(may(&c, READER), (true, true));
         assert_eq!(may(&c, OWNER), (false, false));
-        let both = format!("{c} AND ((!(ActionMatches{{'*/delete'}})) OR (@Resource[x:y] StringEquals 'a'))");
+        let both = format!(
+            "{c} AND ((!(ActionMatches{{'*/delete'}})) OR (@Resource[x:y] StringEquals 'a'))"
+        );
         assert!(matches!(grade(&both, "a/delete"), Grade::Depends(_)));
         assert_eq!(grade(&both, "a/read"), Grade::Free);
         assert_eq!(may(&both, READER), (true, true));
@@ -525,7 +528,10 @@ mod tests {
         let one = format!(
             "@Request[Microsoft.Authorization/roleAssignments:RoleDefinitionId] GuidEquals {READER}"
         );
-        assert_eq!(may(&format!("{one} && @Resource[HasObotoken] boolequals true"), READER), (false, true));
+        assert_eq!(
+            may(&format!("{one} && @Resource[HasObotoken] boolequals true"), READER),
+            (false, true)
+        );
         let kind = "@Request[Microsoft.Authorization/roleAssignments:PrincipalType] StringEqualsIgnoreCase 'ServicePrincipal'";
         assert_eq!(may(&format!("({one}) AND ({kind})"), READER), (true, true));
         let who = format!(
@@ -568,7 +574,9 @@ mod tests {
     fn hostile_conditions_end_and_limit_everything_perhaps() {
         let deep = "(".repeat(20_000);
         let nots = "!".repeat(50_000) + "ActionMatches{'a'}";
-        for c in ["", "(", ")", "'", "@", "@x", "a b c d", "ActionMatches{", "é", "x{y}", "{}", &deep] {
+        for c in
+            ["", "(", ")", "'", "@", "@x", "a b c d", "ActionMatches{", "é", "x{y}", "{}", &deep]
+        {
             let read = Condition::parse(c);
             assert!(!read.is_read(), "{c}");
             assert_eq!(read.grade("a", at()), Grade::Depends(Delegable::unknown()));

@@ -134,7 +134,8 @@ impl Written {
             }
             Ok(names.iter().map(|n| Pattern::new(n)).collect::<Vec<_>>())
         };
-        let plane = |give, except| Ok::<_, String>(Difference { give: list(give)?, except: list(except)? });
+        let plane =
+            |give, except| Ok::<_, String>(Difference { give: list(give)?, except: list(except)? });
         Ok(Block {
             control: plane(self.actions, self.not_actions)?,
             data: plane(self.data_actions, self.not_data_actions)?,
@@ -188,9 +189,8 @@ mod tests {
 
     fn slow_role(blocks: &[[Vec<String>; 2]], operation: &str) -> bool {
         blocks.iter().any(|[give, except]| {
-            let any = |list: &[String]| {
-                list.iter().any(|p| slow(p.as_bytes(), operation.as_bytes()))
-            };
+            let any =
+                |list: &[String]| list.iter().any(|p| slow(p.as_bytes(), operation.as_bytes()));
             any(give) && !any(except)
         })
     }

@@ -132,7 +132,8 @@ mod tests {
     use super::*;
     use crate::facts::text;
 
-    const VM: &str = "/subscriptions/s/resourcegroups/g/providers/microsoft.compute/virtualmachines/v";
+    const VM: &str =
+        "/subscriptions/s/resourcegroups/g/providers/microsoft.compute/virtualmachines/v";
 
     #[test]
     fn breadths_and_canonical_forms() {

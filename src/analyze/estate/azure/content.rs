@@ -5,15 +5,17 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
 use super::super::{Estate, World};
-use super::{Block, BTreeSet, Breadth, ClassSet, Entitlement, Question, Reach, Roster, Text, Time, text, verdict};
+use super::{
+    BTreeSet, Block, Breadth, ClassSet, Entitlement, Question, Reach, Roster, Text, Time, text,
+    verdict,
+};
 use crate::facts::Tier;
-use crate::privilege::azure::catalogue::{Catalogue, by_name, catalogue};
+use crate::privilege::azure::catalogue::{Catalogue, catalogue};
 use crate::privilege::azure::classes::Verdict;
 use crate::privilege::azure::condition::Condition;
 use crate::privilege::azure::entra;
 use crate::privilege::azure::permission::blocks;
 use crate::privilege::azure::{DELEGATED, permission::Plane};
-use crate::privilege::class::Class;
 
 /// Content of one role.
 #[derive(Debug)]
@@ -93,8 +95,7 @@ impl std::fmt::Debug for Contents<'_> {
 
 impl<'a> Contents<'a> {
     pub(super) fn new(world: &World<'a>) -> Self {
-        let denies: BTreeSet<&str> =
-            world.facts.guardrails.iter().map(|g| &*g.role_id).collect();
+        let denies: BTreeSet<&str> = world.facts.guardrails.iter().map(|g| &*g.role_id).collect();
         let mut own: BTreeMap<&str, Entry> = BTreeMap::new();
         let mut names = BTreeMap::new();
         for r in &world.facts.roles {
@@ -198,11 +199,8 @@ impl<'a> Contents<'a> {
     }
 
     fn tier(&self, platform: &str, id: &str) -> Option<Tier> {
-        let e = Entitlement {
-            role_id: text(id),
-            platform: text(platform),
-            ..Entitlement::default()
-        };
+        let e =
+            Entitlement { role_id: text(id), platform: text(platform), ..Entitlement::default() };
         let rights = self.rights(self.of(&e), &e, &[], self.as_of);
         let wide = if platform == "entra" { Breadth::Tenant } else { Breadth::Account };
         rights.unknown.is_none().then(|| rights.certain.tier_at(wide))
@@ -248,11 +246,7 @@ fn listed(id: &str) -> Option<Rights> {
     Some(Rights {
         certain: set,
         possible: set,
-        strongest: if p.role {
-            vec![text(&p.why)]
-        } else {
-            vec![text(&p.name), text(&p.why)]
-        },
+        strongest: if p.role { vec![text(&p.why)] } else { vec![text(&p.name), text(&p.why)] },
         reach: p.reach.into_iter().collect(),
         normal: id.to_owned(),
         ..Rights::default()
@@ -326,17 +320,12 @@ fn fallback() -> &'static BTreeMap<String, Entry> {
     static ALL: OnceLock<BTreeMap<String, Entry>> = OnceLock::new();
     ALL.get_or_init(|| {
         let c: &Catalogue = catalogue();
-        let azure = c.roles.iter().map(|(id, r)| {
-            (id.clone(), Entry::Azure { blocks: r.blocks.clone(), origin: None })
-        });
+        let azure = c
+            .roles
+            .iter()
+            .map(|(id, r)| (id.clone(), Entry::Azure { blocks: r.blocks.clone(), origin: None }));
         let entra =
             c.entra.keys().filter_map(|id| Some((id.clone(), Entry::Directory(listed(id)?))));
         azure.chain(entra).collect()
     })
-}
-
-/// Class of an operation on the control plane, for messages.
-#[must_use]
-pub(super) fn class_of(operation: &str) -> Class {
-    by_name(operation, Plane::Control)
 }

@@ -104,14 +104,15 @@ fn runs(b: &Bound<'_>, running: &BTreeMap<String, BTreeSet<String>>, estate: &mu
     let mut best: BTreeMap<&str, (bool, bool, &str)> = BTreeMap::new();
     // Somebody who attaches an identity needs something of his own to attach it to.
     let computes = b.rights.steps.iter().any(|(i, sure)| {
-        operations.get(*i).is_some_and(|o| {
-            *sure && o.key.ends_with("/write") && !o.key.starts_with(IDENTITIES)
-        })
+        operations
+            .get(*i)
+            .is_some_and(|o| *sure && o.key.ends_with("/write") && !o.key.starts_with(IDENTITIES))
     });
     for (i, sure) in &b.rights.steps {
         let Some(op) = operations.get(*i) else { continue };
         let Some(family) = family(&op.key).filter(|f| there.contains(*f)) else { continue };
-        let half = op.key.starts_with(IDENTITIES) && op.key.ends_with("/assign/action") && !computes;
+        let half =
+            op.key.starts_with(IDENTITIES) && op.key.ends_with("/assign/action") && !computes;
         let new = (half, !*sure, op.name.as_str());
         let slot = best.entry(family).or_insert(new);
         if new < *slot {
@@ -150,21 +151,17 @@ fn all_of(reach: Reach) -> Option<(&'static str, &'static str, &'static str)> {
             "entra-add-member",
             "adds itself to any group that is not role-assignable",
         ),
-        Reach::Users => (
-            "entra#users",
-            "entra-reset-sign-in",
-            "sets a new sign-in method of any user",
-        ),
+        Reach::Users => {
+            ("entra#users", "entra-reset-sign-in", "sets a new sign-in method of any user")
+        }
         Reach::Members => (
             "entra#members",
             "entra-reset-sign-in",
             "sets a new password or sign-in method of any user without a directory role",
         ),
-        Reach::Root => (
-            ROOT,
-            "azure-elevate-access",
-            "elevates itself to User Access Administrator of `/`",
-        ),
+        Reach::Root => {
+            (ROOT, "azure-elevate-access", "elevates itself to User Access Administrator of `/`")
+        }
         // Which applications are its own, the links say.
         Reach::Owned => return None,
     })

@@ -43,8 +43,7 @@ impl Platform for Azure {
         let contents = Contents::new(world);
         contents.tiers(&mut estate);
         let realms = world.facts.realms.iter().filter(|r| &*r.platform == "azure");
-        let tree =
-            Tree::new(realms.filter_map(|r| Some((&r.realm_id, r.parent_id.as_ref()?))));
+        let tree = Tree::new(realms.filter_map(|r| Some((&r.realm_id, r.parent_id.as_ref()?))));
         let members = Members::new(world);
         let reader = Reader {
             world,

@@ -86,9 +86,8 @@ fn foreign(world: &World<'_>, tiers: &BTreeMap<&str, Tier>) -> Vec<TrustFact> {
             itself.into_iter().chain(r.organisation.as_deref())
         })
         .collect();
-    let allowed = |tenant: &str| {
-        world.settings.trusted_accounts.iter().any(|p| glob::matches(p, tenant))
-    };
+    let allowed =
+        |tenant: &str| world.settings.trusted_accounts.iter().any(|p| glob::matches(p, tenant));
     let mut out = Vec::new();
     for p in &world.facts.principals {
         let Some(home) = p.tags.iter().find_map(|t| t.strip_prefix(HOME_TENANT)) else { continue };

@@ -55,7 +55,9 @@ fn the_roles_that_everybody_knows() {
 
 #[test]
 fn custom_roles_by_their_content() {
-    let vm = of(r#"[{"actions":["Microsoft.Compute/virtualMachines/*"],"notActions":["Microsoft.Compute/virtualMachines/delete"]}]"#);
+    let vm = of(
+        r#"[{"actions":["Microsoft.Compute/virtualMachines/*"],"notActions":["Microsoft.Compute/virtualMachines/delete"]}]"#,
+    );
     let v = judged(&vm, None, &[]);
     assert_eq!(words(v.certain)[0], "escalation");
     assert!(v.strongest.iter().any(|s| s.ends_with("runCommand/action")), "{:?}", v.strongest);
@@ -64,10 +66,13 @@ fn custom_roles_by_their_content() {
     let wide = of(r#"[{"actions":["*"],"notActions":["Microsoft.Authorization/*/write"]}]"#);
     assert!(!judged(&wide, None, &[]).certain.contains(Class::Admin));
     // Two blocks together are.
-    let two = of(r#"[{"actions":["*"],"notActions":["Microsoft.Authorization/*"]},{"actions":["Microsoft.Authorization/roleAssignments/*"]}]"#);
+    let two = of(
+        r#"[{"actions":["*"],"notActions":["Microsoft.Authorization/*"]},{"actions":["Microsoft.Authorization/roleAssignments/*"]}]"#,
+    );
     assert!(judged(&two, None, &[]).certain.contains(Class::Admin));
     // A service that no list knows.
-    let new = of(r#"[{"actions":["Contoso.New/things/*"],"dataActions":["Contoso.New/things/read"]}]"#);
+    let new =
+        of(r#"[{"actions":["Contoso.New/things/*"],"dataActions":["Contoso.New/things/read"]}]"#);
     assert_eq!(
         words(judged(&new, None, &[]).certain),
         ["destructive", "data-read", "data-write (control plane)", "read"]
@@ -77,9 +82,11 @@ fn custom_roles_by_their_content() {
 
 #[test]
 fn both_wildcard_forms_of_a_segment_fit() {
-    let ids = of(r#"[{"actions":["Microsoft.ManagedIdentity/userAssignedIdentities/*/assign/action"]}]"#);
+    let ids =
+        of(r#"[{"actions":["Microsoft.ManagedIdentity/userAssignedIdentities/*/assign/action"]}]"#);
     assert!(judged(&ids, None, &[]).certain.contains(Class::Escalation));
-    let plain = of(r#"[{"actions":["Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"]}]"#);
+    let plain =
+        of(r#"[{"actions":["Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"]}]"#);
     assert!(judged(&plain, None, &[]).certain.contains(Class::Escalation));
 }
 
@@ -88,7 +95,9 @@ fn both_wildcard_forms_of_a_segment_fit() {
 fn constrained_delegation() {
     let rbac = built_in("Role Based Access Control Administrator");
     let only = |ids: &str| {
-        format!("((!(ActionMatches{{'Microsoft.Authorization/roleAssignments/write'}})) OR (@Request[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {{{ids}}}))")
+        format!(
+            "((!(ActionMatches{{'Microsoft.Authorization/roleAssignments/write'}})) OR (@Request[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {{{ids}}}))"
+        )
     };
     assert_eq!(words(judged(rbac, None, &[]).certain)[0], "permissions-management");
     let secrets = judged(rbac, Some(&only("4633458b-17de-408a-b874-0445c86b69e6")), &[]);
@@ -108,7 +117,9 @@ fn constrained_delegation() {
 
 #[test]
 fn a_role_that_may_give_itself_ends() {
-    let own = of(r#"[{"actions":["Microsoft.Authorization/roleAssignments/write"],"condition":"@Request[Microsoft.Authorization/roleAssignments:RoleDefinitionId] GuidEquals {c1}"}]"#);
+    let own = of(
+        r#"[{"actions":["Microsoft.Authorization/roleAssignments/write"],"condition":"@Request[Microsoft.Authorization/roleAssignments:RoleDefinitionId] GuidEquals {c1}"}]"#,
+    );
     let q = Question { blocks: &own, condition: None, denied: &[], as_of: at() };
     let roster = Roster::new(catalogue(), std::iter::once(("c1", own.as_slice())));
     assert!(!verdict(&q, catalogue(), &roster).certain.contains(Class::Admin));
