@@ -11,6 +11,10 @@ Standard library only; the same input gives the same bytes.
                             one line per (service, level, types); actions joined by blanks
   aws_resource_types.csv    service,resource_type,arn_template
   aws_escalation_paths.csv  id,name,required_actions,target_condition
+  other_permissions.csv     platform,permission,class,why
+                            Vault, GitHub, Okta, PostgreSQL, Snowflake; from
+                            `../other/dangerous_permissions.csv` beside DATA_DIR (own compilation of
+                            vendor documentation, 2026-11; facts)
 
 `aws_action_classes.csv` is written by hand and not touched.
 
@@ -118,6 +122,12 @@ def main():
                       for r in csv.DictReader(handle))
     write(out / "aws_escalation_paths.csv",
           ["id", "name", "required_actions", "target_condition"], rows)
+    other = src.parent / "other" / "dangerous_permissions.csv"
+    if other.exists():
+        with open(other, newline="", encoding="utf-8") as handle:
+            rows = [[r["platform"], r["permission"], r["class"], r["why"]]
+                    for r in csv.DictReader(handle)]
+        write(out / "other_permissions.csv", ["platform", "permission", "class", "why"], rows)
 
 
 if __name__ == "__main__":

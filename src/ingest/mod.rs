@@ -13,6 +13,7 @@ pub mod reader;
 pub mod records;
 pub mod registry;
 pub mod reviews;
+pub mod services;
 pub mod source;
 pub mod subject;
 pub mod table;

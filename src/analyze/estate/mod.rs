@@ -18,12 +18,17 @@ use crate::settings::Settings;
 mod azure;
 mod paths;
 mod rows;
+mod services;
 
 pub use paths::escalations;
 pub use rows::{holdings, on_escalating, on_identities};
 
 /// All platforms. Adding one is a line here.
-static PLATFORMS: &[&dyn Platform] = &[&azure::AZURE];
+static PLATFORMS: &[&dyn Platform] = &[
+    &azure::AZURE,
+    &services::postgres::POSTGRES,
+    // One line each.
+];
 
 /// One platform's semantics over the facts.
 pub trait Platform: Sync {
