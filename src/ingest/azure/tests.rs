@@ -3,7 +3,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::facts::{BindingKind, CredentialKind, Layer, Outcome, PrincipalKind, UsageGrain};
-use crate::ingest::{Ingested, ingest_bytes};
+use crate::ingest::Ingested;
+use crate::ingest::driver::ingest_bytes;
 use crate::settings::Settings;
 
 fn shared(path: &str) -> PathBuf {
@@ -308,6 +309,14 @@ fn an_assignment_that_a_schedule_made_is_kept_once() {
     assert_eq!(e.len(), 9 + 3 + 1 - 1);
     assert_eq!(e.iter().filter(|e| &*e.principal_id == "p-sp-ci").count(), 1);
     assert_eq!(e.iter().filter(|e| e.binding_kind == BindingKind::Eligible).count(), 1);
+    // A second file with the same list adds nothing, and fills what the first left open.
+    std::fs::copy(shared("azure/shape/Get-AzRoleAssignment.csv"), dir.path().join("a.csv"))
+        .unwrap();
+    let found = crate::ingest::ingest(&[dir.path().to_path_buf()], &Settings::defaults()).unwrap();
+    let e = &found.facts.entitlements;
+    assert_eq!(e.len(), 9 + 3 + 1 - 1);
+    let gone = e.iter().find(|e| &*e.principal_id == "p-gone").unwrap();
+    assert!(gone.bound_at_lo.is_some(), "the table has no date of creation, the list has");
 }
 
 /// Deep nesting, wrong types, huge texts and bytes that are no text cost records, never the run.
@@ -341,10 +350,10 @@ fn hostile_exports() {
     let huge = read(
         "x.json",
         &format!(
-            r#"[{{"scope":"/{long}","roleDefinitionId":"r","principalId":"p","condition":"{long}"}}]"#
+            r#"[{good},{{"scope":"/{long}","roleDefinitionId":"r","principalId":"p","condition":"{long}"}}]"#
         ),
     );
-    assert_eq!(huge.facts.entitlements.len(), 1);
+    assert_eq!(huge.facts.entitlements.len(), 2);
     let mut bytes = good.as_bytes().to_vec();
     bytes.extend_from_slice(
         b"\n{\"scope\":\"\xff\xfe\",\"roleDefinitionId\":\"r\",\"principalId\":\"p\"}\n",

@@ -70,7 +70,8 @@ fn every_statement_about_the_shapes_holds() {
     // r1
     let r1 = held(&s, "p-sp-ci", "Owner");
     assert_eq!((r1.standing, r1.tier, r1.admin), (Standing::Standing, Some(Tier::T0), Tri::Yes));
-    assert_eq!((r1.used, r1.idle_days), (Some(false), Some(271)));
+    // The statement counts dates; 270 whole days went by.
+    assert_eq!((r1.used, r1.idle_days), (Some(false), Some(270)));
     let k1 = s.derived.credential_facts.iter().find(|c| &*c.credential_id == "k1").unwrap();
     assert_eq!(&*k1.principal_id, "p-sp-ci");
     assert!(k1.lifetime_days > Some(100_000) && k1.tier == Some(Tier::T0));
@@ -145,7 +146,7 @@ fn nothing_of_the_shapes_counts_twice() {
     for h in s.derived.holdings.iter().filter(|h| h.standing != Standing::Eligible) {
         *seen.entry((&h.principal_id, &h.role_id, &h.scope)).or_default() += 1;
     }
-    // The CSV lists r1 and r6 once more.
+    // The table lists r1 and r6 once more.
     let twice: Vec<_> = seen.iter().filter(|(_, n)| **n > 1).collect();
     assert!(twice.is_empty(), "{twice:?}");
     // The platform rotates the keys of managed identities: they are no credentials of ours.
