@@ -5,3 +5,4 @@ pub mod class;
 pub mod dangerous;
 pub mod glob;
 pub mod postgres;
+pub mod vault;

@@ -23,7 +23,13 @@ pub use paths::escalations;
 pub use rows::{holdings, on_escalating, on_identities};
 
 /// All platforms. Adding one is a line here.
-static PLATFORMS: &[&dyn Platform] = &[&services::postgres::POSTGRES];
+static PLATFORMS: &[&dyn Platform] = &[
+    &services::postgres::POSTGRES,
+    &services::vault::VAULT,
+    &services::github::GITHUB,
+    &services::okta::OKTA,
+    &services::snowflake::SNOWFLAKE,
+];
 
 /// One platform's semantics over the facts.
 pub trait Platform: Sync {
