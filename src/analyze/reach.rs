@@ -26,7 +26,7 @@ mod duties;
 mod escalations;
 mod exposed;
 mod graph;
-mod guards;
+pub(super) mod guards;
 mod holdings;
 mod identities;
 mod judge;
@@ -143,6 +143,7 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
     };
     access::policy_tiers(facts, &mut store, as_of, &mut tiers);
     let policy_facts = policies::rows(facts, &mut store, &plans, as_of);
+    store.close();
     let evaluated = access::evaluate(&plans, &store);
     let dormant = graph::dormant(facts, &plans, &evaluated);
     let nodes = graph::nodes(facts, &plans, &evaluated, &dormant);

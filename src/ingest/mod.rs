@@ -1,6 +1,7 @@
 //! Ingest: files in, base facts out. Formats are recognised by content.
 
 pub mod aws;
+pub mod azure;
 pub mod detect;
 pub mod driver;
 pub mod fold;

@@ -15,6 +15,7 @@ use crate::facts::{Facts, Standing, Text, Tier, Time, Tri, TrustFact};
 use crate::privilege::class::{Breadth, ClassSet};
 use crate::settings::Settings;
 
+mod azure;
 mod paths;
 mod rows;
 mod services;
@@ -24,11 +25,13 @@ pub use rows::{holdings, on_escalating, on_identities};
 
 /// All platforms. Adding one is a line here.
 static PLATFORMS: &[&dyn Platform] = &[
+    &azure::AZURE,
     &services::postgres::POSTGRES,
     &services::vault::VAULT,
     &services::github::GITHUB,
     &services::okta::OKTA,
     &services::snowflake::SNOWFLAKE,
+    // One line each.
 ];
 
 /// One platform's semantics over the facts.

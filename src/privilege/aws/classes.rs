@@ -247,7 +247,7 @@ impl Judgement {
 
     /// Whether this has a class or a tier that none of the parts has.
     #[must_use]
-    pub fn beyond(&self, parts: &[Self]) -> bool {
+    pub fn beyond(&self, parts: &[&Self]) -> bool {
         let more = |mine: &[(Class, bool)], of: fn(&Self) -> &Vec<(Class, bool)>| {
             mine.iter().any(|(c, wide)| {
                 !parts.iter().any(|p| of(p).iter().any(|(d, w)| c == d && (*w || !*wide)))
