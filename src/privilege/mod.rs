@@ -7,3 +7,4 @@ pub mod dangerous;
 pub mod glob;
 pub mod memo;
 pub mod postgres;
+pub mod vault;

@@ -27,6 +27,10 @@ pub use rows::{holdings, on_escalating, on_identities};
 static PLATFORMS: &[&dyn Platform] = &[
     &azure::AZURE,
     &services::postgres::POSTGRES,
+    &services::vault::VAULT,
+    &services::github::GITHUB,
+    &services::okta::OKTA,
+    &services::snowflake::SNOWFLAKE,
     // One line each.
 ];
 
