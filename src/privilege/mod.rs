@@ -8,3 +8,4 @@ pub mod gcp;
 pub mod glob;
 pub mod memo;
 pub mod postgres;
+pub mod vault;

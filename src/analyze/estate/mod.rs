@@ -29,6 +29,10 @@ static PLATFORMS: &[&dyn Platform] = &[
     &azure::AZURE,
     &services::postgres::POSTGRES,
     &gcp::GCP,
+    &services::vault::VAULT,
+    &services::github::GITHUB,
+    &services::okta::OKTA,
+    &services::snowflake::SNOWFLAKE,
     // One line each.
 ];
 

@@ -20,7 +20,11 @@ use crate::facts::{
 use crate::ingest::{detect, table};
 use crate::privilege::class::Breadth;
 
+pub mod github;
+pub mod okta;
 pub mod postgres;
+pub mod snowflake;
+pub mod vault;
 
 /// All adapters of these systems.
 pub static ADAPTERS: &[&dyn Adapter] =
@@ -120,7 +124,7 @@ pub struct Sink<'a> {
     /// Place of the record.
     pub place: Text,
     /// Bindings of the file so far: queries repeat them per grantor and column.
-    seen: &'a mut BTreeSet<Text>,
+    pub(super) seen: &'a mut BTreeSet<Text>,
 }
 
 /// A binding, in short.
