@@ -16,7 +16,7 @@ fuzz_target!(|data: &[u8]| {
     file.write_all(content).expect("a writable temporary file");
     let settings = Settings::defaults();
     let id = text("S0001");
-    let context = Context { settings: &settings, mapping: None, source_id: &id };
+    let context = Context { settings: &settings, mapping: None, realm: None, source_id: &id };
     let input = Input {
         path: file.path().to_path_buf(),
         name: "111122223333_role_fuzz.json".into(),

@@ -13,6 +13,7 @@ pub mod coverage;
 pub mod delegations;
 pub mod effective;
 pub mod emergencies;
+pub mod estate;
 pub mod grants;
 pub mod index;
 pub mod interval;

@@ -1,4 +1,5 @@
-//! Who holds what: IAM content evaluated per principal (AWS), with activity, ownership and trust.
+//! Who holds what: IAM content evaluated per principal, with activity, ownership and trust. AWS is
+//! evaluated here; every other platform in [`super::estate`].
 //!
 //! A holding is what one binding contributes after the principal's every Deny and its boundary;
 //! `combined` holds what only the union of several bindings reaches. Columns about ledger, tasks and
@@ -6,30 +7,31 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::estate;
 use super::index::Tiers;
 use crate::facts::store::evidence_ref;
 use crate::facts::{
     CredentialFact, Escalation, ExposureFact, Facts, Holding, IdentityFact, PolicyFact,
-    PolicyInForce, Text, Tier, Time, Tri, TrustFact, UseProfile,
+    PolicyInForce, Text, Tier, Time, Tri, TrustFact, UseProfile, text,
 };
 use crate::privilege::aws::action::catalogue;
 use crate::privilege::aws::classes::classes;
 use crate::settings::Settings;
 
 mod access;
-mod activity;
+pub(super) mod activity;
 mod breadth;
 mod credentials;
 mod duties;
 mod escalations;
 mod exposed;
 mod graph;
-mod guards;
+pub(super) mod guards;
 mod holdings;
 mod identities;
 mod judge;
 mod narrower;
-mod people;
+pub(super) mod people;
 mod policies;
 mod profiles;
 mod root;
@@ -70,6 +72,8 @@ pub struct Reach {
 pub struct PrivilegeTiers {
     /// Policies and roles by identifier, and by name where all of that name agree.
     named: BTreeMap<Text, Option<Tier>>,
+    /// The same on other platforms, by platform and identifier or name.
+    elsewhere: BTreeMap<(Text, Text), Option<Tier>>,
 }
 
 impl PrivilegeTiers {
@@ -98,8 +102,9 @@ impl PrivilegeTiers {
     /// Tier of a policy or role by ARN or name, from its content.
     #[must_use]
     pub fn tier_of_privilege(&self, platform: Option<&str>, name: &str) -> Option<Tier> {
-        if platform.is_some_and(|p| p != "aws") {
-            return None;
+        if let Some(platform) = platform.filter(|p| *p != "aws") {
+            let known = self.elsewhere.get(&(text(platform), text(name))).copied();
+            return known.unwrap_or_else(|| estate::tier_of(Some(platform), name));
         }
         self.named.get(name).copied().flatten()
     }
@@ -108,7 +113,7 @@ impl PrivilegeTiers {
 impl Tiers for PrivilegeTiers {
     fn of_action(&self, platform: Option<&str>, action: &str) -> Option<Tier> {
         if platform.is_some_and(|p| p != "aws") {
-            return None;
+            return estate::tier_of(platform, action);
         }
         self.tier_of_action(action)
     }
@@ -121,13 +126,24 @@ impl Tiers for PrivilegeTiers {
 /// Evaluates what every principal holds, reaches and uses. Identities must be resolved.
 #[must_use]
 pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
-    let people = people::collect(facts, settings, as_of);
+    let mut people = people::collect(facts, settings, as_of);
     let activity = activity::Activity::new(facts, settings, as_of);
+    let world = estate::World { facts, settings, as_of, people: &people, activity: &activity };
+    let mut estate = estate::read(&world);
+    for id in &estate.provider_owned {
+        if let Some(person) = people.get_mut(id) {
+            person.provider_owned = true;
+        }
+    }
     let mut store = access::Store::default();
     let plans = access::plan(facts, &people, &mut store, as_of);
-    let mut tiers = PrivilegeTiers::default();
+    let mut tiers = PrivilegeTiers {
+        elsewhere: std::mem::take(&mut estate.tiers),
+        ..PrivilegeTiers::default()
+    };
     access::policy_tiers(facts, &mut store, as_of, &mut tiers);
     let policy_facts = policies::rows(facts, &mut store, &plans, as_of);
+    store.close();
     let evaluated = access::evaluate(&plans, &store);
     let dormant = graph::dormant(facts, &plans, &evaluated);
     let nodes = graph::nodes(facts, &plans, &evaluated, &dormant);
@@ -138,6 +154,7 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
         holdings.extend(holdings::rows(plan, outcome, &people, &activity));
     }
     holdings.extend(root::rows(facts, &people, &activity));
+    holdings.extend(estate::holdings(&estate, &people, &activity));
     holdings.sort_by(|a, b| {
         (&a.principal_id, &a.scope, &a.privilege, &a.role_id, &a.via).cmp(&(
             &b.principal_id,
@@ -161,11 +178,16 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
             }
         }
     }
+    estate::on_identities(&estate, &mut identity_facts);
     let strongest: BTreeMap<&str, Option<Tier>> =
         identity_facts.iter().map(|f| (&*f.principal_id, f.tier)).collect();
-    let escalations = escalations::rows(&plans, &nodes, &judged, &people, &strongest);
+    let mut escalations = escalations::rows(&plans, &nodes, &judged, &people, &strongest);
+    let beyond = estate::escalations(&estate, &people, &identity_facts);
     let credential_facts = credentials::rows(facts, &people, &strongest, as_of);
-    let trust_facts = trusts::rows(facts, settings, &people, &strongest);
+    let mut trust_facts = trusts::rows(facts, settings, &people, &strongest);
+    trust_facts.append(&mut estate.trusts);
+    estate::on_escalating(&beyond, &mut identity_facts);
+    escalations.extend(beyond);
     let policies_in_force = access::in_force(&plans, &store);
     escalations::on_identities(&escalations, &mut identity_facts);
     duties::fill(&plans, &nodes, &judged, settings, &mut identity_facts);
@@ -192,16 +214,16 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
 const COMBINED: &str = "combined";
 
 /// Sorted references without repetition.
-fn refs<'a>(items: impl IntoIterator<Item = (&'a Text, &'a Text)>) -> Vec<Text> {
+pub(super) fn refs<'a>(items: impl IntoIterator<Item = (&'a Text, &'a Text)>) -> Vec<Text> {
     let set: BTreeSet<Text> = items.into_iter().map(|(s, r)| evidence_ref(s, r)).collect();
     set.into_iter().collect()
 }
 
-fn is_privileged(tier: Option<Tier>) -> Option<bool> {
+pub(super) fn is_privileged(tier: Option<Tier>) -> Option<bool> {
     tier.map(|t| t <= Tier::T1)
 }
 
-fn stronger(a: Tri, b: Tri) -> Tri {
+pub(super) fn stronger(a: Tri, b: Tri) -> Tri {
     let rank = |t: Tri| match t {
         Tri::Yes => 2,
         Tri::Conditional => 1,

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 
-use super::grant_page::{Rows, TABLES};
 use super::{Failure, exit};
 use crate::evidence::bundle::{self, BundleError, MAX_JSON};
 use crate::evidence::manifest::Counts;
@@ -18,6 +17,7 @@ use crate::gate::held::Held;
 use crate::pipeline::{PipelineError, ScanRequest, access, scan};
 use crate::privilege::aws::compare::Snapshot;
 use crate::report::View;
+use crate::report::story::{Rows, TABLES};
 use crate::report::view::VIEW_VERSION;
 use crate::settings::{Limits, Settings};
 

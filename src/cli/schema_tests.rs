@@ -179,6 +179,7 @@ file = "*.csv"
 columns = { grant_id = "ID" }
 values = { state = { A = "active" } }
 missing_end_means = "open"
+realm = "prod-1"
 [[duties]]
 name = "pay and approve"
 first = ["dynamodb:PutItem"]

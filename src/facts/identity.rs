@@ -82,8 +82,8 @@ struct AliasBook {
     canonical: BTreeMap<Text, Option<Text>>,
     /// Declared renames, applied to inventory ids too.
     renames: BTreeMap<Text, Text>,
-    /// Bare names of an inventory, with its platform.
-    names: BTreeMap<Text, Text>,
+    /// Bare names of inventories: by platform the principal, or none where two have the name.
+    names: BTreeMap<Text, BTreeMap<Text, Option<Text>>>,
     contradictions: Vec<Text>,
 }
 
@@ -123,7 +123,11 @@ impl AliasBook {
             .collect();
         for a in facts.aliases.iter().filter(|a| &*a.alias_type == "name") {
             if let Some(platform) = platforms.get(&a.principal_id) {
-                book.names.insert(normalise(&a.alias), (*platform).clone());
+                let id = book.renamed(&a.principal_id);
+                let of = book.names.entry(normalise(&a.alias)).or_default();
+                of.entry((*platform).clone())
+                    .and_modify(|have| *have = have.take().filter(|have| *have == id))
+                    .or_insert(Some(id.clone()));
             }
         }
         for (alias, (_, id, clash)) in claims {
@@ -162,9 +166,15 @@ impl AliasBook {
     /// inventory is somebody else's, unless a declared link says otherwise.
     fn lookup_on(&self, raw: &str, platform: Option<&str>) -> Text {
         let name = normalise(raw);
-        let foreign =
-            platform.is_some_and(|p| self.names.get(&name).is_some_and(|own| **own != *p));
-        if foreign && !self.renames.contains_key(&name) { name } else { self.lookup(raw) }
+        let named = platform.zip(self.names.get(&name)).filter(|_| !self.renames.contains_key(&name));
+        match named {
+            Some((platform, by)) => match by.get(platform) {
+                // Two principals of one name there: not known which is meant.
+                Some(own) => own.clone().unwrap_or(name),
+                None => name,
+            },
+            None => self.lookup(raw),
+        }
     }
 
     fn rename_inventory(&self, facts: &mut Facts) {
@@ -180,6 +190,13 @@ impl AliasBook {
         }
         for t in &mut facts.trusts {
             t.principal_id = self.renamed(&t.principal_id);
+        }
+        for l in &mut facts.links {
+            l.principal_id = self.renamed(&l.principal_id);
+            l.target_id = self.renamed(&l.target_id);
+        }
+        for w in &mut facts.workloads {
+            w.principal_id = w.principal_id.as_ref().map(|id| self.renamed(id));
         }
         for a in &mut facts.aliases {
             a.principal_id = self.renamed(&a.principal_id);

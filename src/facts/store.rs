@@ -136,6 +136,8 @@ store! {
         usage: Usage,
         credentials: Credential,
         delegations: Delegation,
+        links: Link,
+        workloads: Workload,
         trusts: Trust,
         realms: Realm,
         guardrails: Guardrail,

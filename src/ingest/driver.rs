@@ -15,7 +15,7 @@ use crate::settings::{CoverageClaim, Mapping, Settings};
 
 use super::ledger::fold::Book;
 use super::source::{Adapter, Batch, Context, IngestError, Input, Shape};
-use super::{detect, fold, reader, registry};
+use super::{detect, fold, reader, registry, subject};
 
 /// Name under which standard input is shown.
 pub const STDIN: &str = "stdin";
@@ -344,6 +344,7 @@ pub fn ingest_collected(collected: &Collected, settings: &Settings) -> Ingested 
     out.unknown.sort();
     out.failed.sort();
     super::aws::finish(&mut out.facts);
+    super::azure::finish(&mut out.facts);
     let conflicts = super::ledger::fold::settle(books, &mut out.facts);
     fold::count_conflicts(&mut out.facts, conflicts);
     fold::finish(&mut out.facts);
@@ -456,7 +457,9 @@ fn read(job: &Job<'_>, settings: &Settings) -> Result<Part, IngestError> {
     let (sha256, bytes) = reader::digest(&input.path)
         .map_err(|source| IngestError::Io { file: input.name.clone(), source })?;
     let mut batch = Batch::new(&job.id);
-    let ctx = Context { settings, mapping: job.mapping, source_id: &job.id };
+    let realm = subject::of(input, job.mapping);
+    let realm = realm.as_deref();
+    let ctx = Context { settings, mapping: job.mapping, realm, source_id: &job.id };
     // The file may have changed since it was listed; bounds are judged by what is there now.
     let input = Input { size: bytes, ..input.clone() };
     job.adapter.read(&input, &ctx, &mut batch)?;

@@ -1,6 +1,7 @@
 //! Ingest: files in, base facts out. Formats are recognised by content.
 
 pub mod aws;
+pub mod azure;
 pub mod detect;
 pub mod driver;
 pub mod fold;
@@ -12,7 +13,9 @@ pub mod reader;
 pub mod records;
 pub mod registry;
 pub mod reviews;
+pub mod services;
 pub mod source;
+pub mod subject;
 pub mod table;
 pub mod tasks;
 pub mod usage;

@@ -78,6 +78,8 @@ pub struct Context<'a> {
     pub settings: &'a Settings,
     /// Mapping whose file pattern matches this file, if any.
     pub mapping: Option<&'a Mapping>,
+    /// What the file is about, when something beside it says so ([`super::subject`]): a cluster, a project.
+    pub realm: Option<&'a str>,
     /// Id of the source, to be put on every row.
     pub source_id: &'a Text,
 }

@@ -255,7 +255,7 @@ fn default_rows() -> BTreeMap<&'static str, DataFrame> {
     // No `..`: a new table does not compile until it is named here.
     let mut all = one_row!(Facts: sources, quarantine, principals, aliases, memberships, entitlements,
         roles, grants, grant_events, approvals, tasks, task_links, usage, credentials, delegations,
-        trusts, realms, guardrails, resource_policies, provider_findings, resources, owners, reviews);
+        links, workloads, trusts, realms, guardrails, resource_policies, provider_findings, resources, owners, reviews);
     all.extend(one_row!(Derived: grant_facts, chains, access_spans, segments, holdings,
         identity_facts, credential_facts, usage_facts, trust_facts, escalations, policies_in_force, exposures,
         policy_facts, use_profiles, delegation_facts, approver_facts, emergency_facts,

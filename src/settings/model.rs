@@ -282,6 +282,9 @@ pub struct Mapping {
     /// Format id to force.
     #[serde(default)]
     pub format: Option<String>,
+    /// What the file is about when it does not say so itself: the name of a cluster, `projects/p`, a subscription.
+    #[serde(default)]
+    pub realm: Option<String>,
     /// Our field -> column name of the file.
     #[serde(default)]
     pub columns: BTreeMap<String, String>,

@@ -1,7 +1,7 @@
 //! From entitlement rows to evaluated rights: documents compiled once, principals with the same set of
 //! policies evaluated once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rayon::prelude::*;
 
@@ -9,8 +9,8 @@ use super::PrivilegeTiers;
 use super::people::People;
 use crate::analyze::organisation::Organisation;
 use crate::facts::{
-    BindingKind, Facts, GuardrailKind, PolicyInForce, PrincipalKind, Role, RoleKind, Text, Time,
-    text,
+    BindingKind, Facts, GuardrailKind, PolicyInForce, PrincipalKind, Role, RoleKind, Text, Tier,
+    Time, text,
 };
 use crate::privilege::aws::arn::Home;
 use crate::privilege::aws::classes::classes;
@@ -20,6 +20,7 @@ use crate::privilege::aws::evaluate::{
     Bound, Boundary, Compiler, Guardrail, Policy, Rights, Subject, SubjectKind,
 };
 use crate::privilege::aws::tri::Tri;
+use crate::privilege::memo::Memo;
 
 pub use super::judge::{Outcome, judge};
 
@@ -54,6 +55,43 @@ impl Store {
         self.digests.push(document_digest(document));
         self.index.insert((document.clone(), home.clone()), id);
         id
+    }
+
+    /// Compiles documents, each for principals of an account, side by side. Places are given in the order
+    /// of the list, as if [`Store::policy`] had been asked one after the other.
+    pub fn prepare<'d>(&mut self, wanted: impl IntoIterator<Item = (&'d Text, Home)>) {
+        let mut new: Vec<(&Text, Home)> = Vec::new();
+        let mut seen = BTreeSet::new();
+        for (document, home) in wanted {
+            let key = (document.clone(), home.clone());
+            if !self.index.contains_key(&key) && seen.insert(key) {
+                new.push((document, home));
+            }
+        }
+        let unread: BTreeSet<&Text> = new.iter().map(|(d, _)| *d).collect();
+        let unread: Vec<&Text> =
+            unread.into_iter().filter(|d| !self.documents.contains_key(*d)).collect();
+        let read: Vec<Document> = unread.par_iter().map(|d| Document::parse(d)).collect();
+        self.documents.extend(unread.into_iter().cloned().zip(read));
+        let compiled: Vec<Option<(Policy, Text)>> = new
+            .par_iter()
+            .map(|(document, home)| {
+                let parsed = self.documents.get(*document)?;
+                Some((self.compiler.compile(parsed, home), document_digest(document)))
+            })
+            .collect();
+        for ((document, home), done) in new.into_iter().zip(compiled) {
+            let Some((policy, digest)) = done else { continue };
+            self.index.insert((document.clone(), home), self.policies.len());
+            self.policies.push(policy);
+            self.digests.push(digest);
+        }
+    }
+
+    /// Forgets what only further documents would need.
+    pub fn close(&mut self) {
+        self.compiler = Compiler::default();
+        self.documents = BTreeMap::new();
     }
 
     /// An organisation policy, which reads short patterns in its own way.
@@ -248,6 +286,12 @@ pub fn contents(facts: &Facts) -> BTreeMap<&str, &Role> {
 
 fn bind(facts: &Facts, store: &mut Store, plans: &mut [Plan], at: &BTreeMap<Text, usize>) {
     let roles = contents(facts);
+    let held = facts.entitlements.iter().filter(|e| &*e.platform == "aws");
+    store.prepare(held.filter_map(|e| {
+        let plan = at.get(&e.principal_id).and_then(|i| plans.get(*i))?;
+        let document = roles.get(&*e.role_id)?.document.as_ref()?;
+        Some((document, plan.subject.home.clone()))
+    }));
     for e in facts.entitlements.iter().filter(|e| &*e.platform == "aws") {
         let Some(plan) = at.get(&e.principal_id).and_then(|i| plans.get_mut(*i)) else { continue };
         let role = roles.get(&*e.role_id);
@@ -395,6 +439,8 @@ pub fn in_force(plans: &[Plan], store: &Store) -> Vec<PolicyInForce> {
 pub struct Evaluated<'s> {
     rights: Vec<Rights<'s>>,
     of_plan: Vec<usize>,
+    /// Frame of each of the distinct rights: rights of one number cut what a policy gives alike.
+    frames: Vec<usize>,
 }
 
 impl<'s> Evaluated<'s> {
@@ -406,6 +452,11 @@ impl<'s> Evaluated<'s> {
     /// Place of the rights of a plan among the distinct ones.
     pub fn place(&self, plan: usize) -> Option<usize> {
         self.of_plan.get(plan).copied()
+    }
+
+    /// Number of the frame of the distinct rights at a place.
+    pub fn frame(&self, place: usize) -> usize {
+        self.frames.get(place).copied().unwrap_or(usize::MAX)
     }
 
     /// Rights of a plan.
@@ -441,6 +492,7 @@ pub fn evaluate<'s>(plans: &[Plan], store: &'s Store) -> Evaluated<'s> {
         });
         of_plan.push(id);
     }
+    let allowed = Memo::default();
     let rights = first.par_iter().map(|(p, policies)| {
         let bound = |i: &usize| store.policies.get(*i).map(|x| Bound::new(x, &p.subject));
         let boundary = match &p.boundary {
@@ -454,10 +506,17 @@ pub fn evaluate<'s>(plans: &[Plan], store: &'s Store) -> Evaluated<'s> {
             Guardrail::new(known, l.applies, missing)
         });
         let guardrails = guardrails.collect();
-        Rights::limited(policies.iter().filter_map(bound).collect(), boundary, guardrails)
+        let bindings = policies.iter().filter_map(bound).collect();
+        Rights::remembered(bindings, boundary, guardrails, &allowed)
     });
-    let rights = rights.collect();
-    Evaluated { rights, of_plan }
+    let rights: Vec<Rights<'_>> = rights.collect();
+    let mut numbers = HashMap::new();
+    let frames = rights.iter().map(|r| {
+        let next = numbers.len();
+        *numbers.entry(r.frame()).or_insert(next)
+    });
+    let frames = frames.collect();
+    Evaluated { rights, of_plan, frames }
 }
 
 /// Whoever may hold a policy: only the account is known.
@@ -488,15 +547,21 @@ pub fn policy_tiers(facts: &Facts, store: &mut Store, as_of: Time, tiers: &mut P
             RoleKind::ServiceControlPolicy | RoleKind::ResourceControlPolicy | RoleKind::Role
         )
     };
-    for r in contents(facts).values().filter(gives) {
-        let subject = policy_subject(r, as_of);
-        let home = subject.home.clone();
-        let tier = r.document.as_ref().and_then(|d| {
-            let id = store.policy(d, &home);
-            let policy = store.policies.get(id).filter(|p| p.malformed.is_none())?;
-            let rights = Rights::new(vec![Bound::new(policy, &subject)], Boundary::Absent);
-            Some(classes().judge(&rights.grants, false).tier())
-        });
+    let contents = contents(facts);
+    let roles: Vec<(&Role, Subject)> =
+        contents.values().filter(gives).map(|r| (*r, policy_subject(r, as_of))).collect();
+    let documents = roles.iter().filter_map(|(r, s)| Some((r.document.as_ref()?, s.home.clone())));
+    store.prepare(documents);
+    let places: Vec<Option<usize>> =
+        roles.iter().map(|(r, s)| r.document.as_ref().map(|d| store.policy(d, &s.home))).collect();
+    let store = &*store;
+    let tier = |((_, subject), place): (&(&Role, Subject), &Option<usize>)| {
+        let policy = store.policies.get((*place)?).filter(|p| p.malformed.is_none())?;
+        let rights = Rights::new(vec![Bound::new(policy, subject)], Boundary::Absent);
+        Some(classes().judge(&rights.grants, false).tier())
+    };
+    let found: Vec<Option<Tier>> = roles.par_iter().zip(&places).map(tier).collect();
+    for ((r, _), tier) in roles.iter().zip(found) {
         tiers.put(&r.role_id, tier);
         tiers.put(&r.name, tier);
     }

@@ -133,11 +133,22 @@ fn contributing(rights: &Rights<'_>, class: Exposure, set: &ActionSet) -> Vec<(u
         Exposure::ServiceWildcard => Scope::Some,
         _ => Scope::AllExcept,
     };
+    let uncut = rights.is_uncut();
     let mut out = Vec::new();
     for (at, b) in rights.bindings.iter().enumerate() {
         for (k, s) in b.policy.statements.iter().enumerate() {
             let live = b.applies.get(k).is_some_and(|m| m.possible());
             if s.effect != Effect::Allow || !live || s.actions.is_disjoint(set) {
+                continue;
+            }
+            if !s.gives_any(scope, set) {
+                continue;
+            }
+            if uncut {
+                out.push((at, text(&s.label)));
+                if out.len() >= STATEMENTS {
+                    return out;
+                }
                 continue;
             }
             let mut alone: Bound<'_> = b.clone();

@@ -1,5 +1,7 @@
 //! Rows of `holdings`.
 
+use std::sync::OnceLock;
+
 use super::access::{Binding, Outcome, Plan};
 use super::activity::Activity;
 use super::judge::Part;
@@ -7,8 +9,16 @@ use super::people::{People, Person};
 use super::{COMBINED, is_privileged, refs};
 use crate::facts::{Holding, Standing, Text, Time, text};
 use crate::findings::fingerprint::digest;
-use crate::privilege::aws::classes::Class;
+use crate::privilege::aws::classes::{CLASSES, Class};
 use crate::privilege::aws::evaluate::SubjectKind;
+
+/// The word of a class, one text for all rows.
+fn word(class: Class) -> Text {
+    static WORDS: OnceLock<Vec<(Class, Text)>> = OnceLock::new();
+    let words = WORDS.get_or_init(|| CLASSES.iter().map(|c| (*c, text(c.word()))).collect());
+    let known = words.iter().find(|(c, _)| *c == class);
+    known.map_or_else(|| text(class.word()), |(_, t)| t.clone())
+}
 
 /// Tag keys that say that something is meant to end.
 const TEMPORARY_TAGS: [&str; 6] = ["expires", "expiry", "expiration", "ttl", "temporary", "jit"];
@@ -58,9 +68,9 @@ pub fn rows(plan: &Plan, outcome: &Outcome, people: &People, activity: &Activity
 }
 
 fn base(plan: &Plan, person: &Person, part: &Part) -> Holding {
+    let held = &part.held;
     let tier = part.judgement.as_ref().map(|j| j.tier());
-    let words =
-        |classes: &mut dyn Iterator<Item = Class>| classes.map(|c| text(c.word())).collect();
+    let words = |classes: &mut dyn Iterator<Item = Class>| classes.map(word).collect();
     let tagged = person.tags.iter().any(|t| {
         let key = t.split_once('=').map_or(&**t, |(k, _)| k);
         TEMPORARY_TAGS.iter().any(|want| key.eq_ignore_ascii_case(want))
@@ -83,17 +93,17 @@ fn base(plan: &Plan, person: &Person, part: &Part) -> Holding {
         admin: part.admin,
         reads_secrets: part.judgement.as_ref().map(|j| j.holds(Class::Secrets)),
         reads_sensitive: match &part.judgement {
-            Some(_) => part.sensitive.as_ref().map(|list| !list.is_empty()),
+            Some(_) => held.sensitive.as_ref().map(|list| !list.is_empty()),
             None => None,
         },
-        sensitive_resources: part.sensitive.clone().unwrap_or_default(),
+        sensitive_resources: held.sensitive.clone().unwrap_or_default(),
         principal_age_days: person.created_at.map(|t| plan.subject.as_of.days_since(t)),
         provider_owned: person.provider_owned,
         break_glass: person.break_glass,
-        conditions: part.conditions.clone(),
-        wildcards: part.wildcards.clone(),
-        n_actions: part.n_actions,
-        strongest_actions: part.strongest.clone(),
+        conditions: held.conditions.clone(),
+        wildcards: held.wildcards.clone(),
+        n_actions: if part.unknown { None } else { held.n_actions },
+        strongest_actions: held.strongest.clone(),
         looks_temporary: tagged,
         standing: part.life.standing,
         not_before: part.life.not_before,
@@ -107,7 +117,7 @@ fn base(plan: &Plan, person: &Person, part: &Part) -> Holding {
 fn finish(mut h: Holding, part: &Part) -> Holding {
     let end = h.not_after.map(Time::to_rfc3339).unwrap_or_default();
     let tier = h.tier.map(|t| t.as_str()).unwrap_or_default();
-    h.state = text(digest(&[&part.digest, &end, tier]));
+    h.state = text(digest(&[&part.held.digest, &end, tier]));
     h
 }
 
@@ -117,12 +127,15 @@ fn use_columns(h: &mut Holding, plan: &Plan, part: &Part, person: &Person, activ
     let as_of = activity.as_of;
     let days = |t: Time| as_of.days_since(t).max(0);
     let seen = |s: &&str| used.services.get(*s).copied();
-    let last = part.services.iter().filter_map(|s| seen(s).flatten()).max();
+    let last = part.held.services.iter().filter_map(|s| seen(s).flatten()).max();
     h.last_used_at = last;
     if used.by_service {
-        h.services_granted = i64::try_from(part.services.len()).ok();
-        let recent =
-            part.services.iter().filter(|s| seen(s).flatten().is_some_and(|t| activity.recent(t)));
+        h.services_granted = i64::try_from(part.held.services.len()).ok();
+        let recent = part
+            .held
+            .services
+            .iter()
+            .filter(|s| seen(s).flatten().is_some_and(|t| activity.recent(t)));
         h.services_used = i64::try_from(recent.count()).ok();
     }
     if h.content_unknown.is_some() {
@@ -140,7 +153,7 @@ fn use_columns(h: &mut Holding, plan: &Plan, part: &Part, person: &Person, activ
     }
     let begin = used.since.max(person.created_at);
     // Every granted service is in the source's list, and none was used in the window.
-    let complete = used.by_service && part.services.iter().all(|s| seen(s).is_some());
+    let complete = used.by_service && part.held.services.iter().all(|s| seen(s).is_some());
     let never = matches!(used.identity, Some(None)) && used.last.is_none();
     let stale = used
         .identity

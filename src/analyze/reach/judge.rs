@@ -1,6 +1,7 @@
 //! What each binding of a principal contributes, and what only their union gives.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -12,9 +13,10 @@ use crate::findings::fingerprint::digest;
 use crate::privilege::aws::action::{ActionSet, catalogue};
 use crate::privilege::aws::classes::{Class, Judgement, classes};
 use crate::privilege::aws::document::Effect;
-use crate::privilege::aws::escalation::{Graph, Node, Reached};
-use crate::privilege::aws::evaluate::{Bound, Grants, Rights, Scope, SubjectKind};
+use crate::privilege::aws::escalation::{Graph, Node, Reached, path_actions};
+use crate::privilege::aws::evaluate::{Bound, BoundKey, Grants, Rights, Scope, SubjectKind};
 use crate::privilege::aws::tri;
+use crate::privilege::memo::Memo;
 
 /// What one binding, a part of it, or the union of all, gives.
 #[derive(Clone, Debug)]
@@ -25,6 +27,15 @@ pub struct Part {
     pub judgement: Option<Judgement>,
     /// Administration.
     pub admin: Tri,
+    /// The content is unknown: what is known of it does not say how many actions are allowed.
+    pub unknown: bool,
+    /// What it holds, shared with all who hold the same.
+    pub held: Arc<Held>,
+}
+
+/// What a set of permissions holds, whoever holds it.
+#[derive(Clone, Debug, Default)]
+pub struct Held {
     /// Undecided conditions.
     pub conditions: Vec<Text>,
     /// Wildcard patterns that still have effect.
@@ -34,12 +45,33 @@ pub struct Part {
     /// Resources classed as sensitive that it certainly reads; `None` when nothing says how sensitive
     /// the data is that it reads.
     pub sensitive: Option<Vec<Text>>,
-    /// Strongest of them.
+    /// Strongest of the actions.
     pub strongest: Vec<Text>,
     /// Services with an action that may be allowed.
     pub services: Vec<&'static str>,
     /// Digest of the permissions.
     pub digest: String,
+}
+
+/// What a policy contributes under a frame of Deny statements and ceilings, paths aside.
+#[derive(Debug)]
+struct Contribution {
+    judgement: Judgement,
+    admin: tri::Tri,
+    /// Actions of escalation paths that it certainly and possibly gives, sorted.
+    certain: Vec<usize>,
+    possible: Vec<usize>,
+    held: Arc<Held>,
+}
+
+/// Contributions by frame, policy with the outcomes of its conditions, and whether a boundary guards.
+type Contributions = Memo<(usize, BoundKey, bool), Arc<Contribution>>;
+
+/// What all principals are judged with.
+struct Judge<'a> {
+    sensitive: &'a Sensitive,
+    as_of: Time,
+    known: Contributions,
 }
 
 /// Everything about one principal.
@@ -67,6 +99,7 @@ pub fn judge(
     as_of: Time,
 ) -> Vec<Outcome> {
     let graph = Graph::new(nodes);
+    let judge = Judge { sensitive, as_of, known: Memo::default() };
     plans
         .par_iter()
         .enumerate()
@@ -76,96 +109,155 @@ pub fn judge(
             } else {
                 graph.reach(i)
             };
-            match evaluated.of(i) {
-                Some(rights) => outcome(plan, rights, reached, (sensitive, as_of)),
+            let place = evaluated.place(i);
+            match place.and_then(|at| evaluated.distinct().get(at).zip(Some(evaluated.frame(at)))) {
+                Some((rights, frame)) => judge.outcome(plan, (rights, frame), reached),
                 None => Outcome { reached, parts: Vec::new(), combined: None, unknown: Vec::new() },
             }
         })
         .collect()
 }
 
-fn outcome(
-    plan: &Plan,
-    rights: &Rights<'_>,
-    reached: Reached,
-    (sensitive, as_of): (&Sensitive, Time),
-) -> Outcome {
-    let critical = classes().critical();
-    let guarded = rights.boundary_leaves(critical) != tri::Tri::T
-        && reached.admin() != tri::Tri::T
-        && plan.boundary.is_some();
-    let mut bound = rights.bindings.iter();
-    let mut parts = Vec::new();
-    let mut unknown = Vec::new();
-    for b in &plan.bindings {
-        if b.unknown.is_some() {
-            unknown.push(b.privilege.clone());
-        }
-        let Some(binding) = b.policy.and_then(|_| bound.next()) else {
-            parts.push(vec![empty(Life::of(b.not_before, b.not_after, as_of))]);
-            continue;
-        };
-        let split = shares::split(binding, b, as_of).into_iter().map(|(life, binding)| {
-            let grants = rights.contribution(&binding);
-            let mut part = judge_part(&grants, &[&binding], rights, &reached, guarded);
-            part.life = life;
-            part.sensitive = sensitive.read_by(&grants, &[&binding], rights);
+impl Judge<'_> {
+    fn outcome(
+        &self,
+        plan: &Plan,
+        (rights, frame): (&Rights<'_>, usize),
+        reached: Reached,
+    ) -> Outcome {
+        let critical = classes().critical();
+        let guarded = plan.boundary.is_some()
+            && rights.boundary_leaves(critical) != tri::Tri::T
+            && reached.admin() != tri::Tri::T;
+        let mut bound = rights.bindings.iter();
+        let mut parts = Vec::with_capacity(plan.bindings.len());
+        let mut unknown = Vec::new();
+        for b in &plan.bindings {
             if b.unknown.is_some() {
-                part.judgement = None;
-                part.n_actions = None;
-                if part.admin == Tri::No {
-                    part.admin = Tri::Conditional;
-                }
+                unknown.push(b.privilege.clone());
             }
-            part
-        });
-        parts.push(split.collect());
+            let Some(binding) = b.policy.and_then(|_| bound.next()) else {
+                parts.push(vec![empty(Life::of(b.not_before, b.not_after, self.as_of))]);
+                continue;
+            };
+            let split = shares::split(binding, b, self.as_of).into_iter().map(|(life, binding)| {
+                let mut part = self.part(&binding, (rights, frame), &reached, guarded);
+                part.life = life;
+                if b.unknown.is_some() {
+                    part.judgement = None;
+                    part.unknown = true;
+                    if part.admin == Tri::No {
+                        part.admin = Tri::Conditional;
+                    }
+                }
+                part
+            });
+            parts.push(split.collect());
+        }
+        let combined = self.combined(plan, rights, &reached, guarded, &parts);
+        Outcome { reached, parts, combined, unknown }
     }
-    let mut combined = combined(plan, rights, &reached, guarded, (&parts, as_of));
-    if let Some(part) = &mut combined {
-        let all: Vec<&Bound<'_>> = rights.bindings.iter().collect();
-        part.sensitive = sensitive.read_by(&rights.grants, &all, rights);
-    }
-    Outcome { reached, parts, combined, unknown }
-}
 
-/// What only the union of all bindings gives, if it gives more than each of them. It stands when the
-/// statements without an end alone give as much; else it ends with the first of those that end.
-fn combined(
-    plan: &Plan,
-    rights: &Rights<'_>,
-    reached: &Reached,
-    guarded: bool,
-    (parts, as_of): (&[Vec<Part>], Time),
-) -> Option<Part> {
-    if plan.bindings.len() < 2 {
-        return None;
+    /// What one binding contributes.
+    fn part(
+        &self,
+        binding: &Bound<'_>,
+        (rights, frame): (&Rights<'_>, usize),
+        reached: &Reached,
+        guarded: bool,
+    ) -> Part {
+        let found = self.known.get_or((frame, binding.key(), guarded), |_| {
+            Arc::new(self.contribution(binding, rights, guarded))
+        });
+        let has = |list: &[usize], a: usize| list.binary_search(&a).is_ok();
+        let (judgement, admin) = with_paths(
+            (found.judgement.clone(), found.admin),
+            reached,
+            |a| has(&found.certain, a),
+            |a| has(&found.possible, a),
+        );
+        let held = Arc::clone(&found.held);
+        Part { life: Life::default(), judgement: Some(judgement), admin, unknown: false, held }
     }
-    let (classes, admin) = classify(&rights.grants, reached, guarded);
-    let known: Vec<Judgement> =
-        parts.iter().flatten().filter_map(|p| p.judgement.clone()).collect();
-    let stronger_admin = parts.iter().flatten().all(|p| rank(p.admin) < rank(admin));
-    if !stronger_admin && !classes.beyond(&known) {
-        return None;
+
+    fn contribution(
+        &self,
+        binding: &Bound<'_>,
+        rights: &Rights<'_>,
+        guarded: bool,
+    ) -> Contribution {
+        let grants = rights.contribution(binding);
+        let of = |set: &ActionSet| path_actions().intersection(set).collect();
+        Contribution {
+            judgement: classes().judge(&grants, guarded),
+            admin: classes().admin(&grants),
+            certain: of(grants.certain(Scope::Some)),
+            possible: of(grants.possible(Scope::Some)),
+            held: Arc::new(self.describe(&grants, &[binding], rights)),
+        }
     }
-    let ends = plan.bindings.iter().filter_map(|b| b.not_after).filter(|end| *end > as_of);
-    let by_binding = ends.min();
-    let timed = rights.bindings.iter().any(|b| shares::ends(b, as_of));
-    let end = if timed {
-        let open: Vec<Bound<'_>> = rights.bindings.iter().map(shares::standing_part).collect();
-        let (left, left_admin) = classify(&rights.contribution_of(&open), reached, guarded);
-        // Whether what only the union gives goes with the statements that end.
-        let lost_admin = stronger_admin && rank(left_admin) < rank(admin);
-        let with: Vec<Judgement> = known.iter().cloned().chain([left]).collect();
-        let less = lost_admin || classes.beyond(&with);
-        less.then(|| shares::first_end(&rights.bindings, as_of)).flatten()
-    } else {
-        by_binding
-    };
-    let all: Vec<&Bound<'_>> = rights.bindings.iter().collect();
-    let mut union = describe(&rights.grants, &all, rights, (classes, admin));
-    union.life = Life::of(None, end, as_of);
-    Some(union)
+
+    /// What only the union of all bindings gives, if it gives more than each of them. It stands when the
+    /// statements without an end alone give as much; else it ends with the first of those that end.
+    fn combined(
+        &self,
+        plan: &Plan,
+        rights: &Rights<'_>,
+        reached: &Reached,
+        guarded: bool,
+        parts: &[Vec<Part>],
+    ) -> Option<Part> {
+        if plan.bindings.len() < 2 {
+            return None;
+        }
+        let as_of = self.as_of;
+        let (classes, admin) = classify(&rights.grants, reached, guarded);
+        let known: Vec<&Judgement> =
+            parts.iter().flatten().filter_map(|p| p.judgement.as_ref()).collect();
+        let stronger_admin = parts.iter().flatten().all(|p| rank(p.admin) < rank(admin));
+        if !stronger_admin && !classes.beyond(&known) {
+            return None;
+        }
+        let ends = plan.bindings.iter().filter_map(|b| b.not_after).filter(|end| *end > as_of);
+        let by_binding = ends.min();
+        let timed = rights.bindings.iter().any(|b| shares::ends(b, as_of));
+        let end = if timed {
+            let open: Vec<Bound<'_>> = rights.bindings.iter().map(shares::standing_part).collect();
+            let (left, left_admin) = classify(&rights.contribution_of(&open), reached, guarded);
+            // Whether what only the union gives goes with the statements that end.
+            let lost_admin = stronger_admin && rank(left_admin) < rank(admin);
+            let with: Vec<&Judgement> = known.iter().copied().chain([&left]).collect();
+            let less = lost_admin || classes.beyond(&with);
+            less.then(|| shares::first_end(&rights.bindings, as_of)).flatten()
+        } else {
+            by_binding
+        };
+        let all: Vec<&Bound<'_>> = rights.bindings.iter().collect();
+        Some(Part {
+            life: Life::of(None, end, as_of),
+            judgement: Some(classes),
+            admin,
+            unknown: false,
+            held: Arc::new(self.describe(&rights.grants, &all, rights)),
+        })
+    }
+
+    /// What the grants hold, and the texts that say where it comes from.
+    fn describe(&self, grants: &Grants, from: &[&Bound<'_>], rights: &Rights<'_>) -> Held {
+        let (certain, possible) = (grants.certain(Scope::Some), grants.possible(Scope::Some));
+        let conditions = conditions(from, rights, possible);
+        let n = i64::try_from(certain.count_ones(..)).ok();
+        let strongest = classes().strongest(certain, STRONGEST).into_iter().map(text).collect();
+        Held {
+            wildcards: wildcards(from, possible),
+            n_actions: n,
+            sensitive: self.sensitive.read_by(grants, from, rights),
+            strongest,
+            services: services(possible),
+            digest: permissions_digest(grants, &resources(from, rights, possible), &conditions),
+            conditions,
+        }
+    }
 }
 
 fn rank(t: Tri) -> u8 {
@@ -178,39 +270,30 @@ fn rank(t: Tri) -> u8 {
 
 /// A binding whose content the inputs lack: nothing is known, not even that it is harmless.
 fn empty(life: Life) -> Part {
-    Part {
-        life,
-        judgement: None,
-        admin: Tri::Conditional,
-        conditions: Vec::new(),
-        wildcards: Vec::new(),
-        n_actions: None,
-        sensitive: None,
-        strongest: Vec::new(),
-        services: Vec::new(),
-        digest: String::new(),
-    }
-}
-
-fn judge_part(
-    grants: &Grants,
-    from: &[&Bound<'_>],
-    rights: &Rights<'_>,
-    reached: &Reached,
-    guarded: bool,
-) -> Part {
-    describe(grants, from, rights, classify(grants, reached, guarded))
+    Part { life, judgement: None, admin: Tri::Conditional, unknown: true, held: Arc::default() }
 }
 
 /// Classes and administration, with the paths that rest on these grants.
 fn classify(grants: &Grants, reached: &Reached, guarded: bool) -> (Judgement, Tri) {
-    let mut judgement = classes().judge(grants, guarded);
-    let mut admin = classes().admin(grants);
     let (certain, possible) = (grants.certain(Scope::Some), grants.possible(Scope::Some));
+    with_paths(
+        (classes().judge(grants, guarded), classes().admin(grants)),
+        reached,
+        |a| certain.contains(a),
+        |a| possible.contains(a),
+    )
+}
+
+/// Adds the paths all of whose actions are there, certainly or possibly.
+fn with_paths(
+    (mut judgement, mut admin): (Judgement, tri::Tri),
+    reached: &Reached,
+    certain: impl Fn(usize) -> bool,
+    possible: impl Fn(usize) -> bool,
+) -> (Judgement, Tri) {
     for path in &reached.used {
-        let has = |set: &ActionSet| path.actions.iter().all(|a| set.contains(*a));
-        let sure = path.verdict == tri::Tri::T && has(certain);
-        if !sure && !has(possible) {
+        let sure = path.verdict == tri::Tri::T && path.actions.iter().all(|a| certain(*a));
+        if !sure && !path.actions.iter().all(|a| possible(*a)) {
             continue;
         }
         if sure {
@@ -226,31 +309,6 @@ fn classify(grants: &Grants, reached: &Reached, guarded: bool) -> (Judgement, Tr
         admin = tri::Tri::T;
     }
     (judgement, admin.word())
-}
-
-/// What the grants hold, and the texts that say where it comes from.
-fn describe(
-    grants: &Grants,
-    from: &[&Bound<'_>],
-    rights: &Rights<'_>,
-    (judgement, admin): (Judgement, Tri),
-) -> Part {
-    let (certain, possible) = (grants.certain(Scope::Some), grants.possible(Scope::Some));
-    let conditions = conditions(from, rights, possible);
-    let n = i64::try_from(certain.count_ones(..)).ok();
-    let strongest = classes().strongest(certain, STRONGEST).into_iter().map(text).collect();
-    Part {
-        life: Life::default(),
-        judgement: Some(judgement),
-        admin,
-        wildcards: wildcards(from, possible),
-        n_actions: n,
-        sensitive: None,
-        strongest,
-        services: services(possible),
-        digest: permissions_digest(grants, &resources(from, rights, possible), &conditions),
-        conditions,
-    }
 }
 
 /// Texts of the conditions that decide: undecided ones of Allow and Deny statements that matter here.

@@ -30,9 +30,12 @@ pub fn rows(facts: &Facts, store: &mut Store, plans: &[Plan], as_of: Time) -> Ve
     }
     let mut places = Vec::new();
     let mut distinct: BTreeMap<usize, (&Text, Subject)> = BTreeMap::new();
-    for r in contents(facts).into_values() {
-        let Some(document) = &r.document else { continue };
-        let subject = policy_subject(r, as_of);
+    let documents = contents(facts).into_values();
+    let documents: Vec<_> = documents
+        .filter_map(|r| Some((r, r.document.as_ref()?, policy_subject(r, as_of))))
+        .collect();
+    store.prepare(documents.iter().map(|(_, document, subject)| (*document, subject.home.clone())));
+    for (r, document, subject) in documents {
         let id = store.policy(document, &subject.home);
         places.push((r, id));
         distinct.entry(id).or_insert((document, subject));

@@ -25,7 +25,7 @@ fn read(facts: &mut Facts, format: &str, path: &Path) -> Batch {
         name: path.file_name().unwrap().to_string_lossy().into_owned(),
         size: 0,
     };
-    let ctx = Context { settings: &settings, mapping: None, source_id: &id };
+    let ctx = Context { settings: &settings, mapping: None, realm: None, source_id: &id };
     adapter.read(&input, &ctx, &mut batch).unwrap();
     facts.sources.push(Source {
         source_id: id,

@@ -77,6 +77,12 @@ table! {
         pub principal_id: Text,
         /// Group, canonical.
         pub group_id: Text,
+        /// Start of the membership by schedule; null when it has none.
+        pub not_before: Option<Time>,
+        /// End of the membership by schedule; null when it has none.
+        pub not_after: Option<Time>,
+        /// `active`, or `eligible` for a membership that must be activated first.
+        pub binding_kind: BindingKind,
         /// Source.
         pub source_id: Text,
         /// Place in the source.
@@ -161,6 +167,64 @@ table! {
         pub malformed: Option<Text>,
         /// Longest session that it lets start, seconds (`MaxSessionDuration` of an AWS role, `SessionDuration` of a permission set); null when not known or not applicable.
         pub max_session_s: Option<i64>,
+        /// Source.
+        pub source_id: Text,
+        /// Place in the source.
+        pub source_ref: Text,
+    }
+
+    base "links"
+    /// One identity may act as another, or controls it, other than by a role: federation between platforms, ownership of an application, membership with the right to admit others.
+    pub struct Link {
+        /// Platform whose record says so.
+        pub platform: Text,
+        /// Kind: `irsa`, `pod_identity`, `access_entry` (EKS), `gke_workload_identity`, `azure_workload_identity`, `federated_credential`, `managed_identity`, `owner`, `admin_option`, `set_role`, `role_usage`.
+        pub kind: Text,
+        /// Who acts or controls, canonical; a pattern when `subject` is one.
+        pub principal_id: Text,
+        /// Whom it acts as or controls, canonical.
+        pub target_id: Text,
+        /// Issuer of the federated identity; null when not federated.
+        pub issuer: Option<Text>,
+        /// Subject as written (`system:serviceaccount:ns:name`, `repo:owner/name:ref:refs/heads/main`); may hold wildcards.
+        pub subject: Option<Text>,
+        /// Audiences.
+        pub audiences: Vec<Text>,
+        /// Further condition as text; null when unconditional.
+        pub condition: Option<Text>,
+        /// Start of validity.
+        pub not_before: Option<Time>,
+        /// End of validity.
+        pub not_after: Option<Time>,
+        /// Source.
+        pub source_id: Text,
+        /// Place in the source.
+        pub source_ref: Text,
+    }
+
+    base "workloads"
+    /// Something that runs under an identity: pod, workload template, function, virtual machine.
+    pub struct Workload {
+        /// Platform.
+        pub platform: Text,
+        /// Cluster, project or subscription.
+        pub realm: Option<Text>,
+        /// Identifier (`ns/Pod/name` in Kubernetes).
+        pub workload_id: Text,
+        /// Kind as the platform words it (`Pod`, `Deployment`).
+        pub kind: Text,
+        /// Namespace or resource group.
+        pub group: Option<Text>,
+        /// Identity it runs as, canonical; null when it has none.
+        pub principal_id: Option<Text>,
+        /// Host it runs on.
+        pub node: Option<Text>,
+        /// Ways out to the host, sorted: `privileged`, `host_pid`, `host_network`, `host_ipc`, `host_path:/...`.
+        pub host_access: Vec<Text>,
+        /// A credential of the identity is mounted into it; null when unknown.
+        pub mounts_token: Option<bool>,
+        /// Labels and annotations that matter for identity, as `key=value`, sorted.
+        pub labels: Vec<Text>,
         /// Source.
         pub source_id: Text,
         /// Place in the source.

@@ -352,6 +352,7 @@ fn member(m: &Obj<'_>, here: &Text, batch: &mut Batch) -> Result<(), String> {
         group_id: principal_arn("group", &group),
         source_id: batch.source_id.clone(),
         source_ref: here.clone(),
+        ..Membership::default()
     });
     Ok(())
 }

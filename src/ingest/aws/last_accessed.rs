@@ -245,7 +245,7 @@ mod tests {
         let input = Input { path, name: name.into(), size: 0 };
         let settings = crate::settings::Settings::defaults();
         let id = text("S1");
-        let ctx = Context { settings: &settings, mapping: None, source_id: &id };
+        let ctx = Context { settings: &settings, mapping: None, realm: None, source_id: &id };
         let mut batch = Batch::new(&id);
         LastAccessed.read(&input, &ctx, &mut batch).unwrap();
         batch

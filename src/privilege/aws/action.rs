@@ -1,11 +1,13 @@
 //! The catalogue of IAM actions, embedded, and the sets of actions that patterns stand for.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 pub use super::set::ActionSet;
 use crate::privilege::glob;
+use crate::privilege::memo::Memo;
 
 /// Access level that the service reference states for an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,7 +40,10 @@ pub struct Catalogue {
     names: Vec<String>,
     keys: Vec<String>,
     levels: Vec<Level>,
-    services: BTreeMap<String, Range<usize>>,
+    /// Services in the order of their names, with the indexes of their actions.
+    services: Vec<(String, Range<usize>)>,
+    /// Place of each action's service in `services`.
+    service_of_action: Vec<u16>,
     types: Vec<ResourceType>,
     actions_of_type: Vec<ActionSet>,
     types_of_action: Vec<Vec<u16>>,
@@ -95,7 +100,8 @@ impl Catalogue {
             names: Vec::with_capacity(n),
             keys: Vec::with_capacity(n),
             levels: Vec::with_capacity(n),
-            services: BTreeMap::new(),
+            services: Vec::new(),
+            service_of_action: Vec::with_capacity(n),
             actions_of_type: vec![ActionSet::with_capacity(n); types.len()],
             types,
             types_of_action: Vec::with_capacity(n),
@@ -103,8 +109,11 @@ impl Catalogue {
             wildcard_only: ActionSet::with_capacity(n),
         };
         for (id, (key, name, level, of)) in rows.into_iter().enumerate() {
-            let service = key.split(':').next().unwrap_or_default().to_owned();
-            out.services.entry(service).or_insert(id..id).end = id + 1;
+            let service = key.split(':').next().unwrap_or_default();
+            match out.services.last_mut() {
+                Some((last, range)) if last == service => range.end = id + 1,
+                _ => out.services.push((service.to_owned(), id..id + 1)),
+            }
             if of.is_empty() {
                 out.wildcard_only.insert(id);
             }
@@ -117,6 +126,14 @@ impl Catalogue {
             out.keys.push(key);
             out.levels.push(level);
             out.types_of_action.push(of);
+        }
+        // The order of `service:action` is not that of services: `-` is before `:`.
+        out.services.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        out.service_of_action = vec![0; n];
+        for (place, (_, range)) in (0u16..).zip(&out.services) {
+            if let Some(slots) = out.service_of_action.get_mut(range.clone()) {
+                slots.fill(place);
+            }
         }
         out
     }
@@ -150,10 +167,12 @@ impl Catalogue {
     /// Index of an action, without regard to case.
     #[must_use]
     pub fn id(&self, action: &str) -> Option<usize> {
-        let wanted = action.as_bytes();
-        self.keys
-            .binary_search_by(|key| key.bytes().cmp(wanted.iter().map(u8::to_ascii_lowercase)))
-            .ok()
+        let wanted = if action.bytes().any(|b| b.is_ascii_uppercase()) {
+            Cow::Owned(action.to_ascii_lowercase())
+        } else {
+            Cow::Borrowed(action)
+        };
+        self.keys.binary_search_by(|key| key.as_str().cmp(&*wanted)).ok()
     }
 
     /// Name of an action as the service reference writes it.
@@ -176,7 +195,13 @@ impl Catalogue {
     /// Indexes of the actions of a service.
     #[must_use]
     pub fn service(&self, prefix: &str) -> Option<Range<usize>> {
-        self.services.get(&prefix.to_ascii_lowercase()).cloned()
+        self.service_named(&prefix.to_ascii_lowercase())
+    }
+
+    /// As [`Self::service`], for a prefix in lower case.
+    fn service_named(&self, prefix: &str) -> Option<Range<usize>> {
+        let at = self.services.binary_search_by(|(name, _)| name.as_str().cmp(prefix)).ok()?;
+        self.services.get(at).map(|(_, range)| range.clone())
     }
 
     /// Actions without a resource type: their request resource is `*`.
@@ -211,12 +236,28 @@ impl Catalogue {
         })
     }
 
+    /// As [`Self::services_in`], in the order of the names of the services.
+    pub fn services_by_name(&self, set: &ActionSet) -> Vec<(&str, Range<usize>)> {
+        let mut places = Vec::new();
+        let mut from = 0;
+        while let Some(place) =
+            next_one(set, from).and_then(|first| self.service_of_action.get(first).copied())
+        {
+            let Some((_, range)) = self.services.get(usize::from(place)) else { break };
+            from = range.end;
+            places.push(place);
+        }
+        places.sort_unstable();
+        let of = places.into_iter().filter_map(|p| self.services.get(usize::from(p)));
+        of.map(|(name, range)| (name.as_str(), range.clone())).collect()
+    }
+
     /// Service of an action: prefix and indexes of its actions.
     #[must_use]
     pub fn service_of(&self, id: usize) -> Option<(&str, Range<usize>)> {
-        let prefix = self.keys.get(id)?.split(':').next()?;
-        let (name, range) = self.services.get_key_value(prefix)?;
-        Some((name, range.clone()))
+        let place = self.service_of_action.get(id)?;
+        let (name, range) = self.services.get(usize::from(*place))?;
+        Some((name.as_str(), range.clone()))
     }
 
     /// A resource type.
@@ -257,8 +298,8 @@ impl Catalogue {
                     self.expand_in(&action, range.clone(), &mut set);
                 }
             }
-        } else if let Some(range) = self.services.get(&service) {
-            self.expand_in(&action, range.clone(), &mut set);
+        } else if let Some(range) = self.service_named(&service) {
+            self.expand_in(&action, range, &mut set);
         }
         set
     }
@@ -341,21 +382,23 @@ fn template_parts(template: &str) -> [String; 6] {
 /// Expansion of patterns and lists of patterns, remembered: real exports repeat them.
 #[derive(Debug, Default)]
 pub struct Expander {
-    lists: BTreeMap<(bool, Vec<String>), Arc<ActionSet>>,
-    patterns: BTreeMap<String, Arc<ActionSet>>,
+    lists: Memo<(bool, Vec<String>), Arc<ActionSet>>,
+    patterns: Memo<String, Arc<ActionSet>>,
 }
 
 impl Expander {
     /// Actions of a list of patterns: any of them, or with `negate` none of them (5.2.2).
-    pub fn list(&mut self, patterns: &[String], negate: bool) -> Arc<ActionSet> {
+    pub fn list(&self, patterns: &[String], negate: bool) -> Arc<ActionSet> {
         let mut key: Vec<String> = patterns.iter().map(|p| p.to_ascii_lowercase()).collect();
         key.sort_unstable();
         key.dedup();
-        if let Some(known) = self.lists.get(&(negate, key.clone())) {
-            return known.clone();
-        }
+        self.lists
+            .get_or((negate, key), |(negate, patterns)| Arc::new(self.expanded(patterns, *negate)))
+    }
+
+    fn expanded(&self, patterns: &[String], negate: bool) -> ActionSet {
         let mut set = catalogue().none();
-        for pattern in &key {
+        for pattern in patterns {
             if !pattern.contains(['*', '?']) {
                 // One action at most: not worth a set of its own.
                 if let Some(id) = catalogue().id(pattern) {
@@ -363,17 +406,12 @@ impl Expander {
                 }
                 continue;
             }
-            let one = self
-                .patterns
-                .entry(pattern.clone())
-                .or_insert_with(|| Arc::new(catalogue().expand(pattern)));
-            set.union_with(one);
+            let one = self.patterns.get_or(pattern.clone(), |p| Arc::new(catalogue().expand(p)));
+            set.union_with(&one);
         }
         if negate {
             set.toggle_range(..);
         }
-        let set = Arc::new(set);
-        self.lists.insert((negate, key), set.clone());
         set
     }
 }
@@ -421,6 +459,14 @@ mod tests {
         all.sort_by_key(|(_, range)| range.start);
         let all: Vec<String> = all.into_iter().map(|(name, _)| name.to_owned()).collect();
         assert_eq!(in_set(&c.every()), all);
+        let by_name = |set: &ActionSet| -> Vec<String> {
+            c.services_by_name(set).into_iter().map(|(name, _)| name.to_owned()).collect()
+        };
+        let mut named = all.clone();
+        named.sort();
+        assert_ne!(named, all, "the two orders differ");
+        assert_eq!(by_name(&c.every()), named);
+        assert_eq!(by_name(&c.none()), Vec::<String>::new());
         assert_eq!(in_set(&c.none()), Vec::<String>::new());
         assert_eq!(in_set(&ActionSet::new()), Vec::<String>::new());
         // A set that never grew as far as the catalogue.
@@ -450,7 +496,7 @@ mod tests {
     /// 5.2.2.
     #[test]
     fn not_action_is_the_rest() {
-        let mut e = Expander::default();
+        let e = Expander::default();
         let s3 = catalogue().service("s3").unwrap().len();
         let rest = e.list(&["s3:*".into()], true);
         assert_eq!(rest.count_ones(..), catalogue().len() - s3);

@@ -9,6 +9,7 @@ use super::condition::Context;
 use super::tri::Tri;
 use super::variable;
 use crate::privilege::glob;
+use crate::privilege::memo::Memo;
 
 /// Partition and account that placeholders of ARN templates stand for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -152,32 +153,21 @@ pub struct Spread {
 /// Computes and remembers [`Spread`]s.
 #[derive(Debug, Default)]
 pub struct Spreader {
-    lists: BTreeMap<(Home, Vec<String>), Arc<Spread>>,
+    lists: Memo<(Home, Vec<String>), Arc<Spread>>,
     /// By the resource types a list touches: many lists touch the same.
-    types: BTreeMap<Option<BTreeMap<u16, bool>>, Arc<Spread>>,
+    types: Memo<Option<BTreeMap<u16, bool>>, Arc<Spread>>,
 }
 
 impl Spreader {
     /// Spread of a list of patterns for principals of this partition and account.
-    pub fn list(&mut self, home: &Home, patterns: &[String]) -> Arc<Spread> {
+    pub fn list(&self, home: &Home, patterns: &[String]) -> Arc<Spread> {
         let mut key = patterns.to_vec();
         key.sort_unstable();
         key.dedup();
-        let key = (home.clone(), key);
-        if let Some(known) = self.lists.get(&key) {
-            return known.clone();
-        }
-        let whole = touched_types(home, &key.1);
-        let spread = match self.types.get(&whole) {
-            Some(known) => known.clone(),
-            None => {
-                let new = Arc::new(spread_of(whole.as_ref()));
-                self.types.insert(whole, new.clone());
-                new
-            }
-        };
-        self.lists.insert(key, spread.clone());
-        spread
+        self.lists.get_or((home.clone(), key), |(home, patterns)| {
+            self.types
+                .get_or(touched_types(home, patterns), |whole| Arc::new(spread_of(whole.as_ref())))
+        })
     }
 }
 

@@ -8,83 +8,7 @@ use super::evaluate::{Grants, Scope};
 use super::tri::Tri;
 use crate::facts::Tier;
 
-/// Class of privilege, strongest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Class {
-    /// Everything, or everything in identity and access management.
-    Admin,
-    /// Decides who may do what.
-    Permissions,
-    /// A complete path to more than is held.
-    Escalation,
-    /// Reads secrets.
-    Secrets,
-    /// Decides who may do what with one resource, or within a guard.
-    PermissionsLimited,
-    /// Part of a path, or a path that needs something the inputs do not show.
-    EscalationPossible,
-    /// Destroys data, resources or traces.
-    Destructive,
-    /// Changes data.
-    DataWrite,
-    /// Reads data.
-    DataRead,
-    /// Changes resources.
-    Write,
-    /// Reads.
-    Read,
-}
-
-/// All classes, strongest first.
-pub const CLASSES: [Class; 11] = [
-    Class::Admin,
-    Class::Permissions,
-    Class::Escalation,
-    Class::Secrets,
-    Class::PermissionsLimited,
-    Class::EscalationPossible,
-    Class::Destructive,
-    Class::DataWrite,
-    Class::DataRead,
-    Class::Write,
-    Class::Read,
-];
-
-impl Class {
-    /// The public word.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Admin => "admin",
-            Self::Permissions => "permissions-management",
-            Self::PermissionsLimited => "permissions-management (limited)",
-            Self::Escalation => "escalation",
-            Self::EscalationPossible => "escalation (possible)",
-            Self::Secrets => "secrets",
-            Self::Destructive => "destructive",
-            Self::DataWrite => "data-write",
-            Self::DataRead => "data-read",
-            Self::Write => "data-write (control plane)",
-            Self::Read => "read",
-        }
-    }
-
-    /// Tier on a whole account (`wide`) or on named resources.
-    #[must_use]
-    pub fn tier(self, wide: bool) -> Tier {
-        match (self, wide) {
-            (Self::Admin | Self::Permissions | Self::Escalation, true) => Tier::T0,
-            (Self::Admin | Self::Permissions | Self::Escalation, false)
-            | (Self::Secrets | Self::PermissionsLimited, true) => Tier::T1,
-            (
-                Self::EscalationPossible | Self::Destructive | Self::DataWrite | Self::DataRead,
-                true,
-            ) => Tier::T2,
-            (Self::Read, _) => Tier::T4,
-            _ => Tier::T3,
-        }
-    }
-}
+pub use crate::privilege::class::{CLASSES, Class};
 
 const TABLE: &str = include_str!("../../../rules/privilege/aws_action_classes.csv");
 
@@ -323,7 +247,7 @@ impl Judgement {
 
     /// Whether this has a class or a tier that none of the parts has.
     #[must_use]
-    pub fn beyond(&self, parts: &[Self]) -> bool {
+    pub fn beyond(&self, parts: &[&Self]) -> bool {
         let more = |mine: &[(Class, bool)], of: fn(&Self) -> &Vec<(Class, bool)>| {
             mine.iter().any(|(c, wide)| {
                 !parts.iter().any(|p| of(p).iter().any(|(d, w)| c == d && (*w || !*wide)))

@@ -87,7 +87,9 @@ fn expand(s: &Statement, c: &Catalogue) -> Expanded {
 fn in_service(pattern: &str, c: &Catalogue) -> ActionSet {
     let mut out = c.none();
     let Some((service, action)) = pattern.split_once(':') else { return out };
-    let range = c.services().find(|(name, _)| *name == service).map(|(_, range)| range);
+    // A service in another case is none.
+    let lower = !service.bytes().any(|b| b.is_ascii_uppercase());
+    let range = c.service(service).filter(|_| lower);
     for id in range.into_iter().flatten() {
         let tail = c.name(id).split_once(':').map_or("", |(_, tail)| tail);
         if glob::matches_ignore_case(action, tail) {

@@ -12,13 +12,15 @@ use rayon::prelude::*;
 
 use super::classes::classes;
 use super::condition::Condition;
-use super::evaluate::{Bound, Rights, Scope, Subject, SubjectKind};
+use super::evaluate::{Bound, Grants, Rights, Scope, Subject, SubjectKind};
 pub use super::hops::can_assume;
 use super::hops::{View, hop, views};
 use super::own::{OwnPaths, own_paths};
 use super::paths::Path;
+pub use super::paths::path_actions;
 pub use super::reached::{Found, Gain, Hop, Reached, Used};
 use super::search::Targets;
+use super::set::Sparse;
 use super::tri::Tri;
 
 /// One statement of a trust policy.
@@ -133,6 +135,8 @@ pub struct Graph<'a> {
     /// Paths to others by node, shared by nodes with the same rights.
     views: Vec<Vec<View>>,
     views_of: Vec<usize>,
+    /// What nodes with the same rights certainly hold, for comparing.
+    strengths: Vec<Strength>,
     ways: Vec<Option<Way>>,
     /// Targets from which administration is reached, by grade of the way.
     reaching: [Targets<'a>; 3],
@@ -176,6 +180,7 @@ impl<'a> Graph<'a> {
             admin,
             views,
             views_of,
+            strengths: first.par_iter().map(|i| Strength::of(nodes.get(*i))).collect(),
             ways: vec![None; nodes.len()],
             reaching: [Targets::default(), Targets::default(), Targets::default()],
             raisable: nodes.par_iter().map(raisable).collect(),
@@ -360,14 +365,17 @@ impl<'a> Graph<'a> {
     /// Notes what a principal reaches through others.
     fn on_others(&self, index: usize, out: &mut Reached) {
         let mut stronger: Option<(bool, Tri, usize, usize)> = None;
+        let mut known = Vec::new();
         for view in self.views(index) {
             let Some(path) = view.path() else { continue };
             if let Some((to, verdict)) = self.to_admin(index, view) {
                 out.note(path, verdict, true, self.name(to));
                 continue;
             }
-            let wanted = |i: usize, _: &Node<'_>| self.exceeds(i, index);
-            let search = |least| self.strongest.first(self.nodes, index, view, least, wanted);
+            let mut search = |least| {
+                let wanted = |i: usize, _: &Node<'_>| self.exceeds_known(i, index, &mut known);
+                self.strongest.first(self.nodes, index, view, least, wanted)
+            };
             // Verdicts of a path that needs something unseen are never certain.
             let certain = if path.potential { None } else { search(Tri::T) };
             if let Some((to, verdict)) = certain.or_else(|| search(Tri::U)) {
@@ -428,7 +436,24 @@ impl<'a> Graph<'a> {
     /// Whether a target has rights that the principal lacks.
     fn exceeds(&self, target: usize, of: usize) -> bool {
         let (Some(a), Some(b)) = (self.nodes.get(of), self.nodes.get(target)) else { return false };
-        !std::ptr::eq(a.rights, b.rights) && b.rights.grants.exceeds(&a.rights.grants)
+        let strength = self.views_of.get(target).and_then(|at| self.strengths.get(*at));
+        !std::ptr::eq(a.rights, b.rights)
+            && match strength {
+                Some(s) => s.exceeds(&b.rights.grants, &a.rights.grants),
+                None => b.rights.grants.exceeds(&a.rights.grants),
+            }
+    }
+
+    /// [`Graph::exceeds`] for many targets of one principal, which share their rights.
+    fn exceeds_known(&self, target: usize, of: usize, known: &mut Vec<Option<bool>>) -> bool {
+        if known.is_empty() {
+            known.resize(self.strengths.len(), None);
+        }
+        let slot = self.views_of.get(target).and_then(|at| known.get_mut(*at));
+        match slot {
+            Some(slot) => *slot.get_or_insert_with(|| self.exceeds(target, of)),
+            None => self.exceeds(target, of),
+        }
     }
 
     /// The hops of a way, to its end.
@@ -525,6 +550,35 @@ impl<'a> Graph<'a> {
                 }
             }
         }
+    }
+}
+
+/// What rights certainly hold, in a form that is quick to compare; `None` where they hold much.
+#[derive(Debug, Default)]
+struct Strength {
+    some: Option<Sparse>,
+    except: Option<Sparse>,
+}
+
+/// Words of a set of actions, of some 320, up to which the short form is the quicker one.
+const FEW_WORDS: usize = 48;
+
+impl Strength {
+    fn of(node: Option<&Node<'_>>) -> Self {
+        let Some(grants) = node.map(|n| &n.rights.grants) else { return Self::default() };
+        Self {
+            some: Sparse::of(grants.certain(Scope::Some), FEW_WORDS),
+            except: Sparse::of(grants.certain(Scope::AllExcept), FEW_WORDS),
+        }
+    }
+
+    /// As [`super::grants::Grants::exceeds`], where `mine` are the grants this was made of.
+    fn exceeds(&self, mine: &Grants, other: &Grants) -> bool {
+        let within = |short: &Option<Sparse>, scope: Scope| match short {
+            Some(s) => s.is_subset(other.possible(scope)),
+            None => mine.certain(scope).is_subset(other.possible(scope)),
+        };
+        !within(&self.some, Scope::Some) || !within(&self.except, Scope::AllExcept)
     }
 }
 

@@ -11,6 +11,7 @@ pub use super::grants::{Grants, Scope};
 pub use super::subject::{Setting, Subject, SubjectKind};
 use super::tri::Tri;
 use super::variable;
+use crate::privilege::memo::Memo;
 
 /// A statement with its actions and resources as sets.
 #[derive(Clone, Debug)]
@@ -59,7 +60,7 @@ const PERSONAL: [&str; 3] = ["aws:principalarn", "aws:username", "aws:userid"];
 
 impl Compiler {
     /// Compiles a document for principals of this partition and account.
-    pub fn compile(&mut self, document: &Document, home: &Home) -> Policy {
+    pub fn compile(&self, document: &Document, home: &Home) -> Policy {
         let statements: Vec<Compiled> = document
             .statements
             .iter()
@@ -78,7 +79,7 @@ impl Compiler {
 
     /// Compiles an organisation policy: a resource pattern with fewer than six parts is filled up only
     /// when its last part ends in `*`, else it matches nothing (5.2.3).
-    pub fn compile_guardrail(&mut self, document: &Document, home: &Home) -> Policy {
+    pub fn compile_guardrail(&self, document: &Document, home: &Home) -> Policy {
         let mut document = document.clone();
         for p in document.statements.iter_mut().filter_map(|s| s.resources.as_mut()) {
             p.list.retain(|r| r.ends_with('*') || r.splitn(6, ':').count() == 6);
@@ -86,7 +87,7 @@ impl Compiler {
         self.compile(&document, home)
     }
 
-    fn statement(&mut self, s: &Statement, home: &Home, variables: bool) -> Compiled {
+    fn statement(&self, s: &Statement, home: &Home, variables: bool) -> Compiled {
         let actions = self.expander.list(&s.actions.list, s.actions.negate);
         let (resources, negate, spread) = match &s.resources {
             None => (None, false, None),
@@ -194,6 +195,25 @@ impl Compiled {
         }
     }
 
+    /// Whether this Allow statement by itself, whatever cuts it, gives one of these actions at a scope:
+    /// what [`Rights::contribution_of`] would say of it when nothing cuts.
+    #[must_use]
+    pub fn gives_any(&self, scope: Scope, actions: &ActionSet) -> bool {
+        match &self.spread {
+            None => !self.actions.is_disjoint(actions),
+            Some(sp) if self.negate && sp.everything => false,
+            Some(sp) if self.negate => {
+                let beyond = if scope == Scope::All { &sp.touched } else { &sp.every_whole };
+                self.actions.meets_outside(actions, beyond)
+            }
+            Some(sp) if sp.everything => !self.actions.is_disjoint(actions),
+            Some(sp) => {
+                let within = if scope == Scope::Some { &sp.touched } else { &sp.any_whole };
+                self.actions.meets_within(actions, within)
+            }
+        }
+    }
+
     /// Whether some resource of this shape may be one of the statement's; a complement takes in any.
     #[must_use]
     pub fn overlaps(&self, shape: &str) -> bool {
@@ -234,6 +254,13 @@ fn meet(a: &ActionSet, b: &ActionSet) -> ActionSet {
     out
 }
 
+/// Address of a policy, and whether each of its statements applies.
+pub type BoundKey = (usize, Vec<Tri>);
+
+/// What policies allow by themselves, remembered for a run. Keys are addresses of policies, so it must
+/// not outlive them.
+pub type Allowed = Memo<BoundKey, Arc<Grants>>;
+
 /// A policy with the outcome of its conditions for one principal.
 #[derive(Clone, Debug)]
 pub struct Bound<'a> {
@@ -262,6 +289,12 @@ impl<'a> Bound<'a> {
         Tri::any(statements.map(|s| s.decides(action, resource, context)))
     }
 
+    /// The policy and the outcomes of its conditions: what it gives depends on nothing else.
+    #[must_use]
+    pub fn key(&self) -> BoundKey {
+        (std::ptr::from_ref(self.policy).addr(), self.applies.clone())
+    }
+
     fn allowed(&self) -> Grants {
         let mut out = Grants::none();
         for (s, m) in self.live(Effect::Allow) {
@@ -285,6 +318,7 @@ impl<'a> Bound<'a> {
                 out.beyond_self.union_with(&s.actions);
             }
         }
+        out.share();
         out
     }
 
@@ -338,6 +372,10 @@ pub enum Boundary<'a> {
     Missing,
 }
 
+/// What cuts the policies of a principal ([`Rights::frame`]): layers with the keys of their policies.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Frame(Vec<(u8, BoundKey)>);
+
 /// All policies of a principal.
 #[derive(Clone, Debug)]
 pub struct Rights<'a> {
@@ -374,6 +412,28 @@ impl<'a> Rights<'a> {
         boundary: Boundary<'a>,
         guardrails: Vec<Guardrail<'a>>,
     ) -> Self {
+        Self::made(bindings, boundary, guardrails, &|b| Arc::new(b.allowed()))
+    }
+
+    /// [`Rights::limited`] for many principals that hold the same policies.
+    #[must_use]
+    pub fn remembered(
+        bindings: Vec<Bound<'a>>,
+        boundary: Boundary<'a>,
+        guardrails: Vec<Guardrail<'a>>,
+        known: &Allowed,
+    ) -> Self {
+        Self::made(bindings, boundary, guardrails, &|b| {
+            known.get_or(b.key(), |_| Arc::new(b.allowed()))
+        })
+    }
+
+    fn made(
+        bindings: Vec<Bound<'a>>,
+        boundary: Boundary<'a>,
+        guardrails: Vec<Guardrail<'a>>,
+        allowed: &dyn Fn(&Bound<'a>) -> Arc<Grants>,
+    ) -> Self {
         let empty = || [ActionSet::new(), ActionSet::new()];
         let mut denials = Denials { whole: empty(), part: empty() };
         for b in guardrails.iter().flat_map(|g| &g.policies) {
@@ -387,11 +447,11 @@ impl<'a> Rights<'a> {
             Boundary::Absent => None,
             Boundary::Known(b) => {
                 b.denied(&mut denials);
-                Some(b.allowed())
+                Some((*allowed(b)).clone())
             }
             Boundary::Missing => Some(Grants::unknown()),
         };
-        let limits = guardrails.iter().map(Guardrail::allowed).collect();
+        let limits = guardrails.iter().map(|g| g.allowed(allowed)).collect();
         let mut out = Self {
             bindings,
             boundary,
@@ -405,13 +465,55 @@ impl<'a> Rights<'a> {
         };
         let mut union = Grants::none();
         for b in &out.bindings {
-            union.union_with(&b.allowed());
+            union.union_with(&allowed(b));
         }
         if out.ceiling.is_some() {
             out.unbounded = Some(out.cut(union.clone(), None, &out.bindings));
         }
         out.grants = out.cut(union, out.ceiling.as_ref(), &out.bindings);
+        out.grants.share();
         out
+    }
+
+    /// Whether nothing cuts the policies: no boundary, no organisation policy, no Deny.
+    #[must_use]
+    pub fn is_uncut(&self) -> bool {
+        matches!(self.boundary, Boundary::Absent)
+            && self.guardrails.is_empty()
+            && self.denying().next().is_none()
+    }
+
+    /// What cuts the policies of these rights: the boundary, the organisation policies, and the policies
+    /// that deny. Rights with equal frames cut what a policy gives alike.
+    #[must_use]
+    pub fn frame(&self) -> Frame {
+        let mut out = Vec::new();
+        match &self.boundary {
+            Boundary::Absent => {}
+            Boundary::Missing => out.push((1, (0, Vec::new()))),
+            Boundary::Known(b) => out.push((2, b.key())),
+        }
+        for g in &self.guardrails {
+            out.push((3, (usize::from(g.open) + 2 * usize::from(g.missing), vec![g.applies])));
+            out.extend(g.policies.iter().map(|b| (4, b.key())));
+        }
+        let denying = self.bindings.iter().filter(|b| b.live(Effect::Deny).next().is_some());
+        // Of a policy that denies, what it allows does not matter here; nor does the order.
+        let mut denying: Vec<(u8, BoundKey)> = denying
+            .map(|b| {
+                let mut key = b.key();
+                for (s, m) in b.policy.statements.iter().zip(&mut key.1) {
+                    if s.effect == Effect::Allow {
+                        *m = Tri::F;
+                    }
+                }
+                (5, key)
+            })
+            .collect();
+        denying.sort_unstable();
+        denying.dedup();
+        out.extend(denying);
+        Frame(out)
     }
 
     /// What one binding contributes after the principal's Deny statements and boundary.

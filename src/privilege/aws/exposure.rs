@@ -167,7 +167,7 @@ pub struct Exposed {
 
 fn whole_services(held: &ActionSet) -> ActionSet {
     let mut out = catalogue().none();
-    for (_, range) in catalogue().services() {
+    for (_, range) in catalogue().services_in(held) {
         if range.end <= held.len() && held.count_ones(range.clone()) == range.len() {
             out.insert_range(range);
         }
@@ -180,11 +180,8 @@ fn whole_services(held: &ActionSet) -> ActionSet {
 #[must_use]
 pub fn by_service(set: &ActionSet, of: Option<&ActionSet>) -> Vec<String> {
     let mut out = Vec::new();
-    for (service, range) in catalogue().services() {
+    for (service, range) in catalogue().services_by_name(set) {
         let seen = range.start..range.end.min(set.len());
-        if seen.is_empty() || !set.contains_any_in_range(seen.clone()) {
-            continue;
-        }
         let whole = of.map_or(range.len(), |all| {
             all.count_ones(range.start..range.end.min(all.len()).max(range.start))
         });
@@ -203,14 +200,7 @@ pub fn by_service(set: &ActionSet, of: Option<&ActionSet>) -> Vec<String> {
 /// The services of which a set holds an action.
 #[must_use]
 pub fn services(set: &ActionSet) -> Vec<String> {
-    catalogue()
-        .services()
-        .filter(|(_, range)| {
-            let end = range.end.min(set.len());
-            range.start < end && set.contains_any_in_range(range.start..end)
-        })
-        .map(|(name, _)| name.to_owned())
-        .collect()
+    catalogue().services_by_name(set).into_iter().map(|(name, _)| name.to_owned()).collect()
 }
 
 impl Exposures {

@@ -89,6 +89,19 @@ impl Grants {
         self.beyond_self.union_with(&other.beyond_self);
     }
 
+    /// Lets equal sets share one body, and empty ones have none: most rights are whole and unconditional.
+    pub(super) fn share(&mut self) {
+        let mut known: Vec<ActionSet> = Vec::new();
+        let all = self.certain.iter_mut().chain(&mut self.possible);
+        for set in all.chain(std::iter::once(&mut self.beyond_self)) {
+            match known.iter().find(|k| *k == set) {
+                Some(same) => set.clone_from(same),
+                None if set.is_clear() => *set = ActionSet::new(),
+                None => known.push(set.clone()),
+            }
+        }
+    }
+
     pub(super) fn intersect_with(&mut self, other: &Self) {
         for (a, b) in self.certain.iter_mut().zip(&other.certain) {
             a.intersect_with(b);

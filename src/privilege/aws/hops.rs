@@ -1,13 +1,12 @@
 //! One hop: whether a principal can get at what another principal has, by a known path (5.6).
 
-use std::collections::BTreeSet;
-
-use super::action::catalogue;
 use super::arn;
 use super::escalation::{Node, TrustRule};
 use super::evaluate::{Grants, Scope, Setting, Subject, SubjectKind};
 use super::own::{keys, with_keys};
-use super::paths::{ASSUME, Path, Target, administrator, paths};
+use super::paths::{
+    ASSUME, Need, Path, Target, administrator, assume_role, on_policy, pass_role, paths,
+};
 use super::tri::Tri;
 
 /// What one path means for all principals with the same rights, before any target is looked at.
@@ -45,14 +44,10 @@ fn shape(home: &arn::Home, kind: &str) -> String {
     format!("arn:{}:iam::{}:{kind}/*", home.partition, home.account)
 }
 
-fn on_policy(name: &str) -> bool {
-    name == "iam:CreatePolicyVersion" || name == "iam:SetDefaultPolicyVersion"
-}
-
 /// The views of a principal's rights: paths to others whose every action it may hold.
 pub(super) fn views(node: &Node<'_>) -> Vec<View> {
     let held = node.rights.grants.possible(Scope::Some);
-    let assume = catalogue().id("sts:AssumeRole");
+    let assume = assume_role();
     let mut out = Vec::new();
     for (index, path) in paths().iter().enumerate().filter(|(_, p)| !p.retired) {
         let own = matches!(
@@ -64,7 +59,7 @@ pub(super) fn views(node: &Node<'_>) -> Vec<View> {
                 | Target::NewRole
         );
         // A trust policy that names the principal needs no identity policy.
-        let trusted = path.needs.contains("role_trusts_principal");
+        let trusted = path.trusted;
         let holds =
             path.actions.iter().all(|a| held.contains(*a) || (trusted && Some(*a) == assume));
         if own || !holds || (path.target == Target::AnyGroup && !joins(node, path)) {
@@ -95,8 +90,8 @@ fn view(node: &Node<'_>, index: usize, path: &Path, rest: Tri) -> View {
 
 /// The action of a path whose patterns say most about the target, with its place in the path.
 pub(super) fn narrowing_action(path: &Path) -> Option<(usize, usize)> {
-    let assume = catalogue().id("sts:AssumeRole");
-    let pass = catalogue().id("iam:PassRole");
+    let assume = assume_role();
+    let pass = pass_role();
     let mut actions = path.actions.iter().copied().enumerate();
     match path.target {
         Target::PassRole(_) => pass.map(|a| (0, a)),
@@ -148,7 +143,7 @@ fn joins(node: &Node<'_>, path: &Path) -> bool {
 }
 
 fn rest(node: &Node<'_>, path: &Path) -> Tri {
-    let pass = catalogue().id("iam:PassRole");
+    let pass = pass_role();
     let g = &node.rights.grants;
     match &path.target {
         Target::PassRole(_) => {
@@ -163,17 +158,16 @@ fn rest(node: &Node<'_>, path: &Path) -> Tri {
 /// The verdict on the target, when statements take in all targets of the account or none.
 fn steady(node: &Node<'_>, path: &Path) -> Option<Tri> {
     let home = &node.subject.home;
-    let assume = catalogue().id("sts:AssumeRole");
+    let assume = assume_role();
     let kind = match &path.target {
         Target::Existing(_) => return Some(Tri::T),
         Target::OtherUser => "user",
         Target::AnyGroup => "group",
         _ => "role",
     };
-    let resource_of =
-        |a: usize| shape(home, if on_policy(catalogue().name(a)) { "policy" } else { kind });
+    let resource_of = |a: usize| shape(home, if on_policy(a) { "policy" } else { kind });
     if let Target::PassRole(services) = &path.target {
-        let pass = catalogue().id("iam:PassRole")?;
+        let pass = pass_role()?;
         let whole = shape(home, "role");
         return node
             .rights
@@ -198,7 +192,7 @@ fn steady(node: &Node<'_>, path: &Path) -> Option<Tri> {
 
 /// The role may be handed to all of these services.
 fn passes(node: &Node<'_>, services: &[String], role: &str) -> Tri {
-    let Some(pass) = catalogue().id("iam:PassRole") else { return Tri::F };
+    let Some(pass) = pass_role() else { return Tri::F };
     Tri::all(services.iter().map(|s| {
         let extra = [("iam:passedtoservice", s.as_str())];
         node.rights.decide(pass, role, &Setting { subject: node.subject, extra: &extra })
@@ -213,7 +207,7 @@ pub(super) fn hop(node: &Node<'_>, target: &Node<'_>, view: &View, least: Tri) -
         return Tri::F;
     }
     let ceiling = if path.potential { Tri::U } else { Tri::T };
-    let mut verdict = ceiling.and(view.rest).and(target_facts(&path.needs, target));
+    let mut verdict = ceiling.and(view.rest).and(target_facts(&path.target_needs, target));
     if verdict < least || !verdict.possible() {
         return Tri::F;
     }
@@ -249,24 +243,22 @@ pub(super) fn on_target(
 }
 
 fn identity_on(node: &Node<'_>, path: &Path, target: &Node<'_>, policy: Option<&String>) -> Tri {
-    let assume = catalogue().id("sts:AssumeRole");
+    let assume = assume_role();
     with_keys(node, path, &target.subject.arn, |a, context| {
         if Some(a) == assume {
             return Tri::T;
         }
-        let on = if on_policy(catalogue().name(a)) { policy } else { Some(&target.subject.arn) };
+        let on = if on_policy(a) { policy } else { Some(&target.subject.arn) };
         on.map_or(Tri::F, |r| node.rights.decide(a, r, context))
     })
 }
 
 /// The part of a path that assumes the target.
 fn assumes(node: &Node<'_>, path: &Path, target: &Node<'_>) -> Tri {
-    let Some(assume) = catalogue().id("sts:AssumeRole") else { return Tri::F };
-    let names = |name: &str| path.actions.iter().any(|a| catalogue().name(*a) == name);
-    let rewrites = names("iam:UpdateAssumeRolePolicy");
-    if path.needs.contains("role_trusts_principal") {
+    let Some(assume) = assume_role() else { return Tri::F };
+    if path.trusted {
         can_assume(node, target)
-    } else if rewrites {
+    } else if path.rewrites_trust {
         // Trust that the path itself rewrites lets the principal in; only a Deny can stop it.
         node.rights.not_denied(assume, &target.subject.arn, node.subject)
     } else {
@@ -277,7 +269,7 @@ fn assumes(node: &Node<'_>, path: &Path, target: &Node<'_>) -> Tri {
 /// Whether a principal may assume a role of the export (5.4.5).
 #[must_use]
 pub fn can_assume(node: &Node<'_>, role: &Node<'_>) -> Tri {
-    let Some(action) = catalogue().id("sts:AssumeRole") else { return Tri::F };
+    let Some(action) = assume_role() else { return Tri::F };
     let me = node.subject;
     let same_account = me.home == role.subject.home;
     let (mut direct, mut account, mut denied) = (Tri::F, Tri::F, Tri::F);
@@ -364,17 +356,15 @@ pub(super) fn anywhere(g: &Grants, action: usize) -> Tri {
 }
 
 /// Facts about the target that a path asks for; what the inputs do not say is undecided.
-fn target_facts(needs: &BTreeSet<String>, target: &Node<'_>) -> Tri {
+fn target_facts(needs: &[Need], target: &Node<'_>) -> Tri {
     let known = |value: Option<bool>| value.map_or(Tri::U, Tri::from_bool);
-    Tri::all(needs.iter().map(|need| match need.as_str() {
-        "access_keys<2" => known(target.access_keys.map(|n| n < 2)),
-        "access_keys=2" => known(target.access_keys.map(|n| n >= 2)),
-        "login_profile" => known(target.login_profile),
-        "no_login_profile" => known(target.login_profile.map(|b| !b)),
-        "instance_profile" => known(target.instance_profile),
-        "no_instance_profile" => known(target.instance_profile.map(|b| !b)),
-        // Judged where the principal is known.
-        "role_trusts_principal" | "principal=user" => Tri::T,
-        _ => Tri::U,
+    Tri::all(needs.iter().map(|need| match need {
+        Need::FewerKeysThanTwo => known(target.access_keys.map(|n| n < 2)),
+        Need::TwoKeys => known(target.access_keys.map(|n| n >= 2)),
+        Need::LoginProfile => known(target.login_profile),
+        Need::NoLoginProfile => known(target.login_profile.map(|b| !b)),
+        Need::InstanceProfile => known(target.instance_profile),
+        Need::NoInstanceProfile => known(target.instance_profile.map(|b| !b)),
+        Need::Unseen => Tri::U,
     }))
 }

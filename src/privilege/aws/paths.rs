@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
-use super::action::catalogue;
+use super::action::{ActionSet, catalogue};
 
 /// What a path acts on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,12 @@ pub(super) struct Path {
     pub(super) target: Target,
     /// Further facts about the target.
     pub(super) needs: BTreeSet<String>,
+    /// Those of them that a target is asked for.
+    pub(super) target_needs: Vec<Need>,
+    /// The target's own trust policy must let the principal in (`role_trusts_principal`).
+    pub(super) trusted: bool,
+    /// The path rewrites the trust policy of its target.
+    pub(super) rewrites_trust: bool,
     /// Needs an existing resource that an export of IAM does not show (`existing:*`).
     pub(super) potential: bool,
     /// The service takes no new customers: information only.
@@ -41,6 +47,56 @@ pub(super) struct Path {
     pub(super) raises: bool,
     /// Key and value that the last action is judged with (`condition:KEY=VALUE`), key lower case.
     pub(super) setting: Option<(String, String)>,
+}
+
+/// A fact about the target that a path asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    FewerKeysThanTwo,
+    TwoKeys,
+    LoginProfile,
+    NoLoginProfile,
+    InstanceProfile,
+    NoInstanceProfile,
+    /// Something that no input says.
+    Unseen,
+}
+
+impl Need {
+    /// `None` for what is judged where the principal is known.
+    fn parse(word: &str) -> Option<Self> {
+        Some(match word {
+            "access_keys<2" => Self::FewerKeysThanTwo,
+            "access_keys=2" => Self::TwoKeys,
+            "login_profile" => Self::LoginProfile,
+            "no_login_profile" => Self::NoLoginProfile,
+            "instance_profile" => Self::InstanceProfile,
+            "no_instance_profile" => Self::NoInstanceProfile,
+            "role_trusts_principal" | "principal=user" => return None,
+            _ => Self::Unseen,
+        })
+    }
+}
+
+/// Place of `sts:AssumeRole` in the catalogue.
+pub(super) fn assume_role() -> Option<usize> {
+    static ID: OnceLock<Option<usize>> = OnceLock::new();
+    *ID.get_or_init(|| catalogue().id("sts:AssumeRole"))
+}
+
+/// Place of `iam:PassRole` in the catalogue.
+pub(super) fn pass_role() -> Option<usize> {
+    static ID: OnceLock<Option<usize>> = OnceLock::new();
+    *ID.get_or_init(|| catalogue().id("iam:PassRole"))
+}
+
+/// Whether an action is on a policy, not on the principal that holds it.
+pub(super) fn on_policy(action: usize) -> bool {
+    static IDS: OnceLock<[Option<usize>; 2]> = OnceLock::new();
+    let ids = IDS.get_or_init(|| {
+        ["iam:CreatePolicyVersion", "iam:SetDefaultPolicyVersion"].map(|a| catalogue().id(a))
+    });
+    ids.contains(&Some(action))
 }
 
 const TABLE: &str = include_str!("../../../rules/privilege/aws_escalation_paths.csv");
@@ -83,6 +139,16 @@ pub(super) fn paths() -> &'static [Path] {
             .flatten()
             .filter_map(|row| Path::parse(row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
             .collect()
+    })
+}
+
+/// All actions that some path needs.
+pub fn path_actions() -> &'static ActionSet {
+    static ACTIONS: OnceLock<ActionSet> = OnceLock::new();
+    ACTIONS.get_or_init(|| {
+        let mut set = catalogue().none();
+        set.extend(paths().iter().flat_map(|p| p.actions.iter().copied()));
+        set
     })
 }
 
@@ -134,12 +200,16 @@ impl Path {
             target,
             Some(Target::OtherUser | Target::OtherRole | Target::PolicyOfOtherRole)
         ) && actions.split('|').any(|a| WRITES.contains(&a));
+        let rewrites_trust = actions.split('|').any(|a| a == "iam:UpdateAssumeRolePolicy");
         let actions = actions.split('|').map(|a| catalogue().id(a)).collect::<Option<Vec<_>>>()?;
         Some(Self {
             id: id.into(),
             name: name.into(),
             actions,
             target: target?,
+            target_needs: needs.iter().filter_map(|n| Need::parse(n)).collect(),
+            trusted: needs.contains("role_trusts_principal"),
+            rewrites_trust,
             needs,
             potential,
             retired,

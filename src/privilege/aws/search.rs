@@ -4,12 +4,11 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::action::catalogue;
 use super::arn::{self, Home};
 use super::escalation::Node;
 use super::evaluate::SubjectKind;
 use super::hops::{View, hop, literal_prefix, narrowing_action};
-use super::paths::{ASSUME, Path, Target};
+use super::paths::{ASSUME, Path, Target, assume_role};
 use super::tri::Tri;
 
 /// Candidates of one account.
@@ -170,8 +169,7 @@ impl<'a> Targets<'a> {
         let root = format!("arn:{}:iam::{}:root", me.home.partition, me.home.account);
         let of = |k: &str| self.named.get(k).map_or(&[][..], Vec::as_slice);
         let mut out = [of(&me.arn), of("*"), of("not:")].concat();
-        let held = catalogue()
-            .id("sts:AssumeRole")
+        let held = assume_role()
             .filter(|a| node.rights.grants.possible(super::evaluate::Scope::Some).contains(*a));
         if let Some(action) = held {
             for list in [of(&root), of(&me.home.account)] {

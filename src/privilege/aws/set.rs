@@ -33,6 +33,21 @@ impl ActionSet {
         Arc::ptr_eq(&self.0, &other.0) || self.0.is_subset(&other.0)
     }
 
+    /// Whether some member is in both other sets.
+    #[must_use]
+    pub fn meets_within(&self, a: &Self, b: &Self) -> bool {
+        let words = self.as_slice().iter().zip(a.as_slice()).zip(b.as_slice());
+        words.into_iter().any(|((mine, a), b)| mine & a & b != 0)
+    }
+
+    /// Whether some member is in one other set and not in a second.
+    #[must_use]
+    pub fn meets_outside(&self, a: &Self, b: &Self) -> bool {
+        let (mine, a, b) = (self.as_slice(), a.as_slice(), b.as_slice());
+        let excluded = b.iter().copied().chain(std::iter::repeat(0));
+        mine.iter().zip(a).zip(excluded).any(|((mine, a), b)| mine & a & !b != 0)
+    }
+
     /// Joins the other set. Whichever holds the other already becomes the result, uncopied.
     pub fn union_with(&mut self, other: &Self) {
         if other.is_subset(self) {
@@ -57,6 +72,34 @@ impl ActionSet {
         if !self.0.is_disjoint(&other.0) {
             Arc::make_mut(&mut self.0).difference_with(&other.0);
         }
+    }
+}
+
+/// The words of a set that are not zero, with their places: quick to compare when they are few.
+#[derive(Clone, Debug)]
+pub struct Sparse(Vec<(u16, usize)>);
+
+impl Sparse {
+    /// `None` when more than `most` words are not zero, or the set is too large.
+    #[must_use]
+    pub fn of(set: &ActionSet, most: usize) -> Option<Self> {
+        let mut out = Vec::new();
+        for (place, word) in set.as_slice().iter().enumerate().filter(|(_, w)| **w != 0) {
+            if out.len() == most {
+                return None;
+            }
+            out.push((u16::try_from(place).ok()?, *word));
+        }
+        out.shrink_to_fit();
+        Some(Self(out))
+    }
+
+    /// Whether the other set holds all of this.
+    #[must_use]
+    pub fn is_subset(&self, other: &ActionSet) -> bool {
+        let words = other.as_slice();
+        let there = |place: u16| words.get(usize::from(place)).copied().unwrap_or(0);
+        self.0.iter().all(|(place, word)| word & !there(*place) == 0)
     }
 }
 
@@ -125,6 +168,7 @@ mod tests {
         fn operations_agree_with_plain_sets(
             a in prop::collection::vec(0usize..200, 0..12),
             b in prop::collection::vec(0usize..200, 0..12),
+            third in prop::collection::vec(0usize..200, 0..12),
             room_a in prop::sample::select(vec![0usize, 1, 64, 100, 200]),
             room_b in prop::sample::select(vec![0usize, 1, 64, 100, 200]),
         ) {
@@ -144,6 +188,14 @@ mod tests {
             prop_assert_eq!(ours(ActionSet::difference_with), plain(FixedBitSet::difference_with));
             prop_assert_eq!(a == b, members(&a) == members(&b));
             prop_assert_eq!(a.is_subset(&b), members(&a).iter().all(|m| b.contains(*m)));
+            let c = set(&third, room_b);
+            let both = |m: &usize| b.contains(*m) && c.contains(*m);
+            prop_assert_eq!(a.meets_within(&b, &c), members(&a).iter().any(both));
+            let one = |m: &usize| b.contains(*m) && !c.contains(*m);
+            prop_assert_eq!(a.meets_outside(&b, &c), members(&a).iter().any(one));
+            let sparse = Sparse::of(&a, 3);
+            prop_assert_eq!(sparse.is_some(), a.as_slice().iter().filter(|w| **w != 0).count() <= 3);
+            prop_assert!(sparse.is_none_or(|s| s.is_subset(&b) == a.is_subset(&b)));
         }
     }
 }

@@ -398,6 +398,7 @@ impl<'b> Reader<'b> {
                 group_id,
                 source_id: self.batch.source_id.clone(),
                 source_ref: place,
+                ..Membership::default()
             });
         }
         for (row, arn) in std::mem::take(&mut self.attachments) {

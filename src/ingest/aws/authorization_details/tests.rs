@@ -8,7 +8,7 @@ fn read(content: &str) -> Result<Batch, IngestError> {
     let input = Input { path, name: "authz.json".into(), size: 0 };
     let settings = Settings::defaults();
     let id = text("S1");
-    let ctx = Context { settings: &settings, mapping: None, source_id: &id };
+    let ctx = Context { settings: &settings, mapping: None, realm: None, source_id: &id };
     let mut batch = Batch::new(&id);
     AuthorizationDetails.read(&input, &ctx, &mut batch).map(|()| batch)
 }

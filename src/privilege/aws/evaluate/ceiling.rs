@@ -1,6 +1,8 @@
 //! What limits a union of policies: Deny statements, permission boundary and organisation policies; and
 //! what is left where an allow and its limits are both narrow.
 
+use std::sync::Arc;
+
 use super::{ActionSet, Bound, Boundary, Compiled, Effect, Grants, Rights, Scope, Tri, arn, minus};
 
 /// One level of organisation policies: root, unit or account (5.4.3).
@@ -34,10 +36,10 @@ impl<'a> Guardrail<'a> {
         Self { policies, applies, missing, open: missing || applies != Tri::T }
     }
 
-    pub(super) fn allowed(&self) -> Grants {
+    pub(super) fn allowed(&self, known: &dyn Fn(&Bound<'a>) -> Arc<Grants>) -> Grants {
         let mut out = if self.open { Grants::unknown() } else { Grants::none() };
         for b in &self.policies {
-            out.union_with(&b.allowed());
+            out.union_with(&known(b));
         }
         out
     }
@@ -119,6 +121,9 @@ impl<'a> Rights<'a> {
                 c.grants.possible(Scope::Some),
                 c.grants.certain(Scope::AllExcept),
             ));
+        }
+        if touched.is_clear() {
+            return;
         }
         touched.intersect_with(&minus(g.possible(Scope::Some), g.certain(Scope::AllExcept)));
         let ids: Vec<usize> = touched.ones().collect();

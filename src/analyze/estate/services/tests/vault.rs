@@ -1,0 +1,42 @@
+use super::*;
+
+#[test]
+fn policies_tokens_and_approles() {
+    let (facts, reach) = folder("other/vault");
+    // No policy of the folder defines what the root policy is, and none needs to.
+    assert_eq!(
+        held(&reach, "vault").join("\n"),
+        "auth/approle/role/ci | ci-admin | vault | T0 | admin, permissions-management, escalation, secrets, escalation (possible), destructive, data-write, read"
+    );
+    assert!(facts.credentials.iter().all(|c| !c.principal.is_empty()));
+}
+
+#[test]
+fn who_makes_secret_ids_becomes_the_role() {
+    let (_, reach) = files(&[
+        ("policies/writer.hcl", "path \"auth/approle/role/+/secret-id\" { capabilities = [\"update\"] }\npath \"auth/approle/role/+/role-id\" { capabilities = [\"read\"] }\n"),
+        ("policies/all.hcl", "path \"*\" { capabilities = [\"create\",\"read\",\"update\",\"delete\",\"list\",\"sudo\"] }\n"),
+        ("policies/maybe.hcl", "path \"secret/data/{{identity.entity.name}}/*\" { capabilities = [\"read\"] }\n"),
+        ("roles.json", r#"{"big":{"data":{"bind_secret_id":true,"secret_id_ttl":0,"token_policies":["all"],"token_no_default_policy":true}},
+            "small":{"data":{"bind_secret_id":true,"secret_id_ttl":600,"secret_id_num_uses":1,"token_policies":["writer"],"token_no_default_policy":true}}}"#),
+        ("entity.json", r#"{"data":{"id":"e1","name":"ann","policies":["writer","maybe","gone"],"direct_group_ids":["g1"],"aliases":[]}}"#),
+        ("group.json", r#"{"data":{"id":"g1","name":"ops","policies":["all"],"member_entity_ids":["e1","e2"]}}"#),
+    ]);
+    let rows = held(&reach, "vault");
+    for expected in [
+        "e1 | gone | vault | - | ",
+        "e1 | maybe | vault | T4 |  | possibly secrets",
+        "auth/approle/role/small | writer | vault | T0 | escalation | eligible",
+    ] {
+        assert!(rows.iter().any(|r| r == expected), "`{expected}` is not in\n{}", rows.join("\n"));
+    }
+    // Members hold what the group gives.
+    assert!(rows.iter().any(|r| r.starts_with("e1 | all | vault | T0 | admin")));
+    assert!(rows.iter().any(|r| r.starts_with("e2 | all | vault | T0 | admin")));
+    assert!(!rows.iter().any(|r| r.starts_with("g1 ")));
+    let found = paths(&reach, "vault");
+    assert!(
+        found.iter().any(|p| p.starts_with("auth/approle/role/small | principal | auth/approle/role/big | yes | It makes a secret id")),
+        "{}", found.join("\n")
+    );
+}
