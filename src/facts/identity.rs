@@ -166,7 +166,8 @@ impl AliasBook {
     /// inventory is somebody else's, unless a declared link says otherwise.
     fn lookup_on(&self, raw: &str, platform: Option<&str>) -> Text {
         let name = normalise(raw);
-        let named = platform.zip(self.names.get(&name)).filter(|_| !self.renames.contains_key(&name));
+        let named =
+            platform.zip(self.names.get(&name)).filter(|_| !self.renames.contains_key(&name));
         match named {
             Some((platform, by)) => match by.get(platform) {
                 // Two principals of one name there: not known which is meant.
@@ -465,6 +466,32 @@ mod tests {
         assert_eq!(facts.grants[0].beneficiary_id.as_deref(), Some("arn:aws:iam::1:user/Al"));
         assert_eq!(facts.grants[1].beneficiary_id.as_deref(), Some("arn:aws:iam::1:user/al"));
         assert_eq!(facts.principals.len(), 2, "the unknown ARN gets a row of its own");
+    }
+
+    #[test]
+    fn bare_names_are_told_apart_by_platform() {
+        let on = |platform: &str| {
+            let mut p = principal(&format!("{platform}/bob"), None);
+            p.platform = Some(text(platform));
+            p
+        };
+        let alias = |platform: &str| Alias {
+            principal_id: text(format!("{platform}/bob")),
+            alias_type: text("name"),
+            alias: text("bob"),
+            confidence: Confidence::Strong,
+            ..Alias::default()
+        };
+        let of = |platform: &str| Grant { platform: Some(text(platform)), ..grant("bob") };
+        let mut facts = Facts {
+            principals: vec![on("postgres"), on("k8s")],
+            aliases: vec![alias("postgres"), alias("k8s")],
+            grants: vec![of("postgres"), of("k8s"), of("aws")],
+            ..Facts::default()
+        };
+        resolve(&mut facts, &[]);
+        let ids: Vec<_> = facts.grants.iter().map(|g| g.beneficiary_id.as_deref()).collect();
+        assert_eq!(ids, [Some("postgres/bob"), Some("k8s/bob"), Some("bob")]);
     }
 
     #[test]

@@ -89,6 +89,11 @@ fn record(r: &Rec<'_>, sink: &mut Sink<'_>) -> Result<bool, String> {
         collaborator(&login, (name, best), repo.unwrap_or_default(), sink);
         return Ok(true);
     }
+    // Members of a team, as `{"ORG/SLUG": [...]}`.
+    if let Some(team) = r.key().filter(|k| k.contains('/')) {
+        sink.member(&login, &text(team));
+        return Ok(true);
+    }
     match list(r) {
         Some(which) => member(&login, r.realm.unwrap_or(ORGANISATION), which, sink),
         None => sink.limit(
@@ -238,8 +243,13 @@ pub(crate) fn token(
 
 /// A classic token or key that a member authorised for single sign-on.
 pub(crate) fn classic(d: Doc<'_>, place: &Text, batch: &mut Batch) -> Result<(), String> {
-    let scopes: Vec<&str> =
-        d.at("scopes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let scopes: Vec<&str> = d
+        .at("scopes")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     let (Some(id), false) = (d.id("credential_id"), scopes.is_empty()) else { return Ok(()) };
     let mut seen = std::collections::BTreeSet::new();
     let sink = &mut Sink { batch, place: place.clone(), seen: &mut seen };

@@ -9,10 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde_json::Value;
 
 use super::tree::once;
-use super::{Estate, Held, Platform, World, bound};
-use crate::facts::{
-    Entitlement, PrincipalKind, Standing, Text, Tier, TrustFact, text,
-};
+use super::{Estate, Held, Platform, Use, World, bound};
+use crate::facts::{Entitlement, PrincipalKind, Standing, Text, Tier, TrustFact, text};
 use crate::ingest::services::github::PLATFORM;
 use crate::privilege::class::{Breadth, Class, ClassSet};
 use crate::privilege::dangerous;
@@ -58,6 +56,7 @@ impl Platform for GitHub {
             if &*e.role_id == "github/organization/outside collaborator" {
                 out.trusts.push(outside(e));
             }
+            let like = Held { used: used(e, world), ..like };
             let own = rows(content, e, &like, owners.contains(&*e.principal_id));
             for row in own {
                 match members.get(&*e.principal_id) {
@@ -106,12 +105,16 @@ fn permission(name: &str, level: &str) -> Class {
     dangerous::class("github-app", &format!("{name}:{level}")).unwrap_or(match (name, level) {
         ("contents" | "packages" | "artifact_metadata", "read") => Class::DataRead,
         ("packages", _) => Class::DataWrite,
-        ("organization_secrets" | "organization_actions_variables" | "dependabot_secrets", "write" | "admin") => {
-            Class::Escalation
-        }
-        ("organization_administration" | "organization_custom_roles" | "organization_custom_org_roles", "write" | "admin") => {
-            Class::Admin
-        }
+        (
+            "organization_secrets" | "organization_actions_variables" | "dependabot_secrets",
+            "write" | "admin",
+        ) => Class::Escalation,
+        (
+            "organization_administration"
+            | "organization_custom_roles"
+            | "organization_custom_org_roles",
+            "write" | "admin",
+        ) => Class::Admin,
         ("secret_scanning_alerts", _) => Class::Secrets,
         (_, "read") => Class::Read,
         _ => Class::Write,
@@ -128,7 +131,9 @@ fn app(permissions: &Value, all: bool, out: &mut Content) {
             }
             // Tokens group theirs.
             Value::Object(inner) => list.extend(
-                inner.iter().filter_map(|(n, l)| Some((name == "organization", n.as_str(), l.as_str()?))),
+                inner
+                    .iter()
+                    .filter_map(|(n, l)| Some((name == "organization", n.as_str(), l.as_str()?))),
             ),
             _ => {}
         }
@@ -229,6 +234,18 @@ fn rows(content: &Content, e: &Entitlement, like: &Held, owner: bool) -> Vec<Hel
         ..like.clone()
     };
     content.by.iter().map(one).collect()
+}
+
+/// Use of a token, which its list tracks.
+fn used(e: &Entitlement, world: &World<'_>) -> Option<Use> {
+    let tracked = e.role_id.starts_with("github/pat/") || e.role_id.starts_with("github/classic/");
+    let since = e.last_used_at.or(e.bound_at_lo);
+    tracked.then(|| Use {
+        last: e.last_used_at,
+        used: Some(e.last_used_at.is_some_and(|t| world.activity.recent(t))),
+        idle_days: since.map(|t| world.as_of.days_since(t).max(0)),
+        unknown: None,
+    })
 }
 
 /// Somebody outside of the organisation who is let into some of its repositories.

@@ -2,15 +2,26 @@ use super::*;
 
 #[test]
 fn the_cartography_account() {
-    let names = ["snowflake_roles", "snowflake_users", "snowflake_account_grants", "snowflake_access_tokens", "snowflake_credentials"];
-    let paths: Vec<_> = names.iter().map(|n| shared(&format!("other/cartography/{n}.json"))).collect();
+    let names = [
+        "snowflake_roles",
+        "snowflake_users",
+        "snowflake_account_grants",
+        "snowflake_access_tokens",
+        "snowflake_credentials",
+    ];
+    let paths: Vec<_> =
+        names.iter().map(|n| shared(&format!("other/cartography/{n}.json"))).collect();
     let (facts, reach) = judged(ingest(&paths, &Settings::defaults()).unwrap());
     let rows = held(&reach, "snowflake");
     for expected in [
         "snowflake/user:BURNS | ACCOUNTADMIN | account | T0 | admin, permissions-management, permissions-management (limited)",
         "snowflake/user:HOMER | SAFETY_INSPECTOR | account | T0 | permissions-management, permissions-management (limited)",
     ] {
-        assert!(rows.iter().any(|r| r.starts_with(expected)), "`{expected}` is not in\n{}", rows.join("\n"));
+        assert!(
+            rows.iter().any(|r| r.starts_with(expected)),
+            "`{expected}` is not in\n{}",
+            rows.join("\n")
+        );
     }
     let tokens: Vec<(&str, Option<bool>)> = facts
         .credentials
@@ -46,6 +57,21 @@ fn names_of_own_roles_say_nothing_and_history_gives_nothing() {
         [
             "snowflake/user:ANN | OUTER | account | T0 | permissions-management",
             "snowflake/user:BOB | BIG_ADMIN | database/DB/S/T | T3 | permissions-management (limited), data-read",
+        ]
+    );
+}
+
+#[test]
+fn the_owner_of_a_role_grants_it_to_itself() {
+    let csv = "privilege,granted_on,name,granted_to,grantee_name,grant_option\n\
+        MANAGE GRANTS,ACCOUNT,A1,ROLE,KEEPER,false\n\
+        OWNERSHIP,ROLE,KEEPER,ROLE,MAKER,true\n\
+        USAGE,ROLE,MAKER,USER,ANN,false\n";
+    let (_, reach) = files(&[("grants.csv", csv)]);
+    assert_eq!(
+        paths(&reach, "snowflake"),
+        [
+            "snowflake/role:MAKER | self_grant | role `KEEPER` of Snowflake | yes | `MAKER` owns the role `KEEPER` and grants it to itself."
         ]
     );
 }
