@@ -111,6 +111,11 @@ fn claims(facts: &[GrantFact], held: &Held<'_>, as_of: Time) -> HashMap<usize, C
     out
 }
 
+/// Platforms with one directory of identities; one serves both of Microsoft's.
+fn family(platform: &Option<Text>) -> Option<&str> {
+    platform.as_deref().map(|p| if p == "entra" { "azure" } else { p })
+}
+
 fn snapshot_of(
     ix: &Index<'_>,
     snapshots: &HashMap<Text, Snapshot>,
@@ -123,7 +128,7 @@ fn snapshot_of(
     let Some(p) = ix.principal(&f.principal_id).filter(|p| p.inventoried) else {
         return Err("identity_unresolved");
     };
-    if f.platform.is_some() && p.platform.is_some() && f.platform != p.platform {
+    if f.platform.is_some() && p.platform.is_some() && family(&f.platform) != family(&p.platform) {
         return Err("no_source");
     }
     if !roles.contains(&*f.privilege) {

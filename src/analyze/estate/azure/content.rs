@@ -10,13 +10,12 @@ use super::{
     verdict,
 };
 use crate::facts::Tier;
-use crate::privilege::azure::catalogue::{Catalogue, by_name, catalogue};
+use crate::privilege::azure::catalogue::{Catalogue, catalogue};
 use crate::privilege::azure::classes::Verdict;
 use crate::privilege::azure::condition::Condition;
 use crate::privilege::azure::entra;
 use crate::privilege::azure::permission::blocks;
 use crate::privilege::azure::{DELEGATED, permission::Plane};
-use crate::privilege::class::Class;
 
 /// Content of one role.
 #[derive(Debug)]
@@ -329,10 +328,4 @@ fn fallback() -> &'static BTreeMap<String, Entry> {
             c.entra.keys().filter_map(|id| Some((id.clone(), Entry::Directory(listed(id)?))));
         azure.chain(entra).collect()
     })
-}
-
-/// Class of an operation on the control plane, for messages.
-#[must_use]
-pub(super) fn class_of(operation: &str) -> Class {
-    by_name(operation, Plane::Control)
 }
