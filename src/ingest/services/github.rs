@@ -89,6 +89,11 @@ fn record(r: &Rec<'_>, sink: &mut Sink<'_>) -> Result<bool, String> {
         collaborator(&login, (name, best), repo.unwrap_or_default(), sink);
         return Ok(true);
     }
+    // Members of a team, as `{"ORG/SLUG": [...]}`.
+    if let Some(team) = r.key().filter(|k| k.contains('/')) {
+        sink.member(&login, &text(team));
+        return Ok(true);
+    }
     match list(r) {
         Some(which) => member(&login, r.realm.unwrap_or(ORGANISATION), which, sink),
         None => sink.limit(
