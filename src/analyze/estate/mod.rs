@@ -17,6 +17,7 @@ use crate::settings::Settings;
 
 mod azure;
 mod cross;
+mod gcp;
 mod k8s;
 mod paths;
 mod rows;
@@ -30,6 +31,11 @@ static PLATFORMS: &[&dyn Platform] = &[
     &k8s::KUBERNETES,
     &azure::AZURE,
     &services::postgres::POSTGRES,
+    &gcp::GCP,
+    &services::vault::VAULT,
+    &services::github::GITHUB,
+    &services::okta::OKTA,
+    &services::snowflake::SNOWFLAKE,
     // One line each.
 ];
 

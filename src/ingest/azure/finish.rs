@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::facts::{Confidence, Facts, Realm, RealmKind, Text, text};
+use crate::facts::{BindingKind, Confidence, Entitlement, Facts, Realm, RealmKind, Text, text};
 use crate::privilege::azure::{HOME_TENANT, SCHEDULED};
 
 /// Joins the rows of Azure and Entra.
 pub(super) fn finish(facts: &mut Facts) {
     applications(facts);
+    repeated(facts);
     schedules(facts);
 }
 
@@ -85,15 +86,55 @@ fn own_tenants(facts: &mut Facts, ids: &BTreeMap<Text, Text>) {
     facts.realms.extend(found.into_values());
 }
 
+/// The services know one assignment of a role to a principal at a scope: a second row is the same from
+/// another file, and fills what the first leaves open.
+fn repeated(facts: &mut Facts) {
+    type Key = (Text, Text, Text, Text);
+    let mut first: BTreeMap<Key, usize> = BTreeMap::new();
+    let mut gone: BTreeMap<usize, usize> = BTreeMap::new();
+    for (i, e) in facts.entitlements.iter().enumerate() {
+        let ours = matches!(&*e.platform, "azure" | "entra");
+        if !ours || e.binding_kind != BindingKind::Active || scheduled(e) {
+            continue;
+        }
+        let key = (e.platform.clone(), e.principal_id.clone(), e.role_id.clone(), e.scope.clone());
+        match first.get(&key) {
+            Some(have) => drop(gone.insert(i, *have)),
+            None => drop(first.insert(key, i)),
+        }
+    }
+    if gone.is_empty() {
+        return;
+    }
+    for (from, to) in &gone {
+        let Some(e) = facts.entitlements.get(*from).cloned() else { continue };
+        let Some(have) = facts.entitlements.get_mut(*to) else { continue };
+        have.condition = have.condition.take().or(e.condition);
+        have.bound_at_lo = have.bound_at_lo.or(e.bound_at_lo);
+        have.bound_at_hi = have.bound_at_hi.or(e.bound_at_hi);
+        have.origin_hint = have.origin_hint.take().or(e.origin_hint);
+        have.says_temporary = have.says_temporary.or(e.says_temporary);
+    }
+    let mut i = 0;
+    facts.entitlements.retain(|_| {
+        i += 1;
+        !gone.contains_key(&(i - 1))
+    });
+}
+
+/// Whether a schedule made it.
+fn scheduled(e: &Entitlement) -> bool {
+    e.origin_hint.as_deref().is_some_and(|h| h.starts_with(SCHEDULED))
+}
+
 /// An active assignment that a schedule made is listed twice: among all assignments, where nothing
 /// shows its end, and among the instances of schedules, where everything does. The instance stays.
 fn schedules(facts: &mut Facts) {
-    let scheduled = |hint: &Option<Text>| hint.as_deref().is_some_and(|h| h.starts_with(SCHEDULED));
     let ours = |platform: &str| matches!(platform, "azure" | "entra");
     let mut made: BTreeMap<(Text, Text, Text), Vec<usize>> = BTreeMap::new();
     for (i, e) in facts.entitlements.iter().enumerate() {
-        let active = e.binding_kind == crate::facts::BindingKind::Active;
-        if ours(&e.platform) && active && scheduled(&e.origin_hint) {
+        let active = e.binding_kind == BindingKind::Active;
+        if ours(&e.platform) && active && scheduled(e) {
             let key = (e.principal_id.clone(), e.role_id.clone(), e.scope.clone());
             made.entry(key).or_default().push(i);
         }
@@ -104,7 +145,7 @@ fn schedules(facts: &mut Facts) {
     let mut gone: BTreeSet<usize> = BTreeSet::new();
     let mut conditions: Vec<(usize, Text)> = Vec::new();
     for (i, e) in facts.entitlements.iter().enumerate() {
-        if !ours(&e.platform) || scheduled(&e.origin_hint) {
+        if !ours(&e.platform) || scheduled(e) {
             continue;
         }
         let key = (e.principal_id.clone(), e.role_id.clone(), e.scope.clone());

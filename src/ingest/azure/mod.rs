@@ -197,7 +197,7 @@ fn kind(r: Rec<'_>) -> Option<Kind> {
         Kind::SecretOrCertificate
     } else if has(&["operationName"])
         && any(&["eventTimestamp", "resourceId", "authorization"])
-        && !has(&["targetResources"])
+        && !any(&["targetResources", "loggedByService", "activityDateTime"])
         && !r.str(&["resourceId"]).is_some_and(|id| id.starts_with("/tenants/"))
     {
         Kind::Activity

@@ -20,11 +20,25 @@ use crate::facts::{
 use crate::ingest::{detect, table};
 use crate::privilege::class::Breadth;
 
+pub mod github;
+pub mod okta;
 pub mod postgres;
+pub mod snowflake;
+pub mod vault;
 
 /// All adapters of these systems.
-pub static ADAPTERS: &[&dyn Adapter] =
-    &[&postgres::ROLES, &postgres::MEMBERS, &postgres::PRIVILEGES, &postgres::Dump];
+pub static ADAPTERS: &[&dyn Adapter] = &[
+    &postgres::ROLES,
+    &postgres::MEMBERS,
+    &postgres::PRIVILEGES,
+    &postgres::Dump,
+    &vault::STATE,
+    &vault::Policy,
+    &github::STATE,
+    &okta::STATE,
+    &snowflake::STATE,
+    // One line each.
+];
 
 /// Levels of wrapping under which records are looked for.
 const DEPTH: usize = 6;
@@ -120,7 +134,7 @@ pub struct Sink<'a> {
     /// Place of the record.
     pub place: Text,
     /// Bindings of the file so far: queries repeat them per grantor and column.
-    seen: &'a mut BTreeSet<Text>,
+    pub(super) seen: &'a mut BTreeSet<Text>,
 }
 
 /// A binding, in short.

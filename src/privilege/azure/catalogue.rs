@@ -200,6 +200,9 @@ fn origin() -> String {
     rows(ORIGIN).find_map(of).unwrap_or_default()
 }
 
+/// Begins of verbs of data actions that read.
+const READS: [&str; 6] = ["read", "get", "list", "peek", "download", "query"];
+
 /// Class of an operation by the form of its name (cloud semantics, section 8, column Azure).
 #[must_use]
 pub fn by_name(key: &str, plane: Plane) -> Class {
@@ -214,11 +217,7 @@ pub fn by_name(key: &str, plane: Plane) -> Class {
         (Plane::Control, "read") => Class::Read,
         (Plane::Control, _) => Class::Write,
         (Plane::Data, "read") => Class::DataRead,
-        (Plane::Data, "action")
-            if ["read", "get", "list", "peek", "download"].contains(&before) =>
-        {
-            Class::DataRead
-        }
+        (Plane::Data, "action") if READS.iter().any(|w| before.starts_with(w)) => Class::DataRead,
         (Plane::Data, _) => Class::DataWrite,
     }
 }

@@ -10,13 +10,12 @@ use super::{
     verdict,
 };
 use crate::facts::Tier;
-use crate::privilege::azure::catalogue::{Catalogue, by_name, catalogue};
+use crate::privilege::azure::catalogue::{Catalogue, catalogue};
 use crate::privilege::azure::classes::Verdict;
 use crate::privilege::azure::condition::Condition;
 use crate::privilege::azure::entra;
 use crate::privilege::azure::permission::blocks;
 use crate::privilege::azure::{DELEGATED, permission::Plane};
-use crate::privilege::class::Class;
 
 /// Content of one role.
 #[derive(Debug)]
@@ -143,7 +142,7 @@ impl<'a> Contents<'a> {
         entry: Option<&Entry>,
         e: &Entitlement,
         denied: &[(usize, &Block)],
-        as_of: Time,
+        roster: &Roster<'_>,
     ) -> Rights {
         if e.role_id.starts_with(DELEGATED) {
             return delegated(&e.role_id);
@@ -168,8 +167,13 @@ impl<'a> Contents<'a> {
                 }
                 let condition = e.condition.as_deref().map(Condition::parse);
                 let denied: Vec<&Block> = denied.iter().map(|(_, b)| *b).collect();
-                let q = Question { blocks, condition: condition.as_ref(), denied: &denied, as_of };
-                let v = verdict(&q, catalogue(), &self.roster());
+                let q = Question {
+                    blocks,
+                    condition: condition.as_ref(),
+                    denied: &denied,
+                    as_of: self.as_of,
+                };
+                let v = verdict(&q, catalogue(), roster);
                 let mut rights = of_verdict(v, blocks);
                 rights.origin.clone_from(origin);
                 if !denied.is_empty() {
@@ -182,7 +186,8 @@ impl<'a> Contents<'a> {
         }
     }
 
-    fn roster(&self) -> Roster<'_> {
+    /// All roles that a condition may let be given away.
+    pub(super) fn roster(&self) -> Roster<'_> {
         let own = self.own.iter().filter_map(|(id, e)| match e {
             Entry::Azure { blocks, .. } => Some((*id, blocks.as_slice())),
             _ => None,
@@ -191,18 +196,18 @@ impl<'a> Contents<'a> {
     }
 
     /// Tiers by id and by name, on a whole subscription or tenant.
-    pub(super) fn tiers(&self, estate: &mut Estate) {
+    pub(super) fn tiers(&self, roster: &Roster<'_>, estate: &mut Estate) {
         for ((platform, id), name) in &self.names {
-            let tier = self.tier(platform, id);
+            let tier = self.tier(platform, id, roster);
             estate.put_tier(text(platform), text(id), tier);
             estate.put_tier(text(platform), text(name), tier);
         }
     }
 
-    fn tier(&self, platform: &str, id: &str) -> Option<Tier> {
+    fn tier(&self, platform: &str, id: &str, roster: &Roster<'_>) -> Option<Tier> {
         let e =
             Entitlement { role_id: text(id), platform: text(platform), ..Entitlement::default() };
-        let rights = self.rights(self.of(&e), &e, &[], self.as_of);
+        let rights = self.rights(self.of(&e), &e, &[], roster);
         let wide = if platform == "entra" { Breadth::Tenant } else { Breadth::Account };
         rights.unknown.is_none().then(|| rights.certain.tier_at(wide))
     }
@@ -285,8 +290,6 @@ fn directory(id: &str, name: &str, document: &str, origin: (Text, Text)) -> Opti
             }
             reach.sort_unstable();
             reach.dedup();
-            let mut lines: Vec<&str> = vec![document];
-            lines.sort_unstable();
             Some(Entry::Directory(Rights {
                 certain: set,
                 possible: set,
@@ -329,10 +332,4 @@ fn fallback() -> &'static BTreeMap<String, Entry> {
             c.entra.keys().filter_map(|id| Some((id.clone(), Entry::Directory(listed(id)?))));
         azure.chain(entra).collect()
     })
-}
-
-/// Class of an operation on the control plane, for messages.
-#[must_use]
-pub(super) fn class_of(operation: &str) -> Class {
-    by_name(operation, Plane::Control)
 }

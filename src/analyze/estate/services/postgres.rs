@@ -163,6 +163,17 @@ impl<'a> Cluster<'a> {
                 self.membership(e, bundle, &mut out);
             }
         }
+        for e in self.entitlements.iter().filter(|e| !lists(&e.principal_id)) {
+            // A role that nobody logs in as is still an end: its members become it.
+            if &*e.role_id == "postgres/attribute/SUPERUSER" {
+                out.goals.push(Goal {
+                    node: e.principal_id.clone(),
+                    title: text(format!("superuser `{}`", name_of(&e.principal_id))),
+                    tier: Tier::T0,
+                    admin: true,
+                });
+            }
+        }
         for list in objects.into_values() {
             self.objects(&list, &mut out);
         }

@@ -7,7 +7,11 @@ use crate::facts::{Facts, Holding, Standing, Time};
 use crate::ingest::{Ingested, ingest};
 use crate::settings::Settings;
 
+mod github;
+mod okta;
 mod postgres;
+mod snowflake;
+mod vault;
 
 fn shared(path: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(path);
@@ -31,7 +35,6 @@ fn folder(path: &str) -> (Facts, Reach) {
     judged(ingest(&[shared(path)], &Settings::defaults()).unwrap())
 }
 
-#[expect(dead_code, reason = "used by the next platforms")]
 fn files(files: &[(&str, &str)]) -> (Facts, Reach) {
     let dir = tempfile::tempdir().unwrap();
     for (name, content) in files {
