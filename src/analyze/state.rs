@@ -442,7 +442,7 @@ mod tests {
         assert_eq!((held[0].covered_by_grant, held[0].known_to_ledger), (Some(false), Some(true)));
         assert_eq!(held[1].covered_by_grant, Some(true));
         own.platform = Some(text("vault"));
-        own.broker_kind = crate::facts::BrokerKind::Credential;
+        own.broker_kind = BrokerKind::Credential;
         own.privilege = text("default, writer");
         own.scope = None;
         let mut held = vec![holding(), holding()];
