@@ -61,6 +61,24 @@ pub fn contains(outer: &str, inner: &str) -> bool {
         || outer == "*"
         || (outer == "/" && inner.starts_with('/'))
         || ancestors(inner).any(|a| a == outer)
+        || google_cloud(outer, inner)
+}
+
+/// Containment that names of Google Cloud show besides the path: a project is named inside of a full
+/// resource name, and an organisation holds every folder, project and resource. Which folder holds a
+/// project no name says.
+fn google_cloud(outer: &str, inner: &str) -> bool {
+    if let Some(id) = outer.strip_prefix("organizations/") {
+        let below = ["folders/", "projects/", "//"].iter().any(|p| inner.starts_with(p));
+        return !id.contains('/') && below;
+    }
+    let Some(project) = outer.strip_prefix("projects/").filter(|p| !p.contains('/')) else {
+        return false;
+    };
+    inner.starts_with("//")
+        && inner
+            .split_once("/projects/")
+            .is_some_and(|(_, rest)| rest.split('/').next() == Some(project))
 }
 
 #[cfg(test)]
@@ -85,5 +103,12 @@ mod tests {
         assert!(contains("*", "x"));
         assert!(contains("/", "/subscriptions/s") && !contains("/", "entra"));
         assert!(!contains("projects/a/topics/t", "projects/a"));
+        let account = "//iam.googleapis.com/projects/a/serviceAccounts/x@a.iam.gserviceaccount.com";
+        assert!(contains("projects/a", account) && !contains("projects/b", account));
+        assert!(contains("organizations/1", account) && contains("organizations/1", "folders/2"));
+        assert!(
+            !contains("organizations/1", "aws:111122223333")
+                && !contains("folders/2", "projects/a")
+        );
     }
 }

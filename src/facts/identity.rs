@@ -398,7 +398,8 @@ fn add_unlisted(facts: &mut Facts, declared: &[DeclaredIdentity]) {
 }
 
 /// Kind that the form of an identifier proves; names prove nothing.
-fn kind_by_form(id: &str) -> PrincipalKind {
+#[must_use]
+pub fn kind_by_form(id: &str) -> PrincipalKind {
     let mut parts = id.splitn(6, ':');
     if parts.next() == Some("arn")
         && let Some(resource) = parts.nth(4)

@@ -2,7 +2,7 @@
 
 use super::source::{Adapter, Probe};
 use super::table::TableAdapter;
-use super::{aws, azure, ledger, owners, reviews, services, subject, tasks, usage};
+use super::{aws, azure, gcp, ledger, owners, reviews, services, subject, tasks, usage};
 
 /// Generic tables; mappings can configure these.
 pub static TABLES: &[TableAdapter] = &[
@@ -27,6 +27,7 @@ pub fn adapters() -> Vec<&'static dyn Adapter> {
     all.push(&ledger::github_audit::AUDIT);
     all.extend_from_slice(tasks::ADAPTERS);
     all.extend(ledger::LEDGERS);
+    all.extend_from_slice(gcp::ADAPTERS);
     all.extend_from_slice(services::ADAPTERS);
     all.extend(TABLES.iter().map(|t| t as &dyn Adapter));
     all

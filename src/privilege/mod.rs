@@ -4,6 +4,7 @@ pub mod aws;
 pub mod azure;
 pub mod class;
 pub mod dangerous;
+pub mod gcp;
 pub mod glob;
 pub mod memo;
 pub mod postgres;

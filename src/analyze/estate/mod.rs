@@ -16,6 +16,7 @@ use crate::privilege::class::{Breadth, ClassSet};
 use crate::settings::Settings;
 
 mod azure;
+mod gcp;
 mod paths;
 mod rows;
 mod services;
@@ -27,6 +28,7 @@ pub use rows::{holdings, on_escalating, on_identities};
 static PLATFORMS: &[&dyn Platform] = &[
     &azure::AZURE,
     &services::postgres::POSTGRES,
+    &gcp::GCP,
     &services::vault::VAULT,
     &services::github::GITHUB,
     &services::okta::OKTA,
