@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use super::tree::{Bundle, Right, Tree, once};
 use super::{Edge, Estate, Goal, Held, Platform, World, bound, source};
 use crate::facts::{Entitlement, Text, Tier, text};
-use crate::ingest::services::snowflake::PLATFORM;
 use crate::privilege::class::{Breadth, Class, ClassSet};
 use crate::privilege::dangerous;
 
@@ -19,6 +18,8 @@ pub struct Snowflake;
 /// Its only instance.
 pub static SNOWFLAKE: Snowflake = Snowflake;
 
+/// Platform word.
+const PLATFORM: &str = "snowflake";
 /// Scope of the whole account.
 const ACCOUNT: &str = "account";
 
