@@ -81,14 +81,13 @@ fn is_cluster(trusted: &str) -> bool {
 
 /// A step that the inputs show, or that hangs on conditions.
 fn step(l: &Link, technique: &str, does: &str, conditions: &[Text], estate: &mut Estate) {
-    to(l, &l.target_id, technique, does, conditions, None, estate);
+    to(l, &l.target_id, (technique, does), conditions, None, estate);
 }
 
 fn to(
     l: &Link,
     target: &Text,
-    technique: &str,
-    does: &str,
+    (technique, does): (&str, &str),
     conditions: &[Text],
     also: Option<&Trust>,
     estate: &mut Estate,
@@ -115,7 +114,7 @@ fn irsa(l: &Link, trusts: &[Federated<'_>], roles: &BTreeSet<&str>, estate: &mut
     let taken =
         trusts.iter().filter(of_role).find(|f| is_cluster(&f.trust.trusted) && f.takes(subject));
     if let Some(f) = taken {
-        to(l, &l.target_id, "eks:irsa", does, &[], Some(f.trust), estate);
+        to(l, &l.target_id, ("eks:irsa", does), &[], Some(f.trust), estate);
     } else if !roles.contains(&*l.target_id) {
         let open = [text("whether the trust policy of the role takes the service account")];
         step(l, "eks:irsa", does, &open, estate);
@@ -196,7 +195,7 @@ fn gke(l: &Link, facts: &Facts, estate: &mut Estate) {
     let open = [text("whether the service account of the project lets itself be used")];
     let conditions = if bound { &[][..] } else { &open[..] };
     let does = "runs as a service account that acts as";
-    to(l, &text(email), "gke:workload_identity", does, conditions, None, estate);
+    to(l, &text(email), ("gke:workload_identity", does), conditions, None, estate);
 }
 
 /// The annotation of Azure workload identity names the client; the federated credential of the application
@@ -215,7 +214,7 @@ fn azure(l: &Link, facts: &Facts, estate: &mut Estate) {
     let open = [text("whether the application has a federated credential for the service account")];
     let conditions = if agreed { &[][..] } else { &open[..] };
     let does = "runs as a service account that signs in as";
-    to(l, target, "azure:workload_identity", does, conditions, None, estate);
+    to(l, target, ("azure:workload_identity", does), conditions, None, estate);
 }
 
 /// Runs of a repository, as the principal `repo:OWNER/NAME`, to the roles that trust them.

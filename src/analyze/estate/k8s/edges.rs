@@ -186,11 +186,12 @@ impl Steps<'_, '_> {
             ),
             Reaches::Node => (self.nodes.node(None), "and so reach what runs on a node"),
         };
-        self.put(row, h, namespace, to, gains, conditions);
+        self.put(row, h, namespace, (to, gains), conditions);
         if row.id == "core/pods:create" && !self.accounts.hardened(&self.nodes.scope(namespace)) {
             let open = text("whether admission control lets a pod reach its node");
             let to = self.nodes.node(None);
-            self.put(row, h, namespace, to, "and so reach what runs on a node", vec![open]);
+            let end = (to, "and so reach what runs on a node");
+            self.put(row, h, namespace, end, vec![open]);
         }
     }
 
@@ -247,7 +248,7 @@ impl Steps<'_, '_> {
         if self.accounts.has_tokens(self.nodes.cluster, namespace) {
             let to = self.nodes.of(namespace, "tokens");
             let gains = "and so use the token of a service account that is kept there";
-            self.put(row, h, namespace, to, gains, Vec::new());
+            self.put(row, h, namespace, (to, gains), Vec::new());
         }
     }
 
@@ -267,7 +268,8 @@ impl Steps<'_, '_> {
         if row.id.ends_with(":bind") {
             if roles.any_strong(self.nodes.cluster, h, named, Place::of(namespace)) {
                 let to = self.administration(row, named.row, namespace);
-                self.put(row, h, namespace, to, "and so give itself such a role", Vec::new());
+                let end = (to, "and so give itself such a role");
+                self.put(row, h, namespace, end, Vec::new());
             }
             return;
         }
@@ -282,7 +284,7 @@ impl Steps<'_, '_> {
             };
             for to in targets {
                 let gains = format!("and so act as `{name}`");
-                self.put(row, h, namespace, to, &gains, Vec::new());
+                self.put(row, h, namespace, (to, &gains), Vec::new());
             }
         }
     }
@@ -305,8 +307,7 @@ impl Steps<'_, '_> {
         row: &Permission,
         h: &Held,
         namespace: Option<&str>,
-        to: Text,
-        gains: &str,
+        (to, gains): (Text, &str),
         conditions: Vec<Text>,
     ) {
         let key = (to.clone(), conditions.is_empty());
