@@ -364,7 +364,7 @@ impl<'a> Cluster<'a> {
                 }
                 _ => continue,
             };
-            let step = text(format!("A member of `{name}` {takes}."));
+            let step = text(format!("A member of `{name}` {takes}"));
             out.edges.push(Edge {
                 technique: text(format!("postgres:{name}")),
                 step,
@@ -404,7 +404,7 @@ impl<'a> Cluster<'a> {
         Edge {
             technique: text("postgres:createrole"),
             step: text(format!(
-                "`{}` grants itself `pg_execute_server_program` by CREATEROLE, runs programs as the account of the server and makes itself superuser.",
+                "`{}` grants itself `pg_execute_server_program` by CREATEROLE, runs programs as the account of the server and makes itself superuser",
                 name_of(&e.principal_id)
             )),
             verdict: if known { Tri::Yes } else { Tri::Conditional },
@@ -443,13 +443,13 @@ fn step(l: &Link) -> Option<Edge> {
     match &*l.kind {
         "set_role" => Some(Edge {
             technique: text("postgres:set_role"),
-            step: text(format!("`{who}` becomes `{role}` by SET ROLE.")),
+            step: text(format!("`{who}` becomes `{role}` by SET ROLE")),
             ..whole
         }),
         "admin_option" => Some(Edge {
             technique: text("postgres:admin_option"),
             step: text(format!(
-                "`{who}` grants itself `{role}`, which it administers (ADMIN OPTION)."
+                "`{who}` grants itself `{role}`, which it administers (ADMIN OPTION)"
             )),
             ..whole
         }),
@@ -459,7 +459,7 @@ fn step(l: &Link) -> Option<Edge> {
             Some(Edge {
                 technique: text("postgres:security_definer"),
                 step: text(format!(
-                    "{caller} calls `{function}`, which runs as `{role}` (SECURITY DEFINER)."
+                    "{caller} calls `{function}`, which runs as `{role}` (SECURITY DEFINER)"
                 )),
                 // What the function does, the inputs do not show.
                 potential: true,

@@ -175,7 +175,7 @@ fn edge(e: &Entitlement, names: &BTreeMap<&Text, &str>) -> Option<Edge> {
     let name = e.principal_id.rsplit_once(':').map_or(&*e.principal_id, |(_, n)| n);
     names.contains_key(&target).then(|| Edge {
         technique: text("snowflake:role_ownership"),
-        step: text(format!("`{name}` owns the role `{owned}` and grants it to itself.")),
+        step: text(format!("`{name}` owns the role `{owned}` and grants it to itself")),
         refs: vec![source(e)],
         ..Edge::relation(e.principal_id.clone(), target.clone())
     })

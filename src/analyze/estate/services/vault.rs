@@ -315,7 +315,7 @@ impl<'a> State<'a> {
         }) {
             out.edges.push(Edge {
                 technique: text("vault:token_create"),
-                step: text("It creates a token with any policy (`auth/token/create` with sudo)."),
+                step: text("It creates a token with any policy (`auth/token/create` with sudo)"),
                 ..Edge::relation(from.clone(), text(ANY_POLICY))
             });
         }
@@ -326,7 +326,7 @@ impl<'a> State<'a> {
             let knows = acl.allows(&format!("{role}/role-id"), Caps::READ);
             out.edges.push(Edge {
                 technique: text("vault:secret_id"),
-                step: text(format!("It makes a secret id of `{role}` and logs in with it.")),
+                step: text(format!("It makes a secret id of `{role}` and logs in with it")),
                 verdict: if knows { Tri::Yes } else { Tri::Conditional },
                 conditions: if knows {
                     Vec::new()

@@ -119,7 +119,7 @@ fn a_group_of_superusers_is_an_end_and_versions_matter() {
     let (_, reach) = files(&[("r.csv", roles), ("m.csv", members)]);
     assert_eq!(
         paths(&reach, "postgres"),
-        ["postgres/ann | self_grant | superuser `dba` | yes | `ann` becomes `dba` by SET ROLE."]
+        ["postgres/ann | self_grant | superuser `dba` | yes | `ann` becomes `dba` by SET ROLE"]
     );
     let rows = held(&reach, "postgres");
     assert!(
