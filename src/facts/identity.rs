@@ -166,7 +166,8 @@ impl AliasBook {
     /// inventory is somebody else's, unless a declared link says otherwise.
     fn lookup_on(&self, raw: &str, platform: Option<&str>) -> Text {
         let name = normalise(raw);
-        let named = platform.zip(self.names.get(&name)).filter(|_| !self.renames.contains_key(&name));
+        let named =
+            platform.zip(self.names.get(&name)).filter(|_| !self.renames.contains_key(&name));
         match named {
             Some((platform, by)) => match by.get(platform) {
                 // Two principals of one name there: not known which is meant.

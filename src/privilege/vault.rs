@@ -81,8 +81,12 @@ impl Caps {
     /// The words, joined with commas.
     #[must_use]
     pub fn words(self) -> String {
-        let list: Vec<&str> =
-            WORDS.iter().enumerate().filter(|(i, _)| self.0 & (1 << i) != 0).map(|(_, w)| *w).collect();
+        let list: Vec<&str> = WORDS
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| self.0 & (1 << i) != 0)
+            .map(|(_, w)| *w)
+            .collect();
         list.join(",")
     }
 }
@@ -352,9 +356,8 @@ impl Acl {
 }
 
 /// Paths of engines under which credentials are issued.
-const ISSUING: [&str; 9] = [
-    "creds", "static-creds", "sts", "issue", "sign", "sign-verbatim", "token", "issuer", "root",
-];
+const ISSUING: [&str; 9] =
+    ["creds", "static-creds", "sts", "issue", "sign", "sign-verbatim", "token", "issuer", "root"];
 /// The same at the end of longer paths (`gcp/roleset/x/token`).
 const ISSUING_LAST: [&str; 3] = ["token", "key", "creds"];
 

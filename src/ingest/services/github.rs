@@ -238,8 +238,13 @@ pub(crate) fn token(
 
 /// A classic token or key that a member authorised for single sign-on.
 pub(crate) fn classic(d: Doc<'_>, place: &Text, batch: &mut Batch) -> Result<(), String> {
-    let scopes: Vec<&str> =
-        d.at("scopes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let scopes: Vec<&str> = d
+        .at("scopes")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     let (Some(id), false) = (d.id("credential_id"), scopes.is_empty()) else { return Ok(()) };
     let mut seen = std::collections::BTreeSet::new();
     let sink = &mut Sink { batch, place: place.clone(), seen: &mut seen };

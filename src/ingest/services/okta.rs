@@ -92,7 +92,8 @@ fn role(r: &Rec<'_>, sink: &mut Sink<'_>) -> Result<bool, String> {
     let who = holder(r)?;
     let kind = r.doc.need("type")?;
     // The type is the vendor's word; the label can be changed. Custom roles are known by their id.
-    let role = if kind == "CUSTOM" { r.doc.first(&["role", "label"]).unwrap_or(kind) } else { kind };
+    let role =
+        if kind == "CUSTOM" { r.doc.first(&["role", "label"]).unwrap_or(kind) } else { kind };
     let group = who.starts_with("00g");
     if sink.first(&who) {
         let of = if group {

@@ -66,7 +66,9 @@ fn record(r: &Rec<'_>, sink: &mut Sink<'_>) -> Result<bool, String> {
     if d.at("securable_type").is_some() && d.at("privileges").is_some() {
         return rest(r, sink);
     }
-    if d.at("role_restriction").is_some() || d.at("mins_to_bypass_required_network_policy").is_some() {
+    if d.at("role_restriction").is_some()
+        || d.at("mins_to_bypass_required_network_policy").is_some()
+    {
         return token(r, sink);
     }
     if d.at("credential_id").is_some() && d.str("user_name").is_some() {
@@ -142,7 +144,8 @@ fn grant(r: &Rec<'_>, sink: &mut Sink<'_>) -> Result<bool, String> {
     let bound = r.time("created_on")?;
     let privilege = d.str("privilege").unwrap_or("USAGE").to_uppercase();
     let granted_on = d.str("granted_on").unwrap_or("ROLE");
-    let is_role = matches!(granted_on.to_uppercase().as_str(), "ROLE" | "DATABASE_ROLE" | "DATABASE ROLE");
+    let is_role =
+        matches!(granted_on.to_uppercase().as_str(), "ROLE" | "DATABASE_ROLE" | "DATABASE ROLE");
     if is_role && privilege == "USAGE" {
         let name = d.first(&["role", "name"]).ok_or("the row names no role")?;
         role(r, name, sink);
@@ -242,9 +245,8 @@ fn user(r: &Rec<'_>, sink: &mut Sink<'_>) -> Result<bool, String> {
         Some(t) => Some(t),
         None => r.time("last_successful_login")?,
     };
-    let tracked = ["last_success_login", "last_successful_login"]
-        .iter()
-        .any(|k| d.0.get(*k).is_some());
+    let tracked =
+        ["last_success_login", "last_successful_login"].iter().any(|k| d.0.get(*k).is_some());
     let expires = r.time("expires_at_time")?;
     let mfa = r.flag("ext_authn_duo")?.or(r.flag("has_mfa")?);
     let kinds = [

@@ -82,11 +82,15 @@ fn record(r: &Rec<'_>, sink: &mut Sink<'_>) -> Result<bool, String> {
     if d.at("member_entity_ids").is_some() {
         return group(r, sink);
     }
-    if d.at("direct_group_ids").is_some() || (d.at("aliases").is_some() && d.at("policies").is_some()) {
+    if d.at("direct_group_ids").is_some()
+        || (d.at("aliases").is_some() && d.at("policies").is_some())
+    {
         return entity(r, sink);
     }
     if d.at("accessor").is_some() && d.at("config").is_some() && d.str("type").is_some() {
-        sink.limit("auth methods are an inventory: what their roles give is in the export of each role");
+        sink.limit(
+            "auth methods are an inventory: what their roles give is in the export of each role",
+        );
         return Ok(true);
     }
     Ok(false)
@@ -119,9 +123,8 @@ fn approle(r: &Rec<'_>, sink: &mut Sink<'_>) -> Result<bool, String> {
     // A secret id for one login must be issued anew each time, by somebody who may.
     let issued = uses == 1 || (ttl > 0 && ttl <= SHORT_S);
     let periodic = r.int("token_period").unwrap_or(0) > 0;
-    let bound = ["secret_id_bound_cidrs", "token_bound_cidrs"]
-        .iter()
-        .any(|k| !strings(r, k).is_empty());
+    let bound =
+        ["secret_id_bound_cidrs", "token_bound_cidrs"].iter().any(|k| !strings(r, k).is_empty());
     policies.sort_unstable();
     policies.dedup();
     for name in &policies {

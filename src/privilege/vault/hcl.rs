@@ -299,7 +299,8 @@ fn plain(v: &serde_json::Value, depth: usize) -> Result<Value, String> {
             Value::List(list.iter().map(|v| plain(v, depth + 1)).collect::<Result<_, _>>()?)
         }
         serde_json::Value::Object(map) => {
-            let entry = |(k, v): (&String, &serde_json::Value)| Ok((k.clone(), plain(v, depth + 1)?));
+            let entry =
+                |(k, v): (&String, &serde_json::Value)| Ok((k.clone(), plain(v, depth + 1)?));
             Value::Object(map.iter().map(entry).collect::<Result<_, String>>()?)
         }
         other => Value::Text(other.to_string()),

@@ -34,7 +34,10 @@ fn the_language() {
         path "old/*" { policy = "write" }"#;
     let rules = parse(text).unwrap();
     assert_eq!(
-        rules.iter().map(|r| (r.path.as_str(), r.caps.words(), r.limited, r.guarded)).collect::<Vec<_>>(),
+        rules
+            .iter()
+            .map(|r| (r.path.as_str(), r.caps.words(), r.limited, r.guarded))
+            .collect::<Vec<_>>(),
         [
             ("secret/data/pay/+/db", "read,list".to_owned(), false, false),
             ("sys/policies/acl/*", "create".to_owned(), true, true),
@@ -44,8 +47,18 @@ fn the_language() {
     let json = r#"{"path": {"a/*": {"capabilities": ["sudo"]}, "b": [{"policy": "deny"}]}}"#;
     assert_eq!(parse(json).unwrap().len(), 2);
     for bad in [
-        "path", "path \"a\"", "path \"a\" {", "path \"a\" { capabilities = [\"fly\"] }", "path \"a\" { x }",
-        "path \"a\" { capabilities = \"read\" }", "\"", "/*", "{", "{\"path\": 1}", "= 1", "<<E\nx",
+        "path",
+        "path \"a\"",
+        "path \"a\" {",
+        "path \"a\" { capabilities = [\"fly\"] }",
+        "path \"a\" { x }",
+        "path \"a\" { capabilities = \"read\" }",
+        "\"",
+        "/*",
+        "{",
+        "{\"path\": 1}",
+        "= 1",
+        "<<E\nx",
     ] {
         assert!(parse(bad).is_err(), "{bad}");
     }
@@ -79,10 +92,16 @@ fn the_most_specific_pattern_decides() {
 
 #[test]
 fn what_policies_give() {
-    let everything = r#"path "*" { capabilities = ["create","read","update","delete","list","sudo"] }"#;
+    let everything =
+        r#"path "*" { capabilities = ["create","read","update","delete","list","sudo"] }"#;
     let classes = given(everything);
     assert_eq!(classes[0].0, Breadth::Tenant);
-    assert!(classes[0].1.starts_with(&["admin", "permissions-management", "escalation", "secrets"]));
+    assert!(classes[0].1.starts_with(&[
+        "admin",
+        "permissions-management",
+        "escalation",
+        "secrets"
+    ]));
     assert_eq!(
         given(r#"path "secret/data/pay/+/db" { capabilities = ["read"] }"#),
         [(Breadth::Group, vec!["secrets"])]
@@ -101,7 +120,9 @@ fn what_policies_give() {
         [(Breadth::Tenant, vec!["escalation (possible)"])]
     );
     assert_eq!(
-        given(r#"path "sys/policies/acl/x" { capabilities = ["update"] allowed_parameters = {"a" = []} }"#),
+        given(
+            r#"path "sys/policies/acl/x" { capabilities = ["update"] allowed_parameters = {"a" = []} }"#
+        ),
         [(Breadth::Tenant, vec!["escalation (possible)"])]
     );
     // Root-protected paths need sudo.
@@ -123,7 +144,8 @@ fn every_row_of_the_catalogue_is_found() {
             continue;
         }
         // Stars in the middle stand for a segment in the catalogue.
-        let path = path.trim_end_matches('*').replace('*', "+") + if path.ends_with('*') { "*" } else { "" };
+        let path = path.trim_end_matches('*').replace('*', "+")
+            + if path.ends_with('*') { "*" } else { "" };
         let word = rest.split([' ', '(']).next().unwrap_or_default();
         let mut caps: Vec<&str> = word.split('|').filter(|w| Caps::of(w).is_some()).collect();
         if path.starts_with("sys/a") || path.starts_with("sys/raw") || caps == ["sudo"] {

@@ -10,9 +10,7 @@ use serde_json::Value;
 
 use super::tree::once;
 use super::{Estate, Held, Platform, World, bound};
-use crate::facts::{
-    Entitlement, PrincipalKind, Standing, Text, Tier, TrustFact, text,
-};
+use crate::facts::{Entitlement, PrincipalKind, Standing, Text, Tier, TrustFact, text};
 use crate::ingest::services::github::PLATFORM;
 use crate::privilege::class::{Breadth, Class, ClassSet};
 use crate::privilege::dangerous;
@@ -106,12 +104,16 @@ fn permission(name: &str, level: &str) -> Class {
     dangerous::class("github-app", &format!("{name}:{level}")).unwrap_or(match (name, level) {
         ("contents" | "packages" | "artifact_metadata", "read") => Class::DataRead,
         ("packages", _) => Class::DataWrite,
-        ("organization_secrets" | "organization_actions_variables" | "dependabot_secrets", "write" | "admin") => {
-            Class::Escalation
-        }
-        ("organization_administration" | "organization_custom_roles" | "organization_custom_org_roles", "write" | "admin") => {
-            Class::Admin
-        }
+        (
+            "organization_secrets" | "organization_actions_variables" | "dependabot_secrets",
+            "write" | "admin",
+        ) => Class::Escalation,
+        (
+            "organization_administration"
+            | "organization_custom_roles"
+            | "organization_custom_org_roles",
+            "write" | "admin",
+        ) => Class::Admin,
         ("secret_scanning_alerts", _) => Class::Secrets,
         (_, "read") => Class::Read,
         _ => Class::Write,
@@ -128,7 +130,9 @@ fn app(permissions: &Value, all: bool, out: &mut Content) {
             }
             // Tokens group theirs.
             Value::Object(inner) => list.extend(
-                inner.iter().filter_map(|(n, l)| Some((name == "organization", n.as_str(), l.as_str()?))),
+                inner
+                    .iter()
+                    .filter_map(|(n, l)| Some((name == "organization", n.as_str(), l.as_str()?))),
             ),
             _ => {}
         }

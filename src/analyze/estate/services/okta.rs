@@ -90,9 +90,10 @@ fn of_scope(word: &str) -> Option<ClassSet> {
             Class::Permissions
         }
         // Reset a factor, join a group, change an application that others trust.
-        ("users" | "groups" | "apps" | "factors" | "appGrants" | "clients" | "oauthIntegrations", "manage") => {
-            Class::Escalation
-        }
+        (
+            "users" | "groups" | "apps" | "factors" | "appGrants" | "clients" | "oauthIntegrations",
+            "manage",
+        ) => Class::Escalation,
         (_, "manage") => Class::Write,
         _ => return None,
     }))

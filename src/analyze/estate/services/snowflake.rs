@@ -101,7 +101,9 @@ fn on_object(kind: &str, privilege: &str) -> ClassSet {
             sure(&[Class::Permissions])
         }
         ("account", "OWNERSHIP") => sure(&[Class::Admin]),
-        ("account", "CREATE INTEGRATION" | "EXECUTE AS" | "IMPERSONATE") => sure(&[Class::Escalation]),
+        ("account", "CREATE INTEGRATION" | "EXECUTE AS" | "IMPERSONATE") => {
+            sure(&[Class::Escalation])
+        }
         ("integration", "USAGE") | ("user", "IMPERSONATE") | (_, "EXECUTE AS") => {
             sure(&[Class::EscalationPossible])
         }
@@ -119,7 +121,9 @@ fn on_object(kind: &str, privilege: &str) -> ClassSet {
         ("account", p) if p.starts_with("APPLY") || p.starts_with("ATTACH") => {
             sure(&[Class::PermissionsLimited])
         }
-        (_, p) if p.starts_with("CREATE") || p.starts_with("MODIFY") || p.starts_with("EXECUTE") => {
+        (_, p)
+            if p.starts_with("CREATE") || p.starts_with("MODIFY") || p.starts_with("EXECUTE") =>
+        {
             sure(&[Class::Write])
         }
         (_, "OPERATE") => sure(&[Class::Write]),
@@ -134,7 +138,8 @@ fn right(e: &Entitlement) -> Right {
         classes.insert(Class::PermissionsLimited);
     }
     let place = e.scope.strip_prefix("database/").unwrap_or(&e.scope);
-    let future = if e.origin_hint.as_deref() == Some("future objects") { "future objects of " } else { "" };
+    let future =
+        if e.origin_hint.as_deref() == Some("future objects") { "future objects of " } else { "" };
     Right {
         what: text(format!("{} on {future}{place}", e.privilege)),
         breadth: e.scope_rank.map_or(Breadth::Resource, Breadth::from_rank),

@@ -199,11 +199,9 @@ impl<'a> State<'a> {
                 Some(Ok(list)) => {
                     names.push(id);
                     rules.push(list);
-                    templated.extend(
-                        list.iter().filter(|r| r.templated()).map(|r| {
-                            text(format!("what `{}` stands for is filled in at login", r.path))
-                        }),
-                    );
+                    templated.extend(list.iter().filter(|r| r.templated()).map(|r| {
+                        text(format!("what `{}` stands for is filled in at login", r.path))
+                    }));
                 }
                 _ => {
                     missing.insert((*id).clone());
@@ -297,7 +295,8 @@ impl<'a> State<'a> {
                 out.held.push(Held { normal: "nothing".into(), ..like.clone() });
             }
             for row in bundle.held(&like) {
-                let wide = if row.breadth <= Breadth::Account { wildcards.clone() } else { Vec::new() };
+                let wide =
+                    if row.breadth <= Breadth::Account { wildcards.clone() } else { Vec::new() };
                 out.held.push(Held { wildcards: wide, ..row });
             }
         }

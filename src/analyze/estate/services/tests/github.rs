@@ -23,7 +23,9 @@ fn installations_and_deploy_keys() {
 #[test]
 fn owners_outsiders_and_tokens() {
     let people = |names: &[&str]| {
-        let one = |n: &&str| format!("{{\"login\":\"{n}\",\"id\":1,\"type\":\"User\",\"site_admin\":false}}");
+        let one = |n: &&str| {
+            format!("{{\"login\":\"{n}\",\"id\":1,\"type\":\"User\",\"site_admin\":false}}")
+        };
         format!("[{}]", names.iter().map(one).collect::<Vec<_>>().join(","))
     };
     let token = |login: &str, id: u32, selection: &str| {
@@ -34,7 +36,10 @@ fn owners_outsiders_and_tokens() {
     let (_, reach) = files(&[
         ("owners.json", &people(&["boss"])),
         ("outside_collaborators.json", &people(&["guest"])),
-        ("collaborators.json", r#"{"acme/pay":[{"login":"dev","site_admin":false,"type":"User","role_name":"write","permissions":{"admin":false,"push":true,"pull":true}}]}"#),
+        (
+            "collaborators.json",
+            r#"{"acme/pay":[{"login":"dev","site_admin":false,"type":"User","role_name":"write","permissions":{"admin":false,"push":true,"pull":true}}]}"#,
+        ),
         ("tokens.json", &format!("[{},{}]", token("boss", 1, "all"), token("dev", 2, "all"))),
     ]);
     assert_eq!(
@@ -53,7 +58,9 @@ fn owners_outsiders_and_tokens() {
 
 #[test]
 fn tokens_of_the_cartography_sample() {
-    let (_, reach) = judged(ingest(&[shared("other/cartography/github_pats.json")], &Settings::defaults()).unwrap());
+    let (_, reach) = judged(
+        ingest(&[shared("other/cartography/github_pats.json")], &Settings::defaults()).unwrap(),
+    );
     let rows = held(&reach, "github");
     assert_eq!(rows.len(), 4, "{}", rows.join("\n"));
     assert!(rows.iter().all(|r| r.contains("hjsimpson") || r.contains("mbsimpson")));

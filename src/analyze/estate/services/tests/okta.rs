@@ -22,12 +22,21 @@ fn tokens_and_administrators() {
 #[test]
 fn groups_custom_roles_and_scopes() {
     let (_, reach) = files(&[
-        ("groups/roles.json", r#"{"00g1":[{"id":"r1","type":"APP_ADMIN","label":"Whatever","status":"ACTIVE","assignmentType":"GROUP","created":"2024-01-01T00:00:00.000Z"}],
+        (
+            "groups/roles.json",
+            r#"{"00g1":[{"id":"r1","type":"APP_ADMIN","label":"Whatever","status":"ACTIVE","assignmentType":"GROUP","created":"2024-01-01T00:00:00.000Z"}],
             "00u9":[{"id":"r2","type":"CUSTOM","role":"cr0x","label":"Super Administrator","status":"ACTIVE","assignmentType":"USER"},
-                    {"id":"r3","type":"SUPER_ADMIN","label":"x","status":"INACTIVE","assignmentType":"USER"}]}"#),
-        ("members.json", r#"{"00g1":[{"id":"00u5","status":"SUSPENDED","statusChanged":"2024-01-01T00:00:00.000Z","created":"2023-01-01T00:00:00.000Z","profile":{"login":"ann@x.example","email":"Ann@x.example"}}]}"#),
-        ("grants.json", r#"[{"id":"oag1","scopeId":"okta.roles.manage","issuer":"https://x.okta.com","clientId":"0oa1","status":"ACTIVE","created":"2024-01-01T00:00:00.000Z"},
-            {"id":"oag2","scopeId":"okta.users.read","issuer":"https://x.okta.com","clientId":"0oa1","status":"ACTIVE"}]"#),
+                    {"id":"r3","type":"SUPER_ADMIN","label":"x","status":"INACTIVE","assignmentType":"USER"}]}"#,
+        ),
+        (
+            "members.json",
+            r#"{"00g1":[{"id":"00u5","status":"SUSPENDED","statusChanged":"2024-01-01T00:00:00.000Z","created":"2023-01-01T00:00:00.000Z","profile":{"login":"ann@x.example","email":"Ann@x.example"}}]}"#,
+        ),
+        (
+            "grants.json",
+            r#"[{"id":"oag1","scopeId":"okta.roles.manage","issuer":"https://x.okta.com","clientId":"0oa1","status":"ACTIVE","created":"2024-01-01T00:00:00.000Z"},
+            {"id":"oag2","scopeId":"okta.users.read","issuer":"https://x.okta.com","clientId":"0oa1","status":"ACTIVE"}]"#,
+        ),
     ]);
     assert_eq!(
         held(&reach, "okta"),

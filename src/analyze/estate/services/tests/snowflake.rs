@@ -2,15 +2,26 @@ use super::*;
 
 #[test]
 fn the_cartography_account() {
-    let names = ["snowflake_roles", "snowflake_users", "snowflake_account_grants", "snowflake_access_tokens", "snowflake_credentials"];
-    let paths: Vec<_> = names.iter().map(|n| shared(&format!("other/cartography/{n}.json"))).collect();
+    let names = [
+        "snowflake_roles",
+        "snowflake_users",
+        "snowflake_account_grants",
+        "snowflake_access_tokens",
+        "snowflake_credentials",
+    ];
+    let paths: Vec<_> =
+        names.iter().map(|n| shared(&format!("other/cartography/{n}.json"))).collect();
     let (facts, reach) = judged(ingest(&paths, &Settings::defaults()).unwrap());
     let rows = held(&reach, "snowflake");
     for expected in [
         "snowflake/user:BURNS | ACCOUNTADMIN | account | T0 | admin, permissions-management, permissions-management (limited)",
         "snowflake/user:HOMER | SAFETY_INSPECTOR | account | T0 | permissions-management, permissions-management (limited)",
     ] {
-        assert!(rows.iter().any(|r| r.starts_with(expected)), "`{expected}` is not in\n{}", rows.join("\n"));
+        assert!(
+            rows.iter().any(|r| r.starts_with(expected)),
+            "`{expected}` is not in\n{}",
+            rows.join("\n")
+        );
     }
     let tokens: Vec<(&str, Option<bool>)> = facts
         .credentials

@@ -14,13 +14,31 @@ fn policies_tokens_and_approles() {
 #[test]
 fn who_makes_secret_ids_becomes_the_role() {
     let (_, reach) = files(&[
-        ("policies/writer.hcl", "path \"auth/approle/role/+/secret-id\" { capabilities = [\"update\"] }\npath \"auth/approle/role/+/role-id\" { capabilities = [\"read\"] }\n"),
-        ("policies/all.hcl", "path \"*\" { capabilities = [\"create\",\"read\",\"update\",\"delete\",\"list\",\"sudo\"] }\n"),
-        ("policies/maybe.hcl", "path \"secret/data/{{identity.entity.name}}/*\" { capabilities = [\"read\"] }\n"),
-        ("roles.json", r#"{"big":{"data":{"bind_secret_id":true,"secret_id_ttl":0,"token_policies":["all"],"token_no_default_policy":true}},
-            "small":{"data":{"bind_secret_id":true,"secret_id_ttl":600,"secret_id_num_uses":1,"token_policies":["writer"],"token_no_default_policy":true}}}"#),
-        ("entity.json", r#"{"data":{"id":"e1","name":"ann","policies":["writer","maybe","gone"],"direct_group_ids":["g1"],"aliases":[]}}"#),
-        ("group.json", r#"{"data":{"id":"g1","name":"ops","policies":["all"],"member_entity_ids":["e1","e2"]}}"#),
+        (
+            "policies/writer.hcl",
+            "path \"auth/approle/role/+/secret-id\" { capabilities = [\"update\"] }\npath \"auth/approle/role/+/role-id\" { capabilities = [\"read\"] }\n",
+        ),
+        (
+            "policies/all.hcl",
+            "path \"*\" { capabilities = [\"create\",\"read\",\"update\",\"delete\",\"list\",\"sudo\"] }\n",
+        ),
+        (
+            "policies/maybe.hcl",
+            "path \"secret/data/{{identity.entity.name}}/*\" { capabilities = [\"read\"] }\n",
+        ),
+        (
+            "roles.json",
+            r#"{"big":{"data":{"bind_secret_id":true,"secret_id_ttl":0,"token_policies":["all"],"token_no_default_policy":true}},
+            "small":{"data":{"bind_secret_id":true,"secret_id_ttl":600,"secret_id_num_uses":1,"token_policies":["writer"],"token_no_default_policy":true}}}"#,
+        ),
+        (
+            "entity.json",
+            r#"{"data":{"id":"e1","name":"ann","policies":["writer","maybe","gone"],"direct_group_ids":["g1"],"aliases":[]}}"#,
+        ),
+        (
+            "group.json",
+            r#"{"data":{"id":"g1","name":"ops","policies":["all"],"member_entity_ids":["e1","e2"]}}"#,
+        ),
     ]);
     let rows = held(&reach, "vault");
     for expected in [
