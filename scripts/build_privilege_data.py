@@ -18,6 +18,16 @@ Standard library only; the same input gives the same bytes.
 
 `aws_action_classes.csv` is written by hand and not touched.
 
+Usage: build_privilege_data.py gcp DATA_DIR ORIGIN [OUT_DIR]
+
+DATA_DIR holds `predefined_roles.ndjson.gz` (one line per role as `gcloud iam roles describe` prints
+it, collected by iann0036/iam-dataset, MIT) and `dangerous_permissions.csv`. ORIGIN says which state
+of the collection it is; the binary prints it where it falls back on these roles.
+
+  gcp_roles.txt.gz          sorted permissions and roles, names coded against the line before, and the
+                            permissions of a role as runs; the head of the file tells the format
+  gcp_permissions.csv       permission,class,requires,why
+
 With a DATA_DIR that holds `built-in-roles.json.gz` (Azure built-in roles as `az role definition
 list` prints them, iann0036/iam-dataset, MIT), `dangerous_permissions.csv` and
 `entra_dangerous.csv` (both compiled by this project), the Azure files are written instead:
@@ -43,6 +53,50 @@ def write(path, header, rows):
         out.writerow(header)
         out.writerows(rows)
 
+
+def shortened(names):
+    """Each name without what it shares with the one before; the length of that as one character."""
+    before = ""
+    for name in names:
+        same = 0
+        while same < min(len(before), len(name), 90) and before[same] == name[same]:
+            same += 1
+        yield chr(33 + same) + name[same:]
+        before = name
+
+
+def runs(ids):
+    """`gap` or `gap+more`: how many ids to skip, and how many to take beyond the next one."""
+    out, end, i = [], 0, 0
+    while i < len(ids):
+        j = i
+        while j + 1 < len(ids) and ids[j + 1] == ids[j] + 1:
+            j += 1
+        out.append(f"{ids[i] - end}+{j - i}" if j > i else f"{ids[i] - end}")
+        end, i = ids[j] + 1, j + 1
+    return " ".join(out)
+
+
+def gcp():
+    if len(sys.argv) not in (4, 5):
+        sys.exit(__doc__)
+    src, origin = pathlib.Path(sys.argv[2]), sys.argv[3]
+    here = pathlib.Path(__file__).resolve().parent.parent
+    out = pathlib.Path(sys.argv[4]) if len(sys.argv) == 5 else here / "rules" / "privilege"
+    with gzip.open(src / "predefined_roles.ndjson.gz", "rt", encoding="utf-8") as handle:
+        roles = sorted((json.loads(line) for line in handle), key=lambda r: r["name"])
+    held = [sorted(set(r["includedPermissions"])) for r in roles]
+    names = sorted({p for list_ in held for p in list_})
+    number = {p: i for i, p in enumerate(names)}
+    lines = [origin, f"{len(names)} {len(roles)}", *shortened(names)]
+    for short, perms in zip(shortened(r["name"] for r in roles), held):
+        lines.append(short + "\t" + runs([number[p] for p in perms]))
+    packed = gzip.compress(("\n".join(lines) + "\n").encode(), 9, mtime=0)
+    (out / "gcp_roles.txt.gz").write_bytes(packed)
+    with open(src / "dangerous_permissions.csv", newline="", encoding="utf-8") as handle:
+        rows = sorted([r["permission"], r["class"], r["requires"], r["why"]]
+                      for r in csv.DictReader(handle))
+    write(out / "gcp_permissions.csv", ["permission", "class", "requires", "why"], rows)
 
 # Commit and date of the role catalogue; change both with the data.
 AZURE_ROLES = ("iann0036/iam-dataset 2073fa5", "2026-08-22", "MIT")
@@ -98,6 +152,8 @@ def azure(src, out):
 
 
 def main():
+    if sys.argv[1:2] == ["gcp"]:
+        return gcp()
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
     src = pathlib.Path(sys.argv[1])

@@ -140,11 +140,11 @@ def gcp(folder, n, rng, truth):
         add(where, "roles/owner", f"user:{mail}")
         truth.plant("standing", "gcp", mail, scope=where)
         mail = f"past-{k}@estate.example"
-        add(f"projects/{projects[rng.randrange(len(projects))]}", "roles/owner", f"user:{mail}", until("2026-03-01"))
+        add(f"projects/{projects[rng.randrange(len(projects))]}", "roles/resourcemanager.projectIamAdmin", f"user:{mail}", until("2026-03-01"))
         truth.plant("residue", "gcp", mail, word="expired")
         mail = f"until-{k}@estate.example"
         where = folders[rng.randrange(len(folders))] if k % 2 else f"projects/{projects[rng.randrange(len(projects))]}"
-        add(where, "roles/owner", f"user:{mail}", until("2026-12-31"))
+        add(where, "roles/resourcemanager.projectIamAdmin", f"user:{mail}", until("2026-12-31"))
         truth.plant("bounded", "gcp", mail)
     sizes = {where: 0 for where in policies}
     for i in range(n - 30):

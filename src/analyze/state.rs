@@ -249,7 +249,8 @@ pub fn reconcile_holdings(ix: &Index<'_>, facts: &[GrantFact], holdings: &mut [H
             });
         h.known_to_ledger = Some(!own.is_empty());
         // A record that is the grant and the holding in one explains nothing by itself.
-        let itself = |f: &GrantFact| f.refs.iter().all(|r| h.refs.contains(r));
+        let itself =
+            |f: &GrantFact| !f.refs.is_empty() && f.refs.iter().all(|r| h.refs.contains(r));
         let valid = own.iter().find(|f| f.active_now && !itself(f));
         h.covered_by_grant = Some(valid.is_some());
         h.grant_id = valid.or_else(|| own.last()).map(|f| f.grant_id.clone());
@@ -425,6 +426,36 @@ mod tests {
         let out = reconciled(&facts(true), vec![grant("g", 10, Some(200))], &[h]);
         assert_eq!(out[0].drift.as_deref(), Some(&[text("end")][..]));
         assert_eq!(out[0].drift_wider, Some(true));
+    }
+
+    #[test]
+    fn a_record_does_not_explain_itself_and_tokens_give_their_policies() {
+        let f = facts(true);
+        let (settings, resolution) = (Settings::defaults(), Resolution::default());
+        let ix = Index::new(&f, &settings, &resolution, Time::from_secs(100 * 86_400), &NoTiers);
+        let mut own = grant("g", 10, None);
+        own.refs = vec![text("S1:L1")];
+        let mut held = vec![holding(), holding()];
+        held[0].refs = vec![text("S1:L1")];
+        held[1].refs = vec![text("S2:L1")];
+        reconcile_holdings(&ix, &[own.clone()], &mut held);
+        assert_eq!((held[0].covered_by_grant, held[0].known_to_ledger), (Some(false), Some(true)));
+        assert_eq!(held[1].covered_by_grant, Some(true));
+        own.platform = Some(text("vault"));
+        own.broker_kind = BrokerKind::Credential;
+        own.privilege = text("default, writer");
+        own.scope = None;
+        let mut held = vec![holding(), holding()];
+        held[0].privilege = text("writer");
+        held[1].privilege = text("write");
+        for h in &mut held {
+            h.platform = text("vault");
+        }
+        reconcile_holdings(&ix, &[own], &mut held);
+        assert_eq!(
+            held.iter().map(|h| h.covered_by_grant).collect::<Vec<_>>(),
+            [Some(true), Some(false)]
+        );
     }
 
     #[test]

@@ -470,6 +470,32 @@ mod tests {
     }
 
     #[test]
+    fn bare_names_are_told_apart_by_platform() {
+        let on = |platform: &str| {
+            let mut p = principal(&format!("{platform}/bob"), None);
+            p.platform = Some(text(platform));
+            p
+        };
+        let alias = |platform: &str| Alias {
+            principal_id: text(format!("{platform}/bob")),
+            alias_type: text("name"),
+            alias: text("bob"),
+            confidence: Confidence::Strong,
+            ..Alias::default()
+        };
+        let of = |platform: &str| Grant { platform: Some(text(platform)), ..grant("bob") };
+        let mut facts = Facts {
+            principals: vec![on("postgres"), on("k8s")],
+            aliases: vec![alias("postgres"), alias("k8s")],
+            grants: vec![of("postgres"), of("k8s"), of("aws")],
+            ..Facts::default()
+        };
+        resolve(&mut facts, &[]);
+        let ids: Vec<_> = facts.grants.iter().map(|g| g.beneficiary_id.as_deref()).collect();
+        assert_eq!(ids, [Some("postgres/bob"), Some("k8s/bob"), Some("bob")]);
+    }
+
+    #[test]
     fn weak_aliases_and_contradictions_do_not_resolve() {
         let alias = |id: &str, c| Alias {
             principal_id: text(id),

@@ -5,6 +5,8 @@ pub mod azure;
 pub mod detect;
 pub mod driver;
 pub mod fold;
+pub mod gcp;
+pub mod k8s;
 pub mod ledger;
 pub mod owners;
 #[cfg(feature = "columnar-io")]

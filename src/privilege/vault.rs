@@ -6,7 +6,7 @@
 //! policies of a token; `deny` among them wins.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::class::{Breadth, Class, ClassSet};
 
@@ -226,6 +226,18 @@ fn meet(a: Part<'_>, b: Part<'_>) -> Option<String> {
 pub struct Acl {
     /// Strongest first.
     rules: Vec<United>,
+    /// Rules without wildcard, by path.
+    exact: HashMap<String, usize>,
+    /// Rules with one, strongest first, by first segment; those wild from the start under the empty text.
+    wild: HashMap<String, Vec<usize>>,
+}
+
+/// First segment of a pattern; empty when it is wild there already.
+fn first(pattern: &str) -> &str {
+    match pattern.split_once('/') {
+        Some((head, _)) if head != "+" => head,
+        _ => "",
+    }
 }
 
 /// Rules of equal path.
@@ -267,13 +279,35 @@ impl Acl {
         }
         let mut rules: Vec<United> = by.into_values().collect();
         rules.sort_by(|a, b| priority(&b.path, &a.path));
-        Self { rules }
+        let mut out = Self { rules, exact: HashMap::new(), wild: HashMap::new() };
+        for (i, r) in out.rules.iter().enumerate() {
+            if r.path.ends_with('*') || r.path.split('/').any(|s| s == "+") {
+                out.wild.entry(first(&r.path).to_owned()).or_default().push(i);
+            } else {
+                out.exact.insert(r.path.clone(), i);
+            }
+        }
+        out
     }
 
     /// The rule that decides about a path.
     #[must_use]
     pub fn decides(&self, path: &str) -> Option<&United> {
-        self.rules.iter().find(|r| matches(&r.path, path))
+        if let Some(i) = self.exact.get(path) {
+            return self.rules.get(*i);
+        }
+        let head = path.split('/').next().unwrap_or_default();
+        let of = |key: &str| {
+            let list = self.wild.get(key).map_or(&[][..], Vec::as_slice);
+            let fits = |i: &&usize| self.rules.get(**i).is_some_and(|r| matches(&r.path, path));
+            list.iter().find(fits).copied()
+        };
+        // The smaller number is the stronger rule.
+        let best = match (of(head).filter(|_| !head.is_empty()), of("")) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        best.and_then(|i| self.rules.get(i))
     }
 
     /// Whether any of these capabilities is held on a path.

@@ -325,6 +325,7 @@ fn hostile_exports() {
     let deep = format!("{}1{}", "{\"children\":[".repeat(5_000), "]}".repeat(5_000));
     let long = "x".repeat(2_000_000);
     let good = r#"{"scope":"/subscriptions/s","roleDefinitionId":"r","principalId":"p","principalName":"n"}"#;
+    let other = good.replace("\"p\"", "\"q\"");
     for bad in [
         r#"{"scope":1,"roleDefinitionId":[],"principalId":{}}"#.to_owned(),
         r#"{"scope":"/s","roleDefinitionId":"r","principalId":"p","createdOn":"not a time"}"#
@@ -339,7 +340,7 @@ fn hostile_exports() {
         "null".into(),
         deep,
     ] {
-        let found = read("x.ndjson", &format!("{good}\n{bad}\n{good}\n"));
+        let found = read("x.ndjson", &format!("{good}\n{bad}\n{other}\n"));
         assert_eq!(found.facts.entitlements.len(), 2, "{}", &bad[..bad.len().min(80)]);
         assert_eq!(found.facts.quarantine.len(), 1, "{}", &bad[..bad.len().min(80)]);
     }

@@ -14,7 +14,7 @@ use crate::ingest::source::Batch;
 use crate::privilege::class::Breadth;
 
 /// Platform word.
-pub(crate) const PLATFORM: &str = "github";
+const PLATFORM: &str = "github";
 /// Scope of an organisation that the record does not name.
 const ORGANISATION: &str = "organization";
 
@@ -87,6 +87,11 @@ fn record(r: &Rec<'_>, sink: &mut Sink<'_>) -> Result<bool, String> {
         let repo = r.key().filter(|k| k.contains('/')).or(r.realm).or(Some(r.stem));
         let name = d.str("role_name").unwrap_or(best);
         collaborator(&login, (name, best), repo.unwrap_or_default(), sink);
+        return Ok(true);
+    }
+    // Members of a team, as `{"ORG/SLUG": [...]}`.
+    if let Some(team) = r.key().filter(|k| k.contains('/')) {
+        sink.member(&login, &text(team));
         return Ok(true);
     }
     match list(r) {

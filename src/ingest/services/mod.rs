@@ -27,8 +27,18 @@ pub mod snowflake;
 pub mod vault;
 
 /// All adapters of these systems.
-pub static ADAPTERS: &[&dyn Adapter] =
-    &[&postgres::ROLES, &postgres::MEMBERS, &postgres::PRIVILEGES, &postgres::Dump];
+pub static ADAPTERS: &[&dyn Adapter] = &[
+    &postgres::ROLES,
+    &postgres::MEMBERS,
+    &postgres::PRIVILEGES,
+    &postgres::Dump,
+    &vault::STATE,
+    &vault::Policy,
+    &github::STATE,
+    &okta::STATE,
+    &snowflake::STATE,
+    // One line each.
+];
 
 /// Levels of wrapping under which records are looked for.
 const DEPTH: usize = 6;

@@ -206,7 +206,8 @@ fn judge(q: &Question<'_>, catalogue: &Catalogue, roster: &Roster<'_>, depth: us
     by_form(q, &mut out, &mut limited);
     everything(q, &mut out);
     told.sort_unstable_by(|a, b| (a.0, !a.1, a.2).cmp(&(b.0, !b.1, b.2)));
-    told.dedup();
+    let mut seen = BTreeSet::new();
+    told.retain(|(_, _, name)| seen.insert(*name));
     out.strongest = told.iter().take(TOLD).map(|(_, _, name)| (*name).to_owned()).collect();
     if limited {
         out.conditions = q.conditions().map(|c| c.text.clone()).collect();

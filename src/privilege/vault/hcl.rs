@@ -5,7 +5,7 @@ use super::{Caps, Rule};
 /// Nesting of values.
 const DEPTH: usize = 32;
 /// Rules of one policy.
-const RULES: usize = 100_000;
+const RULES: usize = 10_000;
 
 /// Reads a policy in HCL or JSON.
 ///

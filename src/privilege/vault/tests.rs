@@ -140,7 +140,7 @@ fn what_policies_give() {
 fn every_row_of_the_catalogue_is_found() {
     for row in dangerous::of("vault") {
         let Some((path, rest)) = row.permission.split_once(' ') else { continue };
-        if !path.contains('/') || path.contains('|') {
+        if !path.contains('/') || row.permission.contains(" | ") {
             continue;
         }
         // Stars in the middle stand for a segment in the catalogue.
@@ -169,7 +169,7 @@ fn slow<'a>(patterns: &'a [String], path: &str) -> Option<&'a String> {
     fn fits(p: &[&str], s: &[&str], star: bool) -> bool {
         match (p, s) {
             ([], []) => true,
-            ([last], _) if star => s.join("/").starts_with(last),
+            ([last], [_, ..]) if star => s.join("/").starts_with(last),
             ([a, p @ ..], [b, s @ ..]) => (*a == "+" || a == b) && fits(p, s, star),
             _ => false,
         }

@@ -142,7 +142,7 @@ impl<'a> Contents<'a> {
         entry: Option<&Entry>,
         e: &Entitlement,
         denied: &[(usize, &Block)],
-        as_of: Time,
+        roster: &Roster<'_>,
     ) -> Rights {
         if e.role_id.starts_with(DELEGATED) {
             return delegated(&e.role_id);
@@ -167,8 +167,13 @@ impl<'a> Contents<'a> {
                 }
                 let condition = e.condition.as_deref().map(Condition::parse);
                 let denied: Vec<&Block> = denied.iter().map(|(_, b)| *b).collect();
-                let q = Question { blocks, condition: condition.as_ref(), denied: &denied, as_of };
-                let v = verdict(&q, catalogue(), &self.roster());
+                let q = Question {
+                    blocks,
+                    condition: condition.as_ref(),
+                    denied: &denied,
+                    as_of: self.as_of,
+                };
+                let v = verdict(&q, catalogue(), roster);
                 let mut rights = of_verdict(v, blocks);
                 rights.origin.clone_from(origin);
                 if !denied.is_empty() {
@@ -181,7 +186,8 @@ impl<'a> Contents<'a> {
         }
     }
 
-    fn roster(&self) -> Roster<'_> {
+    /// All roles that a condition may let be given away.
+    pub(super) fn roster(&self) -> Roster<'_> {
         let own = self.own.iter().filter_map(|(id, e)| match e {
             Entry::Azure { blocks, .. } => Some((*id, blocks.as_slice())),
             _ => None,
@@ -190,18 +196,18 @@ impl<'a> Contents<'a> {
     }
 
     /// Tiers by id and by name, on a whole subscription or tenant.
-    pub(super) fn tiers(&self, estate: &mut Estate) {
+    pub(super) fn tiers(&self, roster: &Roster<'_>, estate: &mut Estate) {
         for ((platform, id), name) in &self.names {
-            let tier = self.tier(platform, id);
+            let tier = self.tier(platform, id, roster);
             estate.put_tier(text(platform), text(id), tier);
             estate.put_tier(text(platform), text(name), tier);
         }
     }
 
-    fn tier(&self, platform: &str, id: &str) -> Option<Tier> {
+    fn tier(&self, platform: &str, id: &str, roster: &Roster<'_>) -> Option<Tier> {
         let e =
             Entitlement { role_id: text(id), platform: text(platform), ..Entitlement::default() };
-        let rights = self.rights(self.of(&e), &e, &[], self.as_of);
+        let rights = self.rights(self.of(&e), &e, &[], roster);
         let wide = if platform == "entra" { Breadth::Tenant } else { Breadth::Account };
         rights.unknown.is_none().then(|| rights.certain.tier_at(wide))
     }
@@ -284,8 +290,6 @@ fn directory(id: &str, name: &str, document: &str, origin: (Text, Text)) -> Opti
             }
             reach.sort_unstable();
             reach.dedup();
-            let mut lines: Vec<&str> = vec![document];
-            lines.sort_unstable();
             Some(Entry::Directory(Rights {
                 certain: set,
                 possible: set,

@@ -41,13 +41,15 @@ impl Platform for Azure {
         let mut estate = Estate::default();
         provider_owned(world, &mut estate);
         let contents = Contents::new(world);
-        contents.tiers(&mut estate);
+        let roster = contents.roster();
+        contents.tiers(&roster, &mut estate);
         let realms = world.facts.realms.iter().filter(|r| &*r.platform == "azure");
         let tree = Tree::new(realms.filter_map(|r| Some((&r.realm_id, r.parent_id.as_ref()?))));
         let members = Members::new(world);
         let reader = Reader {
             world,
             contents: &contents,
+            roster: &roster,
             denies: deny::Denies::new(world, &tree),
             members: &members,
             used: used(world),
@@ -119,6 +121,7 @@ struct Bound<'a> {
 struct Reader<'a> {
     world: &'a World<'a>,
     contents: &'a Contents<'a>,
+    roster: &'a Roster<'a>,
     denies: deny::Denies<'a>,
     members: &'a Members,
     used: Used<'a>,
@@ -133,7 +136,7 @@ impl<'a> Reader<'a> {
         let (standing, residue) = self.standing(e, hint);
         let entry = self.contents.of(e);
         let denied = self.denies.on(&e.scope);
-        let whole = self.contents.rights(entry, e, &[], self.world.as_of);
+        let whole = self.contents.rights(entry, e, &[], self.roster);
         let holders = self.members.of(&e.principal_id);
         if standing != Standing::Residue && standing != Standing::Eligible {
             bound.push(Bound {
@@ -148,7 +151,7 @@ impl<'a> Reader<'a> {
             let rights = if against.is_empty() {
                 whole.clone()
             } else {
-                self.contents.rights(entry, e, &against, self.world.as_of)
+                self.contents.rights(entry, e, &against, self.roster)
             };
             let mut held = self.held(e, &member, &rights, breadth);
             held.standing = joined(standing, &member);

@@ -9,11 +9,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde_json::Value;
 
 use super::tree::once;
-use super::{Estate, Held, Platform, World, bound};
+use super::{Estate, Held, Platform, Use, World, bound};
 use crate::facts::{Entitlement, PrincipalKind, Standing, Text, Tier, TrustFact, text};
-use crate::ingest::services::github::PLATFORM;
 use crate::privilege::class::{Breadth, Class, ClassSet};
 use crate::privilege::dangerous;
+
+/// Platform word.
+const PLATFORM: &str = "github";
 
 /// The platform.
 #[derive(Debug)]
@@ -56,6 +58,7 @@ impl Platform for GitHub {
             if &*e.role_id == "github/organization/outside collaborator" {
                 out.trusts.push(outside(e));
             }
+            let like = Held { used: used(e, world), ..like };
             let own = rows(content, e, &like, owners.contains(&*e.principal_id));
             for row in own {
                 match members.get(&*e.principal_id) {
@@ -233,6 +236,18 @@ fn rows(content: &Content, e: &Entitlement, like: &Held, owner: bool) -> Vec<Hel
         ..like.clone()
     };
     content.by.iter().map(one).collect()
+}
+
+/// Use of a token, which its list tracks.
+fn used(e: &Entitlement, world: &World<'_>) -> Option<Use> {
+    let tracked = e.role_id.starts_with("github/pat/") || e.role_id.starts_with("github/classic/");
+    let since = e.last_used_at.or(e.bound_at_lo);
+    tracked.then(|| Use {
+        last: e.last_used_at,
+        used: Some(e.last_used_at.is_some_and(|t| world.activity.recent(t))),
+        idle_days: since.map(|t| world.as_of.days_since(t).max(0)),
+        unknown: None,
+    })
 }
 
 /// Somebody outside of the organisation who is let into some of its repositories.

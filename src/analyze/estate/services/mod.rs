@@ -1,6 +1,6 @@
 //! Vault, GitHub, PostgreSQL, Snowflake and Okta: from their bindings to what is held.
 
-use super::{Edge, Estate, Goal, Held, Platform, World};
+use super::{Edge, Estate, Goal, Held, Platform, Use, World};
 use crate::facts::{BindingKind, Entitlement, Standing, Text, Time, text};
 
 pub mod github;

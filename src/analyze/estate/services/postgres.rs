@@ -9,11 +9,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::tree::{Bundle, Right, Tree, once};
 use super::{Edge, Estate, Goal, Held, Platform, World};
 use crate::facts::{Entitlement, Facts, Link, Principal, Text, Tier, Tri, text};
-use crate::ingest::services::postgres::{CLUSTER, PLATFORM, PUBLIC};
 use crate::privilege::class::{Breadth, Class};
 use crate::privilege::postgres::{
     Classes, Version, attribute, is_predefined, on_object, predefined,
 };
+
+/// Platform word.
+const PLATFORM: &str = "postgres";
+/// Scope of what is held in the whole cluster.
+const CLUSTER: &str = "cluster";
+/// Name of the principal that every login is.
+const PUBLIC: &str = "PUBLIC";
 
 /// The platform.
 #[derive(Debug)]
@@ -88,7 +94,9 @@ impl<'a> Cluster<'a> {
             .filter(|db| *db != "?")
             .collect();
         let database = named.first().copied().filter(|_| named.len() == 1);
-        let names: BTreeSet<&str> = principals.iter().map(|p| name_of(&p.principal_id)).collect();
+        // Of the list of roles; what a membership names says nothing about what is not there.
+        let names: BTreeSet<&str> =
+            principals.iter().filter(|p| p.inventoried).map(|p| name_of(&p.principal_id)).collect();
         let since = links.iter().any(|l| l.subject.as_deref() == Some("16+"))
             || names.contains("pg_use_reserved_connections");
         let version = match (since, names.contains("pg_monitor")) {
@@ -161,6 +169,17 @@ impl<'a> Cluster<'a> {
                 objects.entry((e.principal_id.clone(), breadth)).or_default().push(e);
             } else if let Some(bundle) = self.tree.find(&e.role_id).and_then(|i| closures.get(i)) {
                 self.membership(e, bundle, &mut out);
+            }
+        }
+        for e in self.entitlements.iter().filter(|e| !lists(&e.principal_id)) {
+            // A role that nobody logs in as is still an end: its members become it.
+            if &*e.role_id == "postgres/attribute/SUPERUSER" {
+                out.goals.push(Goal {
+                    node: e.principal_id.clone(),
+                    title: text(format!("superuser `{}`", name_of(&e.principal_id))),
+                    tier: Tier::T0,
+                    admin: true,
+                });
             }
         }
         for list in objects.into_values() {

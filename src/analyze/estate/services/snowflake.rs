@@ -6,9 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::tree::{Bundle, Right, Tree, once};
-use super::{Estate, Held, Platform, World, bound, source};
+use super::{Edge, Estate, Goal, Held, Platform, World, bound, source};
 use crate::facts::{Entitlement, Text, Tier, text};
-use crate::ingest::services::snowflake::PLATFORM;
 use crate::privilege::class::{Breadth, Class, ClassSet};
 use crate::privilege::dangerous;
 
@@ -19,6 +18,8 @@ pub struct Snowflake;
 /// Its only instance.
 pub static SNOWFLAKE: Snowflake = Snowflake;
 
+/// Platform word.
+const PLATFORM: &str = "snowflake";
 /// Scope of the whole account.
 const ACCOUNT: &str = "account";
 
@@ -68,7 +69,19 @@ impl Platform for Snowflake {
             out.put_tier(text(PLATFORM), (*id).clone(), tier);
             out.put_tier(text(PLATFORM), text(*name), tier);
         }
+        for (id, name) in &names {
+            let Some(bundle) = tree.find(id).and_then(|i| closures.get(i)) else { continue };
+            let classes =
+                bundle.parts.iter().find(|(b, _)| **b <= Breadth::Account).map(|(_, p)| p.certain);
+            let Some(classes) = classes else { continue };
+            let admin = classes.contains(Class::Admin);
+            if admin || classes.contains(Class::Permissions) {
+                let title = text(format!("role `{name}` of Snowflake"));
+                out.goals.push(Goal { node: (*id).clone(), title, tier: Tier::T0, admin });
+            }
+        }
         for e in all {
+            out.edges.extend(edge(e, &names));
             bindings(e, world, (&tree, &closures), &mut out);
         }
         out
@@ -148,6 +161,24 @@ fn right(e: &Entitlement) -> Right {
         scope: e.scope.clone(),
         source: source(e),
     }
+}
+
+/// Roles that a role holds, and those it owns: an owner grants its role to itself.
+fn edge(e: &Entitlement, names: &BTreeMap<&Text, &str>) -> Option<Edge> {
+    if names.contains_key(&e.role_id) {
+        return Some(Edge::relation(e.principal_id.clone(), e.role_id.clone()));
+    }
+    let owned =
+        e.scope.strip_prefix("role/").filter(|_| &*e.role_id == "snowflake/role/OWNERSHIP")?;
+    let (base, _) = e.principal_id.split_once('/')?;
+    let target = text(format!("{base}/role:{owned}"));
+    let name = e.principal_id.rsplit_once(':').map_or(&*e.principal_id, |(_, n)| n);
+    names.contains_key(&target).then(|| Edge {
+        technique: text("snowflake:role_ownership"),
+        step: text(format!("`{name}` owns the role `{owned}` and grants it to itself.")),
+        refs: vec![source(e)],
+        ..Edge::relation(e.principal_id.clone(), target.clone())
+    })
 }
 
 fn bindings(

@@ -60,3 +60,19 @@ fn names_of_own_roles_say_nothing_and_history_gives_nothing() {
         ]
     );
 }
+
+#[test]
+fn the_owner_of_a_role_grants_it_to_itself() {
+    let csv = "privilege,granted_on,name,granted_to,grantee_name,grant_option\n\
+        MANAGE GRANTS,ACCOUNT,A1,ROLE,KEEPER,false\n\
+        OWNERSHIP,ROLE,KEEPER,ROLE,MAKER,true\n\
+        USAGE,ROLE,MAKER,USER,ANN,false\n";
+    let (_, reach) = files(&[("grants.csv", csv)]);
+    assert_eq!(
+        paths(&reach, "snowflake"),
+        [
+            "snowflake/role:MAKER | self_grant | role `KEEPER` of Snowflake | yes | `MAKER` owns the role `KEEPER` and grants it to itself.",
+            "snowflake/user:ANN | self_grant | role `KEEPER` of Snowflake | yes | `MAKER` owns the role `KEEPER` and grants it to itself.",
+        ]
+    );
+}

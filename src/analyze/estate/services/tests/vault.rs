@@ -4,9 +4,22 @@ use super::*;
 fn policies_tokens_and_approles() {
     let (facts, reach) = folder("other/vault");
     // No policy of the folder defines what the root policy is, and none needs to.
+    let all = "admin, permissions-management, escalation, secrets, escalation (possible), destructive, data-write";
     assert_eq!(
-        held(&reach, "vault").join("\n"),
-        "auth/approle/role/ci | ci-admin | vault | T0 | admin, permissions-management, escalation, secrets, escalation (possible), destructive, data-write, read"
+        held(&reach, "vault"),
+        [
+            format!("auth/approle/role/ci | ci-admin | vault | T0 | {all}"),
+            "auth/approle/role/ci | default | vault | T4 |  | default".into(),
+            // A secret id for one login: somebody issues it anew each time.
+            "auth/approle/role/pay-api | default | vault | T4 |  | eligible | default".into(),
+            "auth/approle/role/pay-api | pay-read | vault | T2 | secrets, escalation (possible), read | eligible".into(),
+            // A period without a maximum: the token stands, whatever its time to live.
+            format!("e2 | ci-admin | vault | T0 | {all}"),
+            "e2 | default | vault | T4 |  | default".into(),
+            "e3 | default | vault | T4 |  | time_bound until 2026-06-30T00:20:00Z | default".into(),
+            "e3 | pay-read | vault | T2 | secrets, escalation (possible), read | time_bound until 2026-06-30T00:20:00Z".into(),
+            "root | root | vault | T0 | admin".into(),
+        ]
     );
     assert!(facts.credentials.iter().all(|c| !c.principal.is_empty()));
 }
