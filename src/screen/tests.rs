@@ -398,7 +398,7 @@ mod odd {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(150))]
+        #![proptest_config(ProptestConfig::with_cases(32))]
 
         /// Whatever is screened is judged as by rows; the rest is refused with a reason.
         #[test]
