@@ -242,6 +242,18 @@ struct Denials {
     part: [ActionSet; 2],
 }
 
+/// Lets equal sets share one body, and empty ones have none.
+fn share([certain, possible]: &mut [ActionSet; 2]) {
+    for set in [&mut *certain, &mut *possible] {
+        if set.is_clear() {
+            *set = ActionSet::new();
+        }
+    }
+    if certain == possible {
+        possible.clone_from(certain);
+    }
+}
+
 fn minus(a: &ActionSet, b: &ActionSet) -> ActionSet {
     let mut out = a.clone();
     out.difference_with(b);
@@ -451,6 +463,8 @@ impl<'a> Rights<'a> {
             }
             Boundary::Missing => Some(Grants::unknown()),
         };
+        share(&mut denials.whole);
+        share(&mut denials.part);
         let limits = guardrails.iter().map(|g| g.allowed(allowed)).collect();
         let mut out = Self {
             bindings,
@@ -468,7 +482,9 @@ impl<'a> Rights<'a> {
             union.union_with(&allowed(b));
         }
         if out.ceiling.is_some() {
-            out.unbounded = Some(out.cut(union.clone(), None, &out.bindings));
+            let mut unbounded = out.cut(union.clone(), None, &out.bindings);
+            unbounded.share();
+            out.unbounded = Some(unbounded);
         }
         out.grants = out.cut(union, out.ceiling.as_ref(), &out.bindings);
         out.grants.share();

@@ -23,3 +23,10 @@ pub mod set;
 pub mod subject;
 pub mod tri;
 pub mod variable;
+
+/// Loads the embedded data, so that who asks first need not wait for it.
+pub fn load() {
+    classes::classes();
+    exposure::exposures();
+    escalation::path_actions();
+}

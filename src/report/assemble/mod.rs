@@ -69,7 +69,7 @@ pub fn assemble(mut input: Assemble<'_>) -> View {
     let not_assessed = gaps::not_assessed(&input);
     let charts = charts::charts(&input);
     let grants = grants(input.derived, &input.findings);
-    View {
+    let mut view = View {
         version: VIEW_VERSION,
         tool: Tool {
             name: env!("CARGO_PKG_NAME").into(),
@@ -97,7 +97,10 @@ pub fn assemble(mut input: Assemble<'_>) -> View {
         settings: settings::rows(input.settings),
         digests: input.digests,
         findings: input.findings,
-    }
+        findings_total: None,
+    };
+    view.count_findings();
+    view
 }
 
 fn number(n: usize) -> u64 {
