@@ -21,6 +21,7 @@ import os
 import random
 
 ACCOUNT, STAGING = "111122223333", "444455556666"
+VENDOR = "999988887777"
 PROD, STAGE = f"aws:{ACCOUNT}", f"aws:{STAGING}"
 DOMAIN = "meridian.example"
 REGION = "eu-west-1"
@@ -136,6 +137,10 @@ def define_roles():
     app("status-page", LAMBDA, ["AWSLambdaBasicExecutionRole"], "ana.ruiz")
     app("invoice-renderer", LAMBDA, ["AWSLambdaBasicExecutionRole"], "lea.martin")
     app("edge-telemetry", ECS, ["logs-writer"], "paul.adeyemi")
+    app("policy-linter", LAMBDA, ["AWSLambdaBasicExecutionRole", "policy-linter"], "ines.costa")
+    app("report-runner", LAMBDA, ["AWSLambdaBasicExecutionRole", "report-runner"], "hana.sato")
+    app("trail-janitor", LAMBDA, ["AWSLambdaBasicExecutionRole", "trail-janitor"], "ana.ruiz")
+    ROLES["vendor-cost-review"] = (("account", VENDOR), ["meridian-read-billing"], {}, "nora.weiss", {"kind": "vendor"})
     ci("gha-deploy-payments", "payments", "production", ["ci-base"])
     ci("gha-deploy-tracking", "tracking", "production", ["ci-base"])
     ci("gha-deploy-web", "web", "production", ["ci-base"])
@@ -193,6 +198,9 @@ POLICIES = {
     "edi-gateway": ("/", allow(["s3:GetObject", "s3:PutObject"])),                                       # T2
     "geo-all": ("/", allow(["geo:*"])),                                                                 # T2, wildcard
     "dr-restore": ("/", allow(["kms:Decrypt", "rds:RestoreDBInstanceFromDBSnapshot", "secretsmanager:GetSecretValue"])),  # T1
+    "policy-linter": ("/", allow(["iam:CreatePolicyVersion", "iam:GetPolicyVersion", "iam:SetDefaultPolicyVersion"], f"arn:aws:iam::{ACCOUNT}:policy/policy-linter")),
+    "report-runner": ("/", allow(["iam:PassRole", "lambda:CreateFunction", "lambda:InvokeFunction"])),
+    "trail-janitor": ("/", allow(["cloudtrail:DeleteTrail", "cloudtrail:DescribeTrails", "cloudtrail:StopLogging"])),
     "agent-boundary": ("/boundary/", {"Version": "2012-10-17", "Statement": [
         {"Sid": "Ceiling", "Effect": "Allow", "Action": "*", "Resource": "*"},
         {"Sid": "NeverIdentity", "Effect": "Deny", "Action": ["iam:*", "organizations:*", "account:*", "sso:*"], "Resource": "*"}]}),
@@ -736,11 +744,40 @@ def plant_evidence(r):
     r.plants("EVD-003", "", "", "one ticket is in the export twice, with two different ends")
 
 
+def plant_last(r):
+    """Behind the quiet quarter, so that what is planted here moves nothing there."""
+    who = user("priya.nair")
+    task = r.ticket("INC", "priya.nair", at("10-28 08:30"), at("10-28 12:30"), "lost manifests")
+    g = r.grant(who, "jit-db-write", at("10-28 09:00"), at("10-28 12:00"), task, "lost manifests", approver="ana.ruiz")
+    r.used(who, "jit-db-write", STAGE, g, at("10-28 10:10"), at("10-28 10:40"))
+    r.plants("USE-002", who, g, "granted for production, and used in staging as well")
+    r.plants("IDN-004", who, "", "so one person worked in both environments under one identity")
+
+    who = user("break-glass-1")
+    g = r.grant(who, "jit-prod-admin", at("10-29 01:10"), at("10-29 13:10"), "", "", ticket="", approver="grace.obi", break_glass=True, use=(at("10-29 01:20"), at("10-29 12:50")))
+    r.plants("BGL-001", who, g, "an emergency that went on for twelve hours")
+    r.plants("GRT-002", who, g, "four hours more than the privilege allows anybody")
+    r.plants("BGL-002", who, g, "and that names no incident")
+    r.plants("GRT-005", who, g, "so it belongs to no task")
+    r.plants("EVD-001", who, g, "and its evidence chain lacks the task and the reason")
+
+    a = role("policy-linter")
+    r.plants("STD-001", a, "", "may write a new version of its own policy, and is so an administrator in all but name")
+    a = role("report-runner")
+    r.plants("ESC-001", a, "", "may run code under any role that functions can take")
+    r.plants("STD-001", a, "", "and that stands, with no grant behind it")
+    a = role("trail-janitor")
+    r.plants("ESC-002", a, "", "may stop the audit trail that would show what it does")
+    r.plants("EXT-001", role("vendor-cost-review"), "", "a vendor's whole account may assume it, and no list of trusted accounts has it")
+
+
 # ---------------------------------------------------------------------------------------------------------
 # AWS exports
 # ---------------------------------------------------------------------------------------------------------
 def trust_policy(trust):
     kind, value = trust
+    if kind == "account":
+        return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{value}:root"}, "Action": "sts:AssumeRole"}]}
     if kind == "service":
         return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": value}, "Action": "sts:AssumeRole"}]}
     issuer = "token.actions.githubusercontent.com"
@@ -964,6 +1001,7 @@ def main():
     r = Record()
     plant(r)
     quiet(r)
+    plant_last(r)
     for rows, key in ((r.grants, lambda g: (g[10], g[0])), (r.approvals, lambda a: (a[4], a[0])), (r.usage, lambda u: (u[7], u[0], u[4])), (r.tickets, lambda t: (t[3], t[0], t[4]))):
         rows.sort(key=key)
     r.agent_runs.sort(key=lambda t: (t["opened_at"], t["task_id"]))

@@ -22,4 +22,5 @@ pub mod pipeline;
 pub mod privilege;
 pub mod report;
 pub mod rules;
+pub mod screen;
 pub mod settings;

@@ -4,6 +4,8 @@
 //! the report's view, in this order. Nothing here decides anything about access; it only passes the
 //! tables on and turns failures into the few kinds that have an exit code.
 
+mod screened;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::take;
 use std::path::{Path, PathBuf};
@@ -22,6 +24,7 @@ use crate::report::view::{Changes, WaiverRow};
 use crate::report::{View, registry};
 use crate::rules::{self, Pack, RunInput, RunOutput};
 use crate::settings::Settings;
+pub use screened::Exceptions;
 
 /// What a run is asked to do. Paths are as the user gave them.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +43,8 @@ pub struct ScanRequest {
     pub baseline: Option<PathBuf>,
     /// Waiver file.
     pub waivers: Option<PathBuf>,
+    /// A large flat ledger may be screened. Whoever decides by findings must see all of them.
+    pub screen: bool,
 }
 
 /// Everything a run knows.
@@ -61,6 +66,10 @@ pub struct Scan {
     pub unknown_files: Vec<(String, String)>,
     /// Files that could not be read, with the error.
     pub failed_files: Vec<(String, String)>,
+    /// What screening did, or why a large ledger was not screened.
+    pub screening: Option<String>,
+    /// Every exception of a screening.
+    pub exceptions: Option<Exceptions>,
 }
 
 impl Scan {
@@ -117,9 +126,14 @@ pub fn scan(request: &ScanRequest) -> Result<Scan, PipelineError> {
     let pack = load_rules(request, &settings)?;
     let (baseline, waivers, mut texts) = load_acceptance(request)?;
     texts.settings = settings_text;
+    let screening = match screened::screen(request, &settings, &pack) {
+        Ok(Some(screened)) => return screened::finish(settings, pack, texts, screened),
+        Ok(None) => None,
+        Err(why) => Some(format!("The ledger is large and was not screened: {why}.")),
+    };
     let mut ingested = ingest::ingest(&request.inputs, &settings).map_err(config)?;
     let as_of = as_of(request, &settings, &ingested)?;
-    let mut derived = analyse(&mut ingested.facts, &settings, as_of, &pack);
+    let mut derived = analyse(&mut ingested.facts, &settings, as_of, &pack, None);
     let access = match &baseline {
         Some(b) => {
             let access = access(&ingested.facts, &derived);
@@ -139,7 +153,7 @@ pub fn scan(request: &ScanRequest) -> Result<Scan, PipelineError> {
         waivers,
     };
     let view = run.judge()?;
-    Ok(run.finish(view, texts))
+    Ok(Scan { screening, ..run.finish(view, texts) })
 }
 
 /// Inputs read and identities resolved, for a question that needs no judgement.
@@ -271,7 +285,13 @@ fn no_input(request: &ScanRequest, read: &Ingested) -> String {
     out
 }
 
-fn analyse(facts: &mut Facts, settings: &Settings, as_of: Time, pack: &Pack) -> Derived {
+fn analyse(
+    facts: &mut Facts,
+    settings: &Settings,
+    as_of: Time,
+    pack: &Pack,
+    survey: Option<&analyze::survey::Survey>,
+) -> Derived {
     let resolution = analyze::identities(facts, settings);
     let needed = |layer: Layer| {
         pack.rules().any(|r| {
@@ -279,7 +299,7 @@ fn analyse(facts: &mut Facts, settings: &Settings, as_of: Time, pack: &Pack) -> 
                 && r.needs.iter().any(|n| n == layer.as_str())
         })
     };
-    let options = analyze::Options { as_of, needed: &needed };
+    let options = analyze::Options { as_of, needed: &needed, survey };
     analyze::derive(facts, settings, &resolution, &options)
 }
 
@@ -406,6 +426,8 @@ impl Run {
             texts,
             unknown_files: pairs.0,
             failed_files: pairs.1,
+            screening: None,
+            exceptions: None,
         }
     }
 
@@ -485,6 +507,7 @@ pub fn write_bundle(scan: &Scan, dir: &Path, formats: &[String]) -> Result<(), P
     out.push(files::settings_file(&scan.settings, &scan.texts.settings));
     out.extend(scan.texts.baseline.as_deref().map(files::baseline_file));
     out.extend(scan.texts.waivers.as_deref().map(files::waivers_file));
+    out.extend(scan.exceptions.as_ref().map(Exceptions::file));
     out.push(files::reproduce_file(&scan.view, formats));
     out.extend(files::rows_files(scan.facts.rows()));
     out.extend(files::rows_files(scan.derived.rows()));

@@ -180,7 +180,8 @@ fn wait(d: &Decided<'_>) -> Option<i64> {
 }
 
 /// Most instants inside any window of so many seconds; sorted input, one pass.
-fn burst(times: &[Time], window_s: i64) -> i64 {
+#[must_use]
+pub fn burst(times: &[Time], window_s: i64) -> i64 {
     let mut most = 0;
     let mut oldest = times.iter().enumerate().peekable();
     for (i, t) in times.iter().enumerate() {

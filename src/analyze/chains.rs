@@ -184,7 +184,12 @@ fn period(ix: &Index<'_>, facts: &[GrantFact]) -> (Time, Time) {
     if let Some((a, b)) = ix.settings.period {
         return (a, b.min(ix.as_of).max(a));
     }
-    let first = facts.iter().filter(|f| f.effective).filter_map(|f| f.started_at).min();
+    let own = facts.iter().filter(|f| f.effective).filter_map(|f| f.started_at).min();
+    // A start after the as-of time is of a grant that is not in force.
+    let first = match ix.survey {
+        Some(s) => s.first_start.filter(|t| *t <= ix.as_of),
+        None => own,
+    };
     (first.unwrap_or(ix.as_of), ix.as_of)
 }
 

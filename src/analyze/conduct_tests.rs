@@ -13,7 +13,12 @@ fn t(s: i64) -> Time {
 fn run(mut facts: Facts, as_of: i64) -> Derived {
     let settings = Settings::defaults();
     let resolution = identities(&mut facts, &settings);
-    derive(&mut facts, &settings, &resolution, &Options { as_of: t(as_of), needed: &|_| true })
+    derive(
+        &mut facts,
+        &settings,
+        &resolution,
+        &Options { as_of: t(as_of), needed: &|_| true, survey: None },
+    )
 }
 
 fn grant(id: &str, requester: &str, requested: i64) -> Grant {

@@ -96,6 +96,9 @@ fn source_row(ix: &Index<'_>, s: &Source, needed: bool) -> Coverage {
 
 /// Tasks of the chosen sources that ended before they began.
 fn inverted(ix: &Index<'_>, mine: impl Fn(&str) -> bool) -> i64 {
+    if let Some(s) = ix.survey {
+        return s.inverted_tasks.iter().filter(|(id, _)| mine(id)).map(|(_, n)| n).sum();
+    }
     ix.facts.tasks.iter().filter(|t| tasks::is_inverted(t) && mine(&t.source_id)).count() as i64
 }
 

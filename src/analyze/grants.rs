@@ -75,6 +75,13 @@ impl Profile {
                 reuse.entry(a.approval_id.clone()).or_default().insert(g.clone());
             }
         }
+        for (system, fills) in ix.survey.iter().flat_map(|s| &s.systems) {
+            let p = out.systems.entry(system.clone()).or_default();
+            p.task |= fills.task;
+            p.reason |= fills.reason;
+            p.scope |= fills.scope;
+            p.approvals |= fills.approvals;
+        }
         out.approval_uses = reuse.into_iter().map(|(k, v)| (k, v.len() as i64)).collect();
         for c in &ix.facts.credentials {
             if let (Some(g), Some(end)) = (&c.grant_id, c.revoked_at.or(c.expires_at)) {
@@ -83,7 +90,7 @@ impl Profile {
                 *at = (*at).max(end);
             }
         }
-        out.approvals = !ix.facts.approvals.is_empty();
+        out.approvals = !ix.facts.approvals.is_empty() || ix.survey.is_some_and(|s| s.approvals);
         out.inventoried_realms = ix
             .facts
             .principals

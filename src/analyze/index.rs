@@ -3,6 +3,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::survey::Survey;
 use crate::facts::identity::Resolution;
 use crate::facts::{
     Approval, Facts, Grant, GrantEvent, Layer, Owner, Principal, PrincipalKind, Source, Task,
@@ -53,6 +54,8 @@ pub struct Index<'a> {
     pub as_of: Time,
     /// Tiers from content.
     pub tiers: &'a dyn Tiers,
+    /// What the whole of the inputs shows, when the facts are a part of them.
+    pub survey: Option<&'a Survey>,
     principals: HashMap<&'a str, &'a Principal>,
     tasks: Names<'a>,
     task_names: Names<'a>,
@@ -91,7 +94,20 @@ impl<'a> Index<'a> {
         as_of: Time,
         tiers: &'a dyn Tiers,
     ) -> Self {
+        Self::surveyed((facts, None), settings, resolution, as_of, tiers)
+    }
+
+    /// Builds the look-ups over a part of the inputs, with what the whole of them shows.
+    #[must_use]
+    pub fn surveyed(
+        (facts, survey): (&'a Facts, Option<&'a Survey>),
+        settings: &'a Settings,
+        resolution: &'a Resolution,
+        as_of: Time,
+        tiers: &'a dyn Tiers,
+    ) -> Self {
         let mut index = Self {
+            survey,
             facts,
             settings,
             resolution,
@@ -191,6 +207,10 @@ impl<'a> Index<'a> {
             if matches!(u.grain, UsageGrain::Event | UsageGrain::Action) {
                 grains.entry(&u.source_id).or_default().insert(u.platform.as_deref());
             }
+        }
+        for (source, platforms) in self.survey.iter().flat_map(|s| &s.grains) {
+            let own = grains.entry(source).or_default();
+            own.extend(platforms.iter().map(Option::as_deref));
         }
         for s in &self.facts.sources {
             let window = source_window(s);

@@ -70,7 +70,7 @@ fn facts(g: Grant, tasks: Vec<Task>) -> Facts {
 
 fn run_with(mut facts: Facts, settings: &Settings) -> (Derived, Facts) {
     let resolution = identities(&mut facts, settings);
-    let options = Options { as_of: Time::from_secs(50 * DAY), needed: &|_| true };
+    let options = Options { as_of: Time::from_secs(50 * DAY), needed: &|_| true, survey: None };
     let derived = derive(&mut facts, settings, &resolution, &options);
     (derived, facts)
 }

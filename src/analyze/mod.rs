@@ -23,6 +23,7 @@ pub mod reach;
 pub mod reviews;
 pub mod scope;
 pub mod state;
+pub mod survey;
 pub mod tasks;
 pub mod timeline;
 pub mod uses;
@@ -38,6 +39,8 @@ pub struct Options<'a> {
     pub as_of: Time,
     /// Whether rules in use need a layer.
     pub needed: &'a dyn Fn(Layer) -> bool,
+    /// What the whole of the inputs shows, when the facts are a part of them.
+    pub survey: Option<&'a survey::Survey>,
 }
 
 impl std::fmt::Debug for Options<'_> {
@@ -85,7 +88,13 @@ pub fn derive(
     };
     let links;
     {
-        let ix = Index::new(facts, settings, resolution, options.as_of, &reached.tiers);
+        let ix = Index::surveyed(
+            (facts, options.survey),
+            settings,
+            resolution,
+            options.as_of,
+            &reached.tiers,
+        );
         let profile = grants::Profile::new(&ix);
         let mut grant_facts = grants::grant_facts(&ix, &profile);
         state::reconcile_grants(&ix, &mut grant_facts, &derived.holdings);

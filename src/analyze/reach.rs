@@ -28,7 +28,7 @@ mod duties;
 mod escalations;
 mod exposed;
 mod graph;
-mod guards;
+pub(super) mod guards;
 mod holdings;
 mod identities;
 mod judge;

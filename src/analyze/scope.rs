@@ -2,12 +2,18 @@
 
 use std::borrow::Cow;
 
+use crate::privilege::azure::scope as azure;
+
 /// Canonical form of a scope: a trailing `/*` or `/` is dropped (the subtree is the node), and the
 /// forms of an AWS account (`123456789012`, `arn:aws:iam::123456789012:root`) become
 /// `aws:123456789012`.
 #[must_use]
 pub fn canonical<'a>(platform: Option<&str>, scope: &'a str) -> Cow<'a, str> {
     let scope = scope.trim();
+    // Paths of the resource manager have no case; its root is a scope of its own.
+    if platform == Some("azure") && scope.starts_with('/') {
+        return Cow::Owned(azure::canonical(scope));
+    }
     let scope = scope.strip_suffix("/*").or_else(|| scope.strip_suffix('/')).unwrap_or(scope);
     let aws = platform.is_none_or(|p| p == "aws");
     if aws && is_account(scope) {
@@ -51,7 +57,28 @@ pub fn ancestors(scope: &str) -> impl Iterator<Item = Cow<'_, str>> {
 /// Whether `outer` is `inner` or contains it. Both canonical. `*` contains everything.
 #[must_use]
 pub fn contains(outer: &str, inner: &str) -> bool {
-    outer == inner || outer == "*" || ancestors(inner).any(|a| a == outer)
+    outer == inner
+        || outer == "*"
+        || (outer == "/" && inner.starts_with('/'))
+        || ancestors(inner).any(|a| a == outer)
+        || google_cloud(outer, inner)
+}
+
+/// Containment that names of Google Cloud show besides the path: a project is named inside of a full
+/// resource name, and an organisation holds every folder, project and resource. Which folder holds a
+/// project no name says.
+fn google_cloud(outer: &str, inner: &str) -> bool {
+    if let Some(id) = outer.strip_prefix("organizations/") {
+        let below = ["folders/", "projects/", "//"].iter().any(|p| inner.starts_with(p));
+        return !id.contains('/') && below;
+    }
+    let Some(project) = outer.strip_prefix("projects/").filter(|p| !p.contains('/')) else {
+        return false;
+    };
+    inner.starts_with("//")
+        && inner
+            .split_once("/projects/")
+            .is_some_and(|(_, rest)| rest.split('/').next() == Some(project))
 }
 
 #[cfg(test)]
@@ -64,6 +91,8 @@ mod tests {
         assert_eq!(canonical(Some("aws"), "arn:aws:iam::111122223333:root"), "aws:111122223333");
         assert_eq!(canonical(Some("k8s"), "111122223333"), "111122223333");
         assert_eq!(canonical(None, "projects/a/*"), "projects/a");
+        assert_eq!(canonical(Some("azure"), "/subscriptions/S/"), "/subscriptions/s");
+        assert_eq!(canonical(Some("azure"), "/"), "/");
     }
 
     #[test]
@@ -72,6 +101,14 @@ mod tests {
         assert!(!contains("projects/a", "projects/ab"));
         assert!(contains("aws:111122223333", "arn:aws:iam::111122223333:role/x/y"));
         assert!(contains("*", "x"));
+        assert!(contains("/", "/subscriptions/s") && !contains("/", "entra"));
         assert!(!contains("projects/a/topics/t", "projects/a"));
+        let account = "//iam.googleapis.com/projects/a/serviceAccounts/x@a.iam.gserviceaccount.com";
+        assert!(contains("projects/a", account) && !contains("projects/b", account));
+        assert!(contains("organizations/1", account) && contains("organizations/1", "folders/2"));
+        assert!(
+            !contains("organizations/1", "aws:111122223333")
+                && !contains("folders/2", "projects/a")
+        );
     }
 }

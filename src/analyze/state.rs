@@ -111,6 +111,11 @@ fn claims(facts: &[GrantFact], held: &Held<'_>, as_of: Time) -> HashMap<usize, C
     out
 }
 
+/// Platforms with one directory of identities; one serves both of Microsoft's.
+fn family(platform: &Option<Text>) -> Option<&str> {
+    platform.as_deref().map(|p| if p == "entra" { "azure" } else { p })
+}
+
 fn snapshot_of(
     ix: &Index<'_>,
     snapshots: &HashMap<Text, Snapshot>,
@@ -123,7 +128,7 @@ fn snapshot_of(
     let Some(p) = ix.principal(&f.principal_id).filter(|p| p.inventoried) else {
         return Err("identity_unresolved");
     };
-    if f.platform.is_some() && p.platform.is_some() && f.platform != p.platform {
+    if f.platform.is_some() && p.platform.is_some() && family(&f.platform) != family(&p.platform) {
         return Err("no_source");
     }
     if !roles.contains(&*f.privilege) {
@@ -143,7 +148,8 @@ fn matching<'a>(f: &GrantFact, held: &[&'a Holding]) -> Option<&'a Holding> {
 
 /// Same privilege by name or id, on equal or nested scope, whether in effect or not.
 fn concerns(f: &GrantFact, h: &Holding) -> bool {
-    if *h.privilege != *f.privilege && *h.role_id != *f.privilege {
+    let policy = gives_policies(f) && f.privilege.split(", ").any(|p| *p == *h.privilege);
+    if *h.privilege != *f.privilege && *h.role_id != *f.privilege && !policy {
         return false;
     }
     let Some(asked) = f.scope.as_deref() else { return true };
@@ -153,6 +159,11 @@ fn concerns(f: &GrantFact, h: &Holding) -> bool {
     !names_place(&h.platform, &asked)
         || scope::contains(&own, &asked)
         || scope::contains(&asked, &own)
+}
+
+/// A token of Vault: what it gives are the policies that its grant lists, not a binding of its own.
+fn gives_policies(f: &GrantFact) -> bool {
+    f.platform.as_deref() == Some("vault") && !expects_binding(f)
 }
 
 /// Whether a canonical scope says where it is, in terms of the platform.
@@ -218,9 +229,11 @@ fn judge_ended(
 pub fn reconcile_holdings(ix: &Index<'_>, facts: &[GrantFact], holdings: &mut [Holding]) {
     let mut by_principal: HashMap<&str, Vec<&GrantFact>> = HashMap::new();
     let mut brokered: BTreeSet<&str> = BTreeSet::new();
-    for f in facts.iter().filter(|f| f.effective && expects_binding(f)) {
+    for f in facts.iter().filter(|f| f.effective && (expects_binding(f) || gives_policies(f))) {
         by_principal.entry(&f.principal_id).or_default().push(f);
-        brokered.insert(&f.privilege);
+        if expects_binding(f) {
+            brokered.insert(&f.privilege);
+        }
     }
     let ledger = ix.has_layer(Layer::Ledger);
     let running = running_principals(ix);
@@ -235,7 +248,10 @@ pub fn reconcile_holdings(ix: &Index<'_>, facts: &[GrantFact], holdings: &mut [H
                 list.iter().copied().filter(|f| concerns(f, h)).collect()
             });
         h.known_to_ledger = Some(!own.is_empty());
-        let valid = own.iter().find(|f| f.active_now);
+        // A record that is the grant and the holding in one explains nothing by itself.
+        let itself =
+            |f: &GrantFact| !f.refs.is_empty() && f.refs.iter().all(|r| h.refs.contains(r));
+        let valid = own.iter().find(|f| f.active_now && !itself(f));
         h.covered_by_grant = Some(valid.is_some());
         h.grant_id = valid.or_else(|| own.last()).map(|f| f.grant_id.clone());
     }
@@ -410,6 +426,36 @@ mod tests {
         let out = reconciled(&facts(true), vec![grant("g", 10, Some(200))], &[h]);
         assert_eq!(out[0].drift.as_deref(), Some(&[text("end")][..]));
         assert_eq!(out[0].drift_wider, Some(true));
+    }
+
+    #[test]
+    fn a_record_does_not_explain_itself_and_tokens_give_their_policies() {
+        let f = facts(true);
+        let (settings, resolution) = (Settings::defaults(), Resolution::default());
+        let ix = Index::new(&f, &settings, &resolution, Time::from_secs(100 * 86_400), &NoTiers);
+        let mut own = grant("g", 10, None);
+        own.refs = vec![text("S1:L1")];
+        let mut held = vec![holding(), holding()];
+        held[0].refs = vec![text("S1:L1")];
+        held[1].refs = vec![text("S2:L1")];
+        reconcile_holdings(&ix, &[own.clone()], &mut held);
+        assert_eq!((held[0].covered_by_grant, held[0].known_to_ledger), (Some(false), Some(true)));
+        assert_eq!(held[1].covered_by_grant, Some(true));
+        own.platform = Some(text("vault"));
+        own.broker_kind = BrokerKind::Credential;
+        own.privilege = text("default, writer");
+        own.scope = None;
+        let mut held = vec![holding(), holding()];
+        held[0].privilege = text("writer");
+        held[1].privilege = text("write");
+        for h in &mut held {
+            h.platform = text("vault");
+        }
+        reconcile_holdings(&ix, &[own], &mut held);
+        assert_eq!(
+            held.iter().map(|h| h.covered_by_grant).collect::<Vec<_>>(),
+            [Some(true), Some(false)]
+        );
     }
 
     #[test]

@@ -287,7 +287,7 @@ const MAX_WORDS: usize = 1024;
 const MAX_TICKET: usize = 64;
 
 /// `#123` at the start of a word.
-fn issue_numbers(s: &str) -> impl Iterator<Item = &str> {
+pub fn issue_numbers(s: &str) -> impl Iterator<Item = &str> {
     s.split_whitespace().filter_map(|w| {
         let n = w.strip_prefix('#')?.trim_end_matches([',', '.', ';', ':', ')']);
         ((1..=9).contains(&n.len()) && n.bytes().all(|b| b.is_ascii_digit())).then_some(n)
@@ -299,7 +299,7 @@ fn split_refs(refs: Option<&str>) -> impl Iterator<Item = &str> {
 }
 
 /// Ticket ids in free text: `ABC-123` forms and `INC0012345` forms (section 9, default patterns).
-fn ticket_ids(s: &str) -> impl Iterator<Item = &str> {
+pub fn ticket_ids(s: &str) -> impl Iterator<Item = &str> {
     s.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).filter(|w| looks_like_ticket(w))
 }
 

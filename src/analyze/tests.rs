@@ -86,7 +86,7 @@ fn facts() -> Facts {
 
 fn run_with(facts: &mut Facts, settings: &Settings) -> Derived {
     let resolution = identities(facts, settings);
-    let options = Options { as_of: t(100 * DAY), needed: &|_| true };
+    let options = Options { as_of: t(100 * DAY), needed: &|_| true, survey: None };
     derive(facts, settings, &resolution, &options)
 }
 

@@ -10,7 +10,7 @@ use super::{Cli, Failure, Outcome, exit, grant_page, input};
 use crate::evidence::Manifest;
 use crate::evidence::records::record;
 use crate::findings::Finding;
-use crate::report::View;
+use crate::report::{View, story};
 use crate::rules::{self, Pack, find_rows};
 
 /// Arguments.
@@ -65,7 +65,9 @@ fn grant(args: &Args, id: &str) -> Outcome {
     let (view, rows) =
         input::grant_rows(args.bundle.as_deref().unwrap_or(Path::new(".")), &args.rule_dirs)?;
     let at = grant_page::find(&rows, id).map_err(|e| Failure::new(exit::USAGE, anyhow!(e)))?;
-    input::print(&grant_page::page(&rows, at, &view.findings, &view.as_of))?;
+    if let Some(story) = story::tell(&rows, at, &view.findings, &view.as_of) {
+        input::print(&grant_page::page(&story))?;
+    }
     Ok(exit::OK)
 }
 

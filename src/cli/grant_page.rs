@@ -1,11 +1,5 @@
-//! One grant on one page: request, approval, window, activation, task, use, revocation, residue and
-//! cells, each with the records that show it.
-//!
-//! The questions are those of the landscape specification, end of section 4: the chain from request
-//! to removal, whether access outlived the approval, whether it was used beyond it, and what proves
-//! that it is gone. What no input shows is said to be unknown, with the reason.
+//! One grant on one page, for the terminal: the story that the report tells too, and a time strip.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::Value;
@@ -13,59 +7,12 @@ use serde_json::Value;
 use super::text::safe;
 use crate::facts::Time;
 use crate::facts::time::parse_rfc3339;
-use crate::findings::Finding;
-use crate::report::text::{counted, duration};
+use crate::report::story::{Rows, Story};
 
-/// Tables that the page reads.
-pub const TABLES: [&str; 10] = [
-    "sources",
-    "grants",
-    "grant_events",
-    "approvals",
-    "tasks",
-    "usage",
-    "credentials",
-    "grant_facts",
-    "usage_facts",
-    "segments",
-];
-
-/// Records of one kind that are listed; the rest is counted.
-const MAX_LISTED: usize = 12;
 /// Width of the time strip, characters.
 const WIDTH: i64 = 60;
 /// Candidates that an ambiguous id lists, of the number it states.
 const MAX_CANDIDATES: usize = 20;
-
-/// Rows of [`TABLES`]; a table that the run does not have is empty.
-pub type Rows = BTreeMap<String, Vec<Value>>;
-
-/// A row with typed access; what is absent or null is `None`.
-#[derive(Clone, Copy)]
-struct Row<'a>(&'a Value);
-
-impl<'a> Row<'a> {
-    fn str(self, name: &str) -> Option<&'a str> {
-        self.0.get(name).and_then(Value::as_str).filter(|s| !s.is_empty())
-    }
-    fn int(self, name: &str) -> Option<i64> {
-        self.0.get(name).and_then(Value::as_i64)
-    }
-    fn flag(self, name: &str) -> Option<bool> {
-        self.0.get(name).and_then(Value::as_bool)
-    }
-    fn time(self, name: &str) -> Option<Time> {
-        self.str(name).and_then(parse_rfc3339)
-    }
-    fn list(self, name: &str) -> Vec<&'a str> {
-        let items = self.0.get(name).and_then(Value::as_array);
-        items.into_iter().flatten().filter_map(Value::as_str).collect()
-    }
-}
-
-fn table<'a>(rows: &'a Rows, name: &str) -> impl Iterator<Item = Row<'a>> + use<'a> {
-    rows.get(name).into_iter().flatten().map(Row)
-}
 
 /// Finds the grant that an id means: the ledger's own id, or `system:id` where several ledgers use it.
 /// A unique beginning is enough.
@@ -73,10 +20,14 @@ fn table<'a>(rows: &'a Rows, name: &str) -> impl Iterator<Item = Row<'a>> + use<
 /// # Errors
 /// One line that says why none is meant, with the candidates.
 pub fn find(rows: &Rows, id: &str) -> Result<usize, String> {
-    let all: Vec<(usize, Row<'_>)> = table(rows, "grant_facts").enumerate().collect();
-    let names = |r: &Row<'_>| {
-        let own = r.str("grant_id").unwrap_or_default().to_owned();
-        let full = format!("{}:{own}", r.str("system").unwrap_or_default());
+    fn cell<'r>(row: &'r Value, name: &str) -> Option<&'r str> {
+        row.get(name).and_then(Value::as_str)
+    }
+    let all: Vec<(usize, &Value)> =
+        rows.get("grant_facts").into_iter().flatten().enumerate().collect();
+    let names = |r: &Value| {
+        let own = cell(r, "grant_id").unwrap_or_default().to_owned();
+        let full = format!("{}:{own}", cell(r, "system").unwrap_or_default());
         [own, full]
     };
     let exact: Vec<_> = all.iter().filter(|(_, r)| names(r).iter().any(|n| n == id)).collect();
@@ -92,8 +43,8 @@ pub fn find(rows: &Rows, id: &str) -> Result<usize, String> {
             let mut out = format!("`{}` fits {} grants:", safe(id), many.len());
             for (_, r) in many.iter().take(MAX_CANDIDATES) {
                 let [_, full] = names(r);
-                let who = r.str("principal_id").unwrap_or("?");
-                let what = r.str("privilege").unwrap_or("?");
+                let who = cell(r, "principal_id").unwrap_or("?");
+                let what = cell(r, "privilege").unwrap_or("?");
                 let _ = write!(out, "\n  {}  {} to {}", safe(&full), safe(what), safe(who));
             }
             Err(out)
@@ -101,500 +52,100 @@ pub fn find(rows: &Rows, id: &str) -> Result<usize, String> {
     }
 }
 
-struct Page<'a> {
-    rows: &'a Rows,
-    fact: Row<'a>,
-    ledger: Option<Row<'a>>,
-    files: BTreeMap<&'a str, &'a str>,
-    as_of: Option<Time>,
-    out: String,
-}
-
-/// Writes the page of one grant. `at` is its place in `grant_facts`.
+/// The story as text.
 #[must_use]
-pub fn page(rows: &Rows, at: usize, findings: &[Finding], as_of: &str) -> String {
-    let Some(fact) = table(rows, "grant_facts").nth(at) else { return String::new() };
-    let same = |r: &Row<'_>| {
-        let own = |name| r.str(name) == fact.str(name);
-        own("grant_id") && own("system")
-    };
-    let mut page = Page {
-        rows,
-        fact,
-        // Both tables have one row per grant, mostly in one order; the ids guard that.
-        ledger: table(rows, "grants")
-            .nth(at)
-            .filter(same)
-            .or_else(|| table(rows, "grants").find(same)),
-        files: table(rows, "sources")
-            .filter_map(|s| Some((s.str("source_id")?, s.str("file")?)))
-            .collect(),
-        as_of: parse_rfc3339(as_of),
-        out: String::new(),
-    };
-    page.head(findings);
-    page.request();
-    page.approval();
-    page.window();
-    page.task();
-    page.uses();
-    page.revocation();
-    page.residue();
-    page.cells();
-    page.strip();
-    page.records();
-    page.out
+pub fn page(story: &Story) -> String {
+    let mut out = String::new();
+    let mut drawn = false;
+    for (name, text) in &story.lines {
+        if name == "evidence" {
+            strip(story, &mut out);
+            drawn = true;
+        }
+        line(&mut out, name, text);
+    }
+    if !drawn {
+        strip(story, &mut out);
+    }
+    out
 }
 
-impl<'a> Page<'a> {
-    fn line(&mut self, name: &str, text: &str) {
-        let _ = writeln!(self.out, "{name:<12} {}", safe(text));
-    }
+fn line(out: &mut String, name: &str, text: &str) {
+    let _ = writeln!(out, "{:<12} {}", safe(name), safe(text));
+}
 
-    fn more(&mut self, text: &str) {
-        self.line("", text);
+/// One lane per layer; `=` is certain, `>` goes on.
+fn strip(story: &Story, out: &mut String) {
+    let mut lanes: Vec<(&str, Time, Option<Time>)> = Vec::new();
+    for l in &story.lanes {
+        let Some(from) = parse_rfc3339(&l.from) else { continue };
+        lanes.push((&l.name, from, l.until.as_deref().and_then(parse_rfc3339)));
     }
-
-    fn place(&self, r: Row<'_>) -> String {
-        let source = r.str("source_id").unwrap_or_default();
-        let file = self.files.get(source).copied().unwrap_or(source);
-        format!("{file} {}", r.str("source_ref").unwrap_or("?"))
-    }
-
-    fn own(&self, name: &'static str) -> impl Iterator<Item = Row<'a>> + use<'a> {
-        let id = self.fact.str("grant_id");
-        let who = self.fact.str("principal_id");
-        table(self.rows, name).filter(move |r| {
-            // Where several ledgers use one id, the principal tells them apart.
-            r.str("grant_id").is_some()
-                && r.str("grant_id") == id
-                && r.str("principal_id").is_none_or(|p| Some(p) == who)
-        })
-    }
-
-    fn list(&mut self, lines: &[String], what: &str) {
-        for l in lines.iter().take(MAX_LISTED) {
-            self.more(l);
-        }
-        if lines.len() > MAX_LISTED {
-            self.more(&format!("and {} more {what}", lines.len() - MAX_LISTED));
-        }
-    }
-
-    fn head(&mut self, findings: &[Finding]) {
-        let f = self.fact;
-        let text = |name| f.str(name).unwrap_or("unknown");
-        let scope = f.str("scope").map_or(String::new(), |s| format!(" on {s}"));
-        let grant = format!("{} of {}", text("grant_id"), text("system"));
-        self.line("grant", &grant);
-        let gives = format!("{}{scope}, tier {}", text("privilege"), text("tier"));
-        self.line("gives", &gives);
-        let mut to = format!("{} ({})", text("principal_id"), text("principal_kind"));
-        if let Some(person) = f.str("on_behalf_of_id") {
-            let _ = write!(to, ", on behalf of {person}");
-        }
-        if let Some(owner) = f.str("owner") {
-            let _ = write!(to, ", owner {owner}");
-        }
-        self.line("to", &to);
-        if f.flag("break_glass") == Some(true) {
-            self.line("emergency", "declared");
-        }
-        let about: Vec<&Finding> = findings
-            .iter()
-            .filter(|x| x.grant_id.as_deref() == f.str("grant_id"))
-            .filter(|x| x.principal.as_deref().is_none_or(|p| Some(p) == f.str("principal_id")))
-            .collect();
-        if about.is_empty() {
-            self.line("findings", "none");
-        }
-        for (i, x) in about.iter().enumerate() {
-            let text = format!(
-                "{} {} {}: {}",
-                x.rule,
-                x.severity,
-                x.fingerprint.get(..8).unwrap_or_default(),
-                x.message
-            );
-            self.line(if i == 0 { "findings" } else { "" }, &text);
-        }
-    }
-
-    fn request(&mut self) {
-        let f = self.fact;
-        let who = f.str("requester_id").unwrap_or("nobody recorded");
-        let at = f.time("requested_at").map_or("at an unrecorded time".into(), instant);
-        self.line("request", &format!("{at} by {who}"));
-        if let Some(g) = self.ledger {
-            let reason = g.str("justification").unwrap_or("none recorded");
-            self.more(&format!("reason: {reason}"));
-            if let Some(s) = g.int("duration_requested_s") {
-                self.more(&format!("asked for {}", duration(s)));
-            }
-            let place = self.place(g);
-            self.more(&format!("[{place}]"));
-        }
-    }
-
-    fn approval(&mut self) {
-        let f = self.fact;
-        let needed = f.int("approvals_needed").unwrap_or(0);
-        let state = match f.flag("approved") {
-            Some(true) => "approved",
-            Some(false) => "no approval recorded",
-            None => "unknown: neither an approval nor a decision is among the inputs",
-        };
-        let asks = if f.flag("approval_required") == Some(true) {
-            format!("{} required", needed.max(1))
-        } else {
-            "none required for this tier".to_owned()
-        };
-        let decision = f.str("decision").unwrap_or("unknown");
-        self.line("approval", &format!("{state}; {asks}; decision {decision}"));
-        let reference = self.ledger.and_then(|g| g.str("approval_ref"));
-        let id = f.str("grant_id");
-        let lines: Vec<String> = table(self.rows, "approvals")
-            .filter(|a| {
-                let by_grant = a.str("grant_id").is_some() && a.str("grant_id") == id;
-                by_grant || (reference.is_some() && a.str("approval_id") == reference)
-            })
-            .map(|a| {
-                let at = a.time("at").map_or("at an unrecorded time".into(), instant);
-                let who = a.str("approver_id").or(a.str("approver")).unwrap_or("nobody named");
-                let (verdict, method) = (a.str("verdict"), a.str("method"));
-                let (verdict, method) = (verdict.unwrap_or("?"), method.unwrap_or("?"));
-                format!("{at} {verdict} by {who} ({method}) [{}]", self.place(a))
+    let ends = lanes.iter().flat_map(|(_, a, b)| [Some(*a), *b]).flatten();
+    let (Some(from), Some(until)) = (ends.clone().min(), ends.max()) else { return };
+    let span = until.secs_since(from).max(1);
+    // The last column is for what goes on after the last known instant.
+    let column = |t: Time| {
+        let part = i128::from(t.secs_since(from)) * i128::from(WIDTH - 2) / i128::from(span);
+        usize::try_from(part).unwrap_or(0)
+    };
+    let mut drawn: Vec<(&str, String)> = Vec::new();
+    for (name, a, b) in lanes {
+        let (start, stop) = (column(a), b.map_or(WIDTH as usize - 1, column));
+        let bar: String = (0..WIDTH as usize)
+            .map(|i| match (i >= start && i <= stop, b) {
+                (true, None) if i == WIDTH as usize - 1 => '>',
+                (true, _) => '=',
+                (false, _) => '.',
             })
             .collect();
-        self.list(&lines, "approvals");
-        if let Some(s) = f.int("approval_late_s").filter(|s| *s > 0) {
-            self.more(&format!("{} after access began", duration(s)));
-        }
-        if let Some(relation) = f.str("self_approval_relation") {
-            self.more(&format!("the approver is the {relation}"));
-        }
-        if f.flag("wider_than_approved") == Some(true) {
-            self.more("the grant goes beyond what the approval names");
+        match drawn.iter_mut().find(|(have, _)| *have == name) {
+            Some((_, have)) => {
+                *have = have
+                    .chars()
+                    .zip(bar.chars())
+                    .map(|(x, y)| if x == '.' { y } else { x })
+                    .collect();
+            }
+            None => drawn.push((name, bar)),
         }
     }
-
-    fn window(&mut self) {
-        let f = self.fact;
-        let from = self.ledger.and_then(|g| g.time("not_before")).or(f.time("started_at"));
-        let until = f.time("not_after").map_or("no end".into(), instant);
-        let mut text = format!("{} to {until}", from.map_or("an unknown start".into(), instant));
-        if let Some(s) = f.int("duration_s") {
-            let _ = write!(text, ", {}", duration(s));
-        }
-        match f.int("max_duration_s") {
-            Some(max) => {
-                let _ = write!(text, " (limit {})", duration(max));
-            }
-            None => text.push_str(" (no limit set)"),
-        }
-        self.line("window", &text);
-        let active = match (f.flag("effective"), f.time("started_at")) {
-            (Some(false), _) => "never took effect".to_owned(),
-            (_, Some(t)) => instant(t),
-            _ => "not recorded; whether and when access began is unknown".to_owned(),
-        };
-        self.line("activation", &active);
-        let moved: Vec<String> = self
-            .own("grant_events")
-            .map(|e| {
-                let at = e.time("occurred_at").map_or("?".into(), instant);
-                let actor = e.str("actor").map_or(String::new(), |a| format!(" by {a}"));
-                let to = e.time("new_end").map_or(String::new(), |t| format!(" to {}", instant(t)));
-                format!("{at} {}{actor}{to} [{}]", e.str("kind").unwrap_or("?"), self.place(e))
-            })
-            .collect();
-        if !moved.is_empty() {
-            self.line("events", &counted(moved.len() as u64, "event", "events"));
-            self.list(&moved, "events");
-        }
-    }
-
-    fn task(&mut self) {
-        let f = self.fact;
-        let reference = f.str("task_ref").unwrap_or("none recorded");
-        let Some(id) = f.str("task_id") else {
-            let why = f.str("task_unknown").unwrap_or("no_task_link");
-            self.line("task", &format!("reference {reference}; resolves to no task ({why})"));
-            let candidates = f.list("task_candidates");
-            if !candidates.is_empty() {
-                self.more(&format!("may be one of {}", candidates.join(", ")));
-            }
-            return;
-        };
-        let state = f.str("task_state").unwrap_or("unknown");
-        let from = f.time("task_started_at").map_or("?".into(), instant);
-        let until = f.time("task_ended_at").map_or("still open".into(), instant);
-        self.line("task", &format!("{id}, {state}, {from} to {until}"));
-        let how = f.str("link_kind").unwrap_or("?");
-        let sure = f.str("link_confidence").unwrap_or("?");
-        self.more(&format!(
-            "linked by {how} ({sure}): {}",
-            f.str("link_evidence").unwrap_or(reference)
-        ));
-        for (name, what) in [
-            ("overstay_ledger_s", "by the ledger"),
-            ("overstay_state_s", "by the IAM state"),
-            ("overstay_credential_s", "by its credentials"),
-        ] {
-            match f.int(name) {
-                Some(s) if s > 0 => {
-                    self.more(&format!("access outlived the task by {} {what}", duration(s)));
-                }
-                Some(s) if s < 0 => {
-                    self.more(&format!("access ended {} before the task {what}", duration(-s)));
-                }
-                _ => {}
-            }
-        }
-        let lines: Vec<String> = table(self.rows, "tasks")
-            .filter(|t| t.str("task_id") == Some(id))
-            .map(|t| format!("[{}]", self.place(t)))
-            .collect();
-        self.list(&lines, "records");
-    }
-
-    fn uses(&mut self) {
-        let f = self.fact;
-        match f.int("use_count") {
-            None => {
-                let why = f.str("use_unknown").unwrap_or("no_source");
-                self.line("use", &format!("unknown ({why})"));
-                return;
-            }
-            Some(0) => self.line("use", "none, in a log that covers the grant"),
-            Some(n) => {
-                let n = u64::try_from(n).unwrap_or(0);
-                let first = f.time("first_used_at").map_or("?".into(), instant);
-                let last = f.time("last_used_at").map_or("?".into(), instant);
-                self.line("use", &format!("{}, {first} to {last}", counted(n, "use", "uses")));
-            }
-        }
-        for (name, what) in [
-            ("used_before_start_s", "before access began"),
-            ("used_after_end_s", "after the end of access"),
-            ("used_after_revocation_s", "after the revocation, with a session issued before"),
-        ] {
-            if let Some(s) = f.int(name).filter(|s| *s > 0) {
-                self.more(&format!("used {} {what}", duration(s)));
-            }
-        }
-        if let Some(n) =
-            f.int("uses_after_task").and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0)
-        {
-            self.more(&format!("{} after the task had ended", counted(n, "record", "records")));
-        }
-        let beyond: Vec<String> = self
-            .own("usage_facts")
-            .filter(|u| u.flag("beyond_grant") == Some(true))
-            .map(|u| {
-                let what = u.str("action").or(u.str("privilege")).unwrap_or("?");
-                format!("beyond the grant in {}: {what}", u.list("beyond").join(", "))
-            })
-            .collect();
-        self.list(&beyond, "uses beyond the grant");
-        let lines: Vec<String> =
-            self.own("usage").map(|u| format!("[{}]", self.place(u))).collect();
-        self.list(&lines, "records");
-    }
-
-    fn revocation(&mut self) {
-        let f = self.fact;
-        let kind = f.str("end_kind").unwrap_or("unknown").replace('_', " ");
-        let text = match (f.time("ended_at"), f.time("ended_at_hi")) {
-            (Some(lo), Some(hi)) if hi > lo => {
-                format!("{kind}, between {} and {}", instant(lo), instant(hi))
-            }
-            (Some(lo), Some(_)) => format!("{kind}, {}", instant(lo)),
-            (Some(lo), None) => format!("{kind}, {} at the earliest", instant(lo)),
-            (None, _) if f.flag("open_ended") == Some(true) => "none: still in force".to_owned(),
-            (None, _) => "unknown: the ledger records no end".to_owned(),
-        };
-        self.line("revocation", &text);
-        if let Some(s) = f.int("revocation_lag_s").filter(|s| *s > 0) {
-            self.more(&format!("{} after it was due", duration(s)));
-        }
-        let proof = match (f.flag("present_after_end"), f.flag("missing_in_state")) {
-            (Some(true), _) => {
-                let s = f.int("present_after_end_s").unwrap_or(0);
-                format!("not removed: IAM still shows the binding {} after the end", duration(s))
-            }
-            (Some(false), _) => "removal proved: a later IAM export lacks the binding".to_owned(),
-            (None, Some(true)) => "IAM lacks the binding although the grant is active".to_owned(),
-            (None, Some(false)) => "IAM shows the binding, and the grant is active".to_owned(),
-            (None, None) => format!(
-                "removal not proved: {}",
-                f.str("state_unknown").unwrap_or("no IAM export after the end")
-            ),
-        };
-        self.more(&proof);
-    }
-
-    fn residue(&mut self) {
-        let f = self.fact;
-        let lines: Vec<String> = self
-            .own("credentials")
-            .map(|c| {
-                let at = |name| c.time(name).map_or("unknown".into(), instant);
-                let mut text = format!(
-                    "{} {}: issued {}, expires {}",
-                    c.str("kind").unwrap_or("credential"),
-                    c.str("credential_id").unwrap_or("?"),
-                    at("issued_at"),
-                    at("expires_at")
-                );
-                for (name, word) in [("revoked_at", "revoked"), ("last_used_at", "last used")] {
-                    if let Some(t) = c.time(name) {
-                        let _ = write!(text, ", {word} {}", instant(t));
-                    }
-                }
-                format!("{text} [{}]", self.place(c))
-            })
-            .collect();
-        let text = match (f.time("residual_until"), f.int("residual_s")) {
-            (Some(t), Some(s)) if s > 0 => {
-                let live = self.as_of.is_some_and(|now| t > now);
-                let still = if live { ", and still is" } else { "" };
-                format!(
-                    "a credential was valid until {}, {} after the end{still}",
-                    instant(t),
-                    duration(s)
-                )
-            }
-            (Some(t), _) => format!("credentials ended by {}, with the access", instant(t)),
-            (None, _) if lines.is_empty() => {
-                "no credential of the grant is among the inputs".into()
-            }
-            (None, _) => "unknown: no credential has a recorded end".into(),
-        };
-        self.line("residue", &text);
-        if let Some(s) = self.ledger.and_then(|g| g.int("session_duration_s")) {
-            self.more(&format!("a session may outlive the end by up to {}", duration(s)));
-        }
-        self.list(&lines, "credentials");
-    }
-
-    /// Segments that the grant is part of, in order of time.
-    fn segments(&self) -> Vec<Row<'a>> {
-        let (id, who) = (self.fact.str("grant_id"), self.fact.str("principal_id"));
-        let mut out: Vec<Row<'a>> = table(self.rows, "segments")
-            .filter(|s| s.str("principal_id") == who)
-            .filter(|s| id.is_some_and(|id| s.list("grant_ids").contains(&id)))
-            .collect();
-        out.sort_by_key(|s| s.time("from"));
-        out
-    }
-
-    fn cells(&mut self) {
-        let segments = self.segments();
-        if segments.is_empty() {
-            self.line("cells", "none but quiet ones");
-            return;
-        }
-        self.line("cells", "ledger, task, state, use: cell");
-        let lines: Vec<String> = segments
-            .iter()
-            .map(|s| {
-                let axis = |name| s.str(name).unwrap_or("?");
-                let until = s.time("until").map_or("open".into(), instant);
-                let from = s.time("from").map_or("?".into(), instant);
-                format!(
-                    "{from} to {until}  {} {} {} {}: {} ({}, {})",
-                    axis("ledger"),
-                    axis("task"),
-                    axis("state"),
-                    axis("usage"),
-                    axis("cell"),
-                    axis("severity"),
-                    axis("certainty")
-                )
-            })
-            .collect();
-        self.list(&lines, "segments");
-    }
-
-    /// One lane per layer; `=` is certain, `?` not known to have ended.
-    fn strip(&mut self) {
-        let f = self.fact;
-        let mut lanes: Vec<(&str, Time, Option<Time>)> = Vec::new();
-        let mut lane = |name, from: Option<Time>, until: Option<Time>| {
-            if let Some(from) = from {
-                lanes.push((name, from, until.map(|u| u.max(from))));
-            }
-        };
-        lane("task", f.time("task_started_at"), f.time("task_ended_at"));
-        lane("grant", f.time("started_at"), f.time("ended_at"));
-        for s in self.segments().iter().filter(|s| s.str("state") == Some("1")) {
-            lane("state", s.time("from"), s.time("until"));
-        }
-        lane("use", f.time("first_used_at"), f.time("last_used_at").or(f.time("first_used_at")));
-        if let Some(t) = f.time("residual_until") {
-            lane("credential", f.time("started_at"), Some(t));
-        }
-        let ends = lanes.iter().flat_map(|(_, a, b)| [Some(*a), *b]).flatten();
-        let (Some(from), Some(until)) = (ends.clone().min(), ends.max()) else { return };
-        let span = until.secs_since(from).max(1);
-        // The last column is for what goes on after the last known instant.
-        let column = |t: Time| {
-            let part = i128::from(t.secs_since(from)) * i128::from(WIDTH - 2) / i128::from(span);
-            usize::try_from(part).unwrap_or(0)
-        };
-        let mut drawn: Vec<(&str, String)> = Vec::new();
-        for (name, a, b) in lanes {
-            let (start, stop) = (column(a), b.map_or(WIDTH as usize - 1, column));
-            let bar: String = (0..WIDTH as usize)
-                .map(|i| match (i >= start && i <= stop, b) {
-                    (true, None) if i == WIDTH as usize - 1 => '>',
-                    (true, _) => '=',
-                    (false, _) => '.',
-                })
-                .collect();
-            match drawn.iter_mut().find(|(have, _)| *have == name) {
-                Some((_, have)) => {
-                    *have = have
-                        .chars()
-                        .zip(bar.chars())
-                        .map(|(x, y)| if x == '.' { y } else { x })
-                        .collect();
-                }
-                None => drawn.push((name, bar)),
-            }
-        }
-        self.line("time", &format!("{} to {}; > goes on", instant(from), instant(until)));
-        for (name, bar) in drawn {
-            self.more(&format!("{name:<10} {bar}"));
-        }
-    }
-
-    /// What the evidence chain lacks, and all records behind the page.
-    fn records(&mut self) {
-        let missing = self.fact.list("evidence_missing");
-        let chain = if missing.is_empty() {
-            "complete".into()
-        } else {
-            format!("lacks {}", missing.join(", "))
-        };
-        self.line("evidence", &chain);
-        for c in self.fact.list("contradictions") {
-            self.more(&format!("contradiction: {c}"));
-        }
-        let mut refs: Vec<String> = self
-            .fact
-            .list("refs")
-            .into_iter()
-            .filter_map(|r| r.split_once('#'))
-            .map(|(s, place)| format!("{} {place}", self.files.get(s).copied().unwrap_or(s)))
-            .collect();
-        refs.sort();
-        refs.dedup();
-        self.list(&refs, "records");
+    let title = format!("{} to {}; > goes on", from.to_rfc3339(), until.to_rfc3339());
+    line(out, "time", &title);
+    for (name, bar) in drawn {
+        line(out, "", &format!("{name:<10} {bar}"));
     }
 }
 
-fn instant(t: Time) -> String {
-    t.to_rfc3339()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    #[test]
+    fn the_page_of_a_grant() {
+        let view = fixture::plausible();
+        insta::assert_snapshot!(page(&view.stories[0]));
+    }
+
+    #[test]
+    fn a_hostile_story_is_harmless_on_a_terminal() {
+        for story in fixture::hostile().stories {
+            let shown = page(&story);
+            assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_found_by_its_beginning_or_with_its_ledger() {
+        let row = |id: &str, system: &str| serde_json::json!({"grant_id": id, "system": system});
+        let rows: Rows =
+            [("grant_facts".to_owned(), vec![row("g-1", "a"), row("g-1", "b"), row("h-22", "a")])]
+                .into();
+        assert_eq!(find(&rows, "b:g-1"), Ok(1));
+        assert_eq!(find(&rows, "h-"), Ok(2));
+        let error = find(&rows, "g-1").unwrap_err();
+        assert!(error.contains("fits 2 grants") && error.contains("a:g-1"), "{error}");
+        assert!(find(&rows, "zz").unwrap_err().contains("no grant has the id"));
+    }
 }

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 
-use super::grant_page::{Rows, TABLES};
 use super::{Failure, exit};
 use crate::evidence::bundle::{self, BundleError, MAX_JSON};
 use crate::evidence::manifest::Counts;
@@ -18,6 +17,7 @@ use crate::gate::held::Held;
 use crate::pipeline::{PipelineError, ScanRequest, access, scan};
 use crate::privilege::aws::compare::Snapshot;
 use crate::report::View;
+use crate::report::story::{Rows, TABLES};
 use crate::report::view::VIEW_VERSION;
 use crate::settings::{Limits, Settings};
 
@@ -80,6 +80,8 @@ pub fn load(
         rule_dirs: run.rule_dirs.clone(),
         baseline: baseline.map(Path::to_path_buf),
         waivers: waivers.map(Path::to_path_buf),
+        // Whoever loads decides by the findings, so all of them are needed.
+        screen: false,
     })
     .map_err(pipeline_failure)?;
     Ok(Loaded {
@@ -111,6 +113,17 @@ pub fn bundle_failure(e: BundleError) -> Failure {
 fn load_bundle(dir: &Path) -> Result<Loaded, Failure> {
     let dir = bundle::locate(dir);
     let (view, manifest) = bundle_view(&dir)?;
+    if listed(&manifest, files::EXCEPTIONS).is_some() {
+        return Err(Failure::new(
+            exit::NO_INPUT,
+            anyhow!(
+                "`{}` is of a screening: its {} names every exception, but only the first of each rule are \
+                 findings, so nothing can be decided by them; give the inputs instead of the bundle",
+                dir.display(),
+                files::EXCEPTIONS
+            ),
+        ));
+    }
     let limits = bundle_limits(&dir, &manifest)?;
     let rows = match tables::path_in(&dir, "holdings") {
         Some(_) => table_rows(&dir, &manifest, "holdings")?,

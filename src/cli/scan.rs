@@ -64,6 +64,7 @@ impl What {
             rule_dirs: self.rules.clone(),
             baseline: self.baseline.clone(),
             waivers: self.waivers.clone(),
+            screen: false,
         }
     }
 }
@@ -90,7 +91,8 @@ impl From<PipelineError> for Failure {
 /// A failure with its exit code.
 pub fn run(cli: &Cli, args: &Args) -> Outcome {
     // The program ends after this; to free millions of rows one by one first would only take time.
-    let scan = ManuallyDrop::new(pipeline::scan(&args.what.request(&args.inputs))?);
+    let request = ScanRequest { screen: true, ..args.what.request(&args.inputs) };
+    let scan = ManuallyDrop::new(pipeline::scan(&request)?);
     pipeline::write_bundle(&scan, &args.out, &args.format)?;
     if !cli.quiet
         && let Err(e) = print(cli, args, &scan)
@@ -114,6 +116,9 @@ pub fn run(cli: &Cli, args: &Args) -> Outcome {
 fn print(cli: &Cli, args: &Args, scan: &Scan) -> std::io::Result<()> {
     let mut out = console::stdout(cli.color);
     summary::print(&mut out, &scan.view, console::wants_colour(cli.color), console::width())?;
+    if let Some(note) = &scan.screening {
+        writeln!(out, "\n{note}")?;
+    }
     writeln!(out, "\nReport: {}", args.out.join("report.html").display())?;
     if let Some(first) = scan.view.fix_first.first() {
         let digits: String = first.fingerprint.chars().take(8).collect();

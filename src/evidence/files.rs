@@ -26,6 +26,8 @@ pub const SETTINGS: &str = "settings.toml";
 pub const BASELINE: &str = "baseline.jsonl";
 /// Copy of the waivers the run applied.
 pub const WAIVERS: &str = "waivers.yaml";
+/// Every exception of a screening.
+pub const EXCEPTIONS: &str = "exceptions.csv";
 /// How to get the same bytes again.
 pub const REPRODUCE: &str = "reproduce.txt";
 

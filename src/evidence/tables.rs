@@ -6,6 +6,7 @@ use std::path::Path;
 
 use polars::prelude::*;
 
+use crate::facts::json;
 use crate::facts::store::Rows;
 use crate::report::OutputFile;
 
@@ -96,34 +97,11 @@ pub fn write_ndjson(frame: &DataFrame, out: &mut dyn Write) -> PolarsResult<()> 
                 out.write_all(b",")?;
             }
             let key = serde_json::Value::from(name.as_str());
-            write!(out, "{key}:{}", cell(&column.get(row)?))?;
+            write!(out, "{key}:{}", json::cell(&column.get(row)?))?;
         }
         out.write_all(b"}\n")?;
     }
     Ok(())
-}
-
-/// One cell as JSON. Times are RFC 3339; a number JSON cannot hold is null.
-#[must_use]
-pub fn cell(value: &AnyValue<'_>) -> serde_json::Value {
-    use serde_json::Value;
-    match value {
-        AnyValue::Null => Value::Null,
-        AnyValue::Boolean(b) => Value::from(*b),
-        AnyValue::String(s) => Value::from(*s),
-        AnyValue::StringOwned(s) => Value::from(s.as_str()),
-        AnyValue::Int64(i) => Value::from(*i),
-        AnyValue::Int32(i) => Value::from(*i),
-        AnyValue::UInt32(i) => Value::from(*i),
-        AnyValue::UInt64(i) => Value::from(*i),
-        AnyValue::Float64(f) => Value::from(*f),
-        AnyValue::Datetime(t, TimeUnit::Microseconds, _)
-        | AnyValue::DatetimeOwned(t, TimeUnit::Microseconds, _) => {
-            Value::from(crate::facts::Time::from_micros(*t).to_rfc3339())
-        }
-        AnyValue::List(items) => Value::Array(items.iter().map(|v| cell(&v)).collect()),
-        other => Value::from(other.to_string()),
-    }
 }
 
 /// Finds a table's file in a bundle, Parquet first.

@@ -82,8 +82,8 @@ struct AliasBook {
     canonical: BTreeMap<Text, Option<Text>>,
     /// Declared renames, applied to inventory ids too.
     renames: BTreeMap<Text, Text>,
-    /// Bare names of an inventory, with its platform.
-    names: BTreeMap<Text, Text>,
+    /// Bare names of inventories: by platform the principal, or none where two have the name.
+    names: BTreeMap<Text, BTreeMap<Text, Option<Text>>>,
     contradictions: Vec<Text>,
 }
 
@@ -123,7 +123,11 @@ impl AliasBook {
             .collect();
         for a in facts.aliases.iter().filter(|a| &*a.alias_type == "name") {
             if let Some(platform) = platforms.get(&a.principal_id) {
-                book.names.insert(normalise(&a.alias), (*platform).clone());
+                let id = book.renamed(&a.principal_id);
+                let of = book.names.entry(normalise(&a.alias)).or_default();
+                of.entry((*platform).clone())
+                    .and_modify(|have| *have = have.take().filter(|have| *have == id))
+                    .or_insert(Some(id.clone()));
             }
         }
         for (alias, (_, id, clash)) in claims {
@@ -162,9 +166,16 @@ impl AliasBook {
     /// inventory is somebody else's, unless a declared link says otherwise.
     fn lookup_on(&self, raw: &str, platform: Option<&str>) -> Text {
         let name = normalise(raw);
-        let foreign =
-            platform.is_some_and(|p| self.names.get(&name).is_some_and(|own| **own != *p));
-        if foreign && !self.renames.contains_key(&name) { name } else { self.lookup(raw) }
+        let named =
+            platform.zip(self.names.get(&name)).filter(|_| !self.renames.contains_key(&name));
+        match named {
+            Some((platform, by)) => match by.get(platform) {
+                // Two principals of one name there: not known which is meant.
+                Some(own) => own.clone().unwrap_or(name),
+                None => name,
+            },
+            None => self.lookup(raw),
+        }
     }
 
     fn rename_inventory(&self, facts: &mut Facts) {
@@ -387,7 +398,8 @@ fn add_unlisted(facts: &mut Facts, declared: &[DeclaredIdentity]) {
 }
 
 /// Kind that the form of an identifier proves; names prove nothing.
-fn kind_by_form(id: &str) -> PrincipalKind {
+#[must_use]
+pub fn kind_by_form(id: &str) -> PrincipalKind {
     let mut parts = id.splitn(6, ':');
     if parts.next() == Some("arn")
         && let Some(resource) = parts.nth(4)
@@ -455,6 +467,32 @@ mod tests {
         assert_eq!(facts.grants[0].beneficiary_id.as_deref(), Some("arn:aws:iam::1:user/Al"));
         assert_eq!(facts.grants[1].beneficiary_id.as_deref(), Some("arn:aws:iam::1:user/al"));
         assert_eq!(facts.principals.len(), 2, "the unknown ARN gets a row of its own");
+    }
+
+    #[test]
+    fn bare_names_are_told_apart_by_platform() {
+        let on = |platform: &str| {
+            let mut p = principal(&format!("{platform}/bob"), None);
+            p.platform = Some(text(platform));
+            p
+        };
+        let alias = |platform: &str| Alias {
+            principal_id: text(format!("{platform}/bob")),
+            alias_type: text("name"),
+            alias: text("bob"),
+            confidence: Confidence::Strong,
+            ..Alias::default()
+        };
+        let of = |platform: &str| Grant { platform: Some(text(platform)), ..grant("bob") };
+        let mut facts = Facts {
+            principals: vec![on("postgres"), on("k8s")],
+            aliases: vec![alias("postgres"), alias("k8s")],
+            grants: vec![of("postgres"), of("k8s"), of("aws")],
+            ..Facts::default()
+        };
+        resolve(&mut facts, &[]);
+        let ids: Vec<_> = facts.grants.iter().map(|g| g.beneficiary_id.as_deref()).collect();
+        assert_eq!(ids, [Some("postgres/bob"), Some("k8s/bob"), Some("bob")]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod cell;
 pub mod derived;
 pub mod docs;
 pub mod identity;
+pub mod json;
 pub mod schema;
 pub mod store;
 pub mod time;

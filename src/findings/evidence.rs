@@ -225,7 +225,7 @@ mod tests {
             let map: BTreeMap<Text, Value> =
                 pairs.iter().map(|(k, v)| (k.as_str().into(), json!(v))).collect();
             let e = Evidence::from(map.clone());
-            prop_assert_eq!(e.to_map(), map.clone());
+            prop_assert_eq!(&e.to_map(), &map);
             let back: Evidence = serde_json::from_str(&serde_json::to_string(&e).unwrap()).unwrap();
             prop_assert_eq!(&back, &e);
             for (k, v) in &map {

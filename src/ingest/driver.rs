@@ -344,6 +344,8 @@ pub fn ingest_collected(collected: &Collected, settings: &Settings) -> Ingested 
     out.unknown.sort();
     out.failed.sort();
     super::aws::finish(&mut out.facts);
+    super::gcp::finish(&mut out.facts);
+    super::azure::finish(&mut out.facts);
     let conflicts = super::ledger::fold::settle(books, &mut out.facts);
     fold::count_conflicts(&mut out.facts, conflicts);
     fold::finish(&mut out.facts);
@@ -354,6 +356,33 @@ enum Recognised<'a> {
     As(&'static dyn Adapter, Option<&'a Mapping>),
     Nothing(String),
     Broken(String),
+}
+
+/// The adapter that reads a file, with the mapping that fits it; `None` when the file cannot be read.
+#[must_use]
+pub fn recognised<'a>(
+    input: &Input,
+    settings: &'a Settings,
+) -> Option<(&'static dyn Adapter, Option<&'a Mapping>)> {
+    match recognise(input, settings) {
+        Recognised::As(adapter, mapping) => Some((adapter, mapping)),
+        Recognised::Nothing(_) | Recognised::Broken(_) => None,
+    }
+}
+
+/// The row of `sources` for a file that was read by other means than its adapter.
+#[must_use]
+pub fn source_of(
+    input: &Input,
+    adapter: &'static dyn Adapter,
+    id: &Text,
+    batch: Batch,
+    (sha256, bytes): (String, u64),
+    settings: &Settings,
+) -> (Facts, Source) {
+    let job = Job { input, adapter, mapping: None, id: id.clone() };
+    let part = finish_source(&job, batch, sha256, bytes, settings);
+    (part.facts, part.source)
 }
 
 struct Job<'a> {

@@ -1,9 +1,11 @@
 //! Ingest: files in, base facts out. Formats are recognised by content.
 
 pub mod aws;
+pub mod azure;
 pub mod detect;
 pub mod driver;
 pub mod fold;
+pub mod gcp;
 pub mod ledger;
 pub mod owners;
 #[cfg(feature = "columnar-io")]
@@ -12,6 +14,7 @@ pub mod reader;
 pub mod records;
 pub mod registry;
 pub mod reviews;
+pub mod services;
 pub mod source;
 pub mod subject;
 pub mod table;

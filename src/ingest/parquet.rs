@@ -14,13 +14,13 @@ type Cell<'c> = Option<Cow<'c, str>>;
 /// Rows converted at a time.
 const SLICE: usize = 32_768;
 
-fn open(input: &Input) -> Result<ParquetReader<File>, IngestError> {
+pub(crate) fn open(input: &Input) -> Result<ParquetReader<File>, IngestError> {
     File::open(&input.path)
         .map(ParquetReader::new)
         .map_err(|source| IngestError::Io { file: input.name.clone(), source })
 }
 
-fn wrong(input: &Input, e: &PolarsError) -> IngestError {
+pub(crate) fn wrong(input: &Input, e: &PolarsError) -> IngestError {
     IngestError::Malformed {
         file: input.name.clone(),
         place: "Parquet".into(),
@@ -113,7 +113,7 @@ impl<'a> Frame<'a> {
     }
 }
 
-fn as_text(column: &Column, zoned: bool) -> PolarsResult<Vec<Option<String>>> {
+pub(crate) fn as_text(column: &Column, zoned: bool) -> PolarsResult<Vec<Option<String>>> {
     match column.dtype() {
         DataType::Datetime(unit, _) => {
             let per_us: i64 = match unit {

@@ -9,6 +9,7 @@ pub mod jsonl;
 pub mod markdown;
 pub mod registry;
 pub mod sarif;
+pub mod story;
 pub mod text;
 pub mod view;
 
@@ -21,6 +22,7 @@ pub use view::View;
 
 #[cfg(test)]
 pub(crate) mod fixture {
+    use super::story::{Lane, Story};
     use super::view::*;
     use crate::findings::*;
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::story::Story;
 use crate::findings::{ControlRef, Finding, RuleResult};
 
 /// Latest version of this structure. A view whose JSON holds all findings is of version 1; one that holds
@@ -61,6 +62,9 @@ pub struct View {
     pub charts: Charts,
     /// Grant register, in ledger order (at most [`View::MAX_GRANTS`]; the full table is in `facts/grant_facts.parquet`).
     pub grants: Vec<GrantRow>,
+    /// All about the grants of the worst open findings, at most ten, worst first.
+    #[serde(default)]
+    pub stories: Vec<Story>,
     /// Number of grants in the ledger.
     pub grants_total: u64,
     /// Settings in force as `name = value`, with those looser than their bound marked.

@@ -63,9 +63,16 @@ pub fn trace(node: &Node, table: &Table, row: usize, env: Env<'_>) -> Trace {
 
 /// One step: the value of a node from the values of its parts.
 fn apply(node: &Node, parts: &[Value], table: &Table, row: usize, env: Env<'_>) -> Value {
+    match &node.kind {
+        Kind::Column(c) => table.get(c.name, row),
+        _ => combine(node, parts, env),
+    }
+}
+
+/// The value of a node that is no column from the values of its parts.
+pub(crate) fn combine(node: &Node, parts: &[Value], env: Env<'_>) -> Value {
     let truth = |b: Option<bool>| b.map_or(Value::Null, Value::Bool);
     match (&node.kind, parts) {
-        (Kind::Column(c), _) => table.get(c.name, row),
         (Kind::Limit(name), _) => limit(env.limits, name).map_or(Value::Null, Value::Float),
         (Kind::AsOf, _) => Value::Time(env.as_of),
         (Kind::Lit(v), _) => v.clone(),

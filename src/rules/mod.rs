@@ -22,6 +22,7 @@ pub mod severity;
 pub mod test;
 mod typing;
 pub mod value;
+pub mod vector;
 
 pub use check::{check_pack, check_rule};
 pub use compile::{Compiled, compile, controls};

@@ -157,7 +157,7 @@ fn run_in_pieces(pack: &Pack, input: &RunInput<'_>, piece: usize) -> Result<RunO
 }
 
 /// The result of a rule before it has seen a row; it has an outcome when the rule does not run.
-fn opening(rule: &Compiled<'_>, input: &RunInput<'_>) -> RuleResult {
+pub(crate) fn opening(rule: &Compiled<'_>, input: &RunInput<'_>) -> RuleResult {
     let mut result = RuleResult {
         rule: rule.rule.id.clone(),
         title: rule.rule.title.clone(),
@@ -293,7 +293,7 @@ fn tally(rule: &Compiled<'_>, table: &Table, verdicts: &[Verdict]) -> Tally {
 }
 
 /// Why a rule does not run at all: switched off, or an input is missing.
-fn why_not_run(compiled: &Compiled<'_>, input: &RunInput<'_>) -> Option<String> {
+pub(crate) fn why_not_run(compiled: &Compiled<'_>, input: &RunInput<'_>) -> Option<String> {
     if let Some(reason) = input.disabled.get(&compiled.rule.id) {
         return Some(format!("disabled: {reason}"));
     }
@@ -308,7 +308,7 @@ fn why_not_run(compiled: &Compiled<'_>, input: &RunInput<'_>) -> Option<String> 
 }
 
 /// Outcome and reason from the counts.
-fn conclude(result: &mut RuleResult) {
+pub(crate) fn conclude(result: &mut RuleResult) {
     let outcome = if result.not_assessed == 0 {
         "assessed"
     } else if result.not_assessed == result.population {

@@ -98,7 +98,7 @@ fn findings_carry_identity_evidence_and_sources() {
     assert_eq!(f.grant_id.as_deref(), Some("g1"));
     assert_eq!(&*f.first_seen, "2026-01-01T00:00:00Z");
     assert_eq!(f.evidence.get("overstay_s"), Some(7200.into()));
-    assert_eq!(f.evidence.get("ended_at"), Some(serde_json::Value::Null.into()));
+    assert_eq!(f.evidence.get("ended_at"), Some(serde_json::Value::Null));
     let places: Vec<_> = f.sources.iter().map(|s| (&*s.file, s.place.as_str())).collect();
     assert_eq!(places, [("S0404", "L1"), ("ledger.csv", "L2"), ("ledger.csv", "L9")]);
     let tests: Vec<_> = f.controls.iter().map(|c| (c.id.as_str(), c.relation.as_str())).collect();

@@ -5,6 +5,8 @@
 
 pub mod limits;
 pub mod model;
+pub mod screening;
 
 pub use limits::{LIMITS, LimitDef, Limits};
 pub use model::*;
+pub use screening::Screening;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::Screening;
 use super::limits::{LIMITS, Limits, parse_duration_s};
 use crate::facts::cell::Word;
 use crate::facts::time::{Time, parse_rfc3339};
@@ -84,6 +85,8 @@ pub struct Settings {
     pub ignore: Vec<String>,
     /// Controls that the scope statement excludes, with the reason.
     pub not_applicable: Vec<NotApplicable>,
+    /// How large ledgers are screened.
+    pub screening: Screening,
 }
 
 /// A control that is out of scope, as a person decided.
@@ -349,6 +352,8 @@ struct Raw {
     ignore: Vec<String>,
     #[serde(default)]
     not_applicable: Vec<NotApplicable>,
+    #[serde(default)]
+    screening: Screening,
 }
 
 #[derive(Deserialize, Default)]
@@ -497,6 +502,7 @@ impl Settings {
         out.disabled_rules = raw.disabled_rules;
         out.ignore = raw.ignore;
         out.not_applicable = raw.not_applicable;
+        out.screening = raw.screening;
         Ok(out)
     }
 }

@@ -59,6 +59,7 @@ pub fn plausible() -> View {
         not_assessed: not_assessed(),
         charts: charts(),
         grants: grants(),
+        stories: stories(),
         grants_total: 1204,
         settings: settings_rows(),
         digests: [("settings", "c1"), ("rules", "d2"), ("inputs", "e3"), ("baseline", "f4")]
@@ -477,6 +478,30 @@ fn charts() -> Charts {
             ],
         }],
     }
+}
+
+fn stories() -> Vec<Story> {
+    let line = |name: &str, text: &str| (name.to_string(), text.to_string());
+    vec![Story {
+        grant_id: "JIT-0418".into(),
+        system: "broker".into(),
+        principal: "oncall-db".into(),
+        privilege: "db-admin".into(),
+        findings: vec![fingerprint(2)],
+        lines: vec![
+            line("grant", "JIT-0418 of broker"),
+            line("findings", "GRT-003 high: outlived its task by 6 d 4 h"),
+            line("request", "2026-03-12T08:30:00Z by mira.lang@northwind.example"),
+            line("", "reason: index rebuild"),
+            line("", "[ledger.csv L12]"),
+            line("evidence", "complete"),
+        ],
+        lanes: vec![Lane {
+            name: "grant".into(),
+            from: "2026-03-12T08:50:00Z".into(),
+            until: Some("2026-03-18T21:30:00Z".into()),
+        }],
+    }]
 }
 
 fn grants() -> Vec<GrantRow> {

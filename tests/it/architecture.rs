@@ -13,6 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ingest", &["facts", "settings", "privilege", "findings"]),
     ("analyze", &["facts", "findings", "settings", "privilege"]),
     ("rules", &["facts", "findings", "settings"]),
+    ("screen", &["facts", "findings", "settings", "ingest", "privilege", "analyze", "rules"]),
     ("report", &["facts", "findings", "settings"]),
     ("frameworks", &["facts", "findings", "settings", "report"]),
     ("gate", &["facts", "findings", "settings", "privilege", "report"]),

@@ -13,6 +13,7 @@ use overstay::report::{View, render};
 
 mod fixture {
     use overstay::findings::*;
+    use overstay::report::story::{Lane, Story};
     use overstay::report::view::*;
 
     include!("../browser/fixture.rs");

@@ -21,6 +21,7 @@ mod kill;
 mod names;
 #[cfg(target_os = "linux")]
 mod network;
+mod presets;
 mod program;
 mod rights;
 mod sample;

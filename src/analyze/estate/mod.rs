@@ -15,14 +15,26 @@ use crate::facts::{Facts, Standing, Text, Tier, Time, Tri, TrustFact};
 use crate::privilege::class::{Breadth, ClassSet};
 use crate::settings::Settings;
 
+mod azure;
+mod gcp;
 mod paths;
 mod rows;
+mod services;
 
 pub use paths::escalations;
 pub use rows::{holdings, on_escalating, on_identities};
 
 /// All platforms. Adding one is a line here.
-static PLATFORMS: &[&dyn Platform] = &[];
+static PLATFORMS: &[&dyn Platform] = &[
+    &azure::AZURE,
+    &services::postgres::POSTGRES,
+    &gcp::GCP,
+    &services::vault::VAULT,
+    &services::github::GITHUB,
+    &services::okta::OKTA,
+    &services::snowflake::SNOWFLAKE,
+    // One line each.
+];
 
 /// One platform's semantics over the facts.
 pub trait Platform: Sync {

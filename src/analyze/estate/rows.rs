@@ -105,7 +105,8 @@ fn use_columns(h: &mut Holding, held: &Held, activity: &Activity) {
         }
         (None, true) => {
             h.used = Some(false);
-            h.idle_days = h.principal_age_days.map(|d| d.max(0));
+            let looked = by.window.map(|t| activity.as_of.days_since(t));
+            h.idle_days = h.principal_age_days.or(looked).map(|d| d.max(0));
         }
         (Some(_), _) => h.use_unknown = Some(text("not_by_binding")),
         (None, false) => h.use_unknown = Some(text("no_source")),

@@ -14,6 +14,8 @@ pub struct Used {
     pub tracked: bool,
     /// The identity record itself: looked at, and the last use it shows.
     pub identity: Option<Option<Time>>,
+    /// Start of the window in which a source that looks back for a time only saw no activity.
+    pub window: Option<Time>,
     /// Service -> last use; `None` = looked and never.
     pub services: BTreeMap<String, Option<Time>>,
     /// The services are a full account (a service-level source), not only what a log happened to show.
@@ -58,6 +60,13 @@ impl Activity {
                     entry.tracked = true;
                     let have = entry.identity.flatten();
                     entry.identity = Some(have.max(last));
+                    if u.count == Some(0) {
+                        let start = sources.get(&*u.source_id).and_then(|s| s.window_start);
+                        entry.window = match (entry.window, start) {
+                            (Some(a), Some(b)) => Some(a.min(b)),
+                            (a, b) => a.or(b),
+                        };
+                    }
                 }
                 UsageGrain::Credential => entry.tracked = true,
                 UsageGrain::Service => {

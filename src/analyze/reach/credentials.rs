@@ -68,7 +68,7 @@ pub fn rows(
                 tier: tiers.get(&*id).copied().flatten(),
                 root: id.ends_with(":root"),
                 // What has expired or was revoked is not usable, whatever the inventory says of it.
-                active: c.active.or(valid_now.filter(|valid| !valid)),
+                active: valid_now.filter(|valid| !valid).or(c.active),
                 issued_at: c.issued_at,
                 rotated_at: c.rotated_at,
                 age_days: age_from.map(days),

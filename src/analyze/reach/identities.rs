@@ -132,7 +132,9 @@ fn activity_columns(row: &mut IdentityFact, p: &Person, activity: &Activity, as_
         row.never_active = Some(false);
     } else if used.tracked {
         row.never_active = Some(true);
-        row.idle_days = p.created_at.map(|t| as_of.days_since(t).max(0));
+        // Without a date of birth, for as long as somebody looked.
+        let since = p.created_at.or(used.window);
+        row.idle_days = since.map(|t| as_of.days_since(t).max(0));
     } else {
         row.activity_unknown = Some(text("no_source"));
     }

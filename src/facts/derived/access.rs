@@ -47,7 +47,7 @@ table! {
         pub sensitive_resources: Vec<Text>,
         /// Standing state.
         pub standing: Standing,
-        /// Why it has no effect though it is listed, when `standing` is `residue`: `expired`, `deleted_principal`, `missing_principal`, `missing_role`, `disabled_role`.
+        /// Why it has no effect though it is listed, when `standing` is `residue`: `expired`, `deleted_principal`, `missing_principal`, `missing_role`, `disabled_role`, `suspended`.
         pub residue: Option<Text>,
         /// The principal is a service-linked or provider-owned identity that the customer cannot change.
         pub provider_owned: bool,

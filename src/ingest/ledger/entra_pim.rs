@@ -1,16 +1,12 @@
-//! Microsoft Entra Privileged Identity Management: schedule requests and schedule instances, in the
-//! spelling of Microsoft Graph (directory roles) and of Azure Resource Manager (resource roles).
+//! Microsoft Entra Privileged Identity Management: schedule requests, in the spelling
+//! of Microsoft Graph (directory roles) and of Azure Resource Manager (resource roles).
 //!
 //! Field table: grants model, section 8. Requests are the ledger: those with one target schedule are
-//! one grant. Instances are state: what is assigned now, active or eligible. An eligible assignment is
-//! no held privilege.
+//! one grant. Instances are state and are read there ([`crate::ingest::azure`]).
 
 use super::history::{History, Keys, Style, Told};
 use super::vendor::{Doc, JsonAdapter, mentions};
-use crate::facts::{
-    BindingKind, Decision, EndKind, Entitlement, EventKind, Grant, Layer, PrincipalKind, Text,
-    Time, text,
-};
+use crate::facts::{Decision, EndKind, EventKind, Grant, Layer, PrincipalKind, Text, Time, text};
 use crate::ingest::source::Batch;
 use crate::ingest::table::short;
 
@@ -35,20 +31,6 @@ pub static REQUESTS: JsonAdapter = JsonAdapter {
     },
     style: STYLE,
     record: request,
-};
-
-/// `roleAssignmentScheduleInstances` and `roleEligibilityScheduleInstances` of both.
-pub static INSTANCES: JsonAdapter = JsonAdapter {
-    format: "entra-pim-instances",
-    title: "Microsoft Entra PIM, role schedule instances (Graph, ARM)",
-    layer: Layer::State,
-    recognise: |p| {
-        mentions(p, &["\"memberType\"", "\"principalId\"", "\"roleDefinitionId\""])
-            && (mentions(p, &["\"roleAssignmentScheduleId\""])
-                || mentions(p, &["\"roleEligibilityScheduleId\""]))
-    },
-    style: STYLE,
-    record: instance,
 };
 
 /// Last part of a path of ids.
@@ -273,65 +255,4 @@ fn begin(
         history.tell(Told { kind, at, actor: None, ..told.clone() });
     }
     history.tell(Told { kind: EventKind::Requested, about: Some(Box::new(about)), ..told });
-}
-
-fn instance(doc: Doc<'_>, place: &Text, _: &mut History, batch: &mut Batch) -> Result<(), String> {
-    let doc = doc.at("properties").map_or(doc, Doc);
-    let principal = doc.need("principalId")?;
-    let id = doc.need("roleDefinitionId")?;
-    let name = role(doc)?;
-    let (platform, scope, rank) = scope(doc);
-    let assigned = doc.str("assignmentType");
-    let eligible = doc.str("roleAssignmentScheduleId").is_none()
-        && doc.str("roleEligibilityScheduleId").is_some();
-    let start = doc.time("startDateTime")?;
-    let bound = doc.time("createdOn")?.or(start);
-    let end = doc.time("endDateTime")?;
-    for t in bound.into_iter().chain(start) {
-        batch.see(t);
-    }
-    let member = doc.str("memberType").unwrap_or("Direct");
-    // An activation comes from an eligible assignment. `Assigned` with such a link contradicts itself:
-    // the link and the window decide nothing, the word stays in the hint.
-    let linked = doc.str("linkedRoleEligibilityScheduleId").is_some();
-    let activated = assigned.is_some_and(|a| a.eq_ignore_ascii_case("activated"));
-    let temporary = match (eligible, activated, linked, end) {
-        (true, ..) => None,
-        (_, true, ..) => Some(true),
-        (_, false, _, None) => Some(false),
-        (_, false, true, Some(_)) => None,
-        (_, false, false, Some(_)) => Some(true),
-    };
-    let schedule = doc.first(&["roleAssignmentScheduleId", "roleEligibilityScheduleId"]).map(tail);
-    batch.facts.entitlements.push(Entitlement {
-        entitlement_id: text(format!("{platform}|{principal}|{}|{scope}", tail(id))),
-        principal_id: text(principal),
-        via: if member.eq_ignore_ascii_case("direct") {
-            Vec::new()
-        } else {
-            vec![text(member.to_ascii_lowercase())]
-        },
-        role_id: text(tail(id)),
-        privilege: text(name),
-        scope,
-        scope_rank: rank,
-        platform: text(platform),
-        binding_kind: if eligible { BindingKind::Eligible } else { BindingKind::Active },
-        not_before: start,
-        not_after: end,
-        condition: doc.text("condition"),
-        bound_at_lo: bound,
-        bound_at_hi: bound,
-        origin_hint: Some(text(format!(
-            "{}; schedule {}{}",
-            assigned.unwrap_or("Eligible"),
-            schedule.unwrap_or("not stated"),
-            if linked { "; linked to an eligible assignment" } else { "" }
-        ))),
-        says_temporary: temporary,
-        source_id: batch.source_id.clone(),
-        source_ref: place.clone(),
-        ..Entitlement::default()
-    });
-    Ok(())
 }

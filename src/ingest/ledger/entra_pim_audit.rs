@@ -12,6 +12,7 @@ use crate::facts::{
     ApprovalMethod, Decision, EndKind, EventKind, Grant, Layer, Outcome, PrincipalKind, Text, Time,
     text,
 };
+use crate::ingest::azure::{self, Rec};
 use crate::ingest::source::Batch;
 
 /// `auditLogs/directoryAudits` of Graph, and the same in diagnostic settings (`properties`).
@@ -102,10 +103,19 @@ fn target<'v>(doc: Doc<'v>, kinds: &[&str]) -> Option<Doc<'v>> {
         .find(|t| t.str("type").is_some_and(|k| kinds.iter().any(|w| k.eq_ignore_ascii_case(w))))
 }
 
-fn record(doc: Doc<'_>, place: &Text, history: &mut History, _: &mut Batch) -> Result<(), String> {
+fn record(
+    doc: Doc<'_>,
+    place: &Text,
+    history: &mut History,
+    batch: &mut Batch,
+) -> Result<(), String> {
     // Diagnostic settings put the audit below `properties`.
     let outer = doc;
     let doc = doc.at("properties").map_or(doc, Doc);
+    // One export of diagnostic settings may hold both logs.
+    if outer.str("category").is_some_and(|c| c.ends_with("SignInLogs")) {
+        return azure::sign_in(Rec(outer.0), place, batch);
+    }
     let activity = doc
         .str("activityDisplayName")
         .or(outer.str("operationName"))

@@ -3,7 +3,8 @@
 //! single sign-on.
 //!
 //! Field table: grants model, section 8. A deploy key has no expiry. A suspended installation has no
-//! access. Key material is never read.
+//! access. Key material is never read. A row of a list is both: its dates are the ledger's, what it may
+//! do now is state ([`crate::ingest::services::github`]).
 
 use serde_json::Value;
 
@@ -13,6 +14,7 @@ use crate::facts::{
     BrokerKind, Credential, CredentialKind, Decision, EndKind, EventKind, Grant, Layer,
     PrincipalKind, Text, text,
 };
+use crate::ingest::services::github as state;
 use crate::ingest::source::Batch;
 
 /// Lists and webhooks.
@@ -44,16 +46,19 @@ fn record(
 ) -> Result<(), String> {
     if doc.at("credential_authorized_at").is_some() {
         batch.layer = batch.layer.or(Some(Layer::Credential));
+        state::classic(doc, place, batch)?;
         return authorised(doc, place, history);
     }
     batch.layer = Some(Layer::Ledger);
     if doc.at("token_id").is_some() {
+        state::token(doc, &permissions(doc), place, batch)?;
         return token(doc, place, history);
     }
     if let Some(i) = doc.at("installation").filter(|i| i.get("app_id").is_some()).map(Doc) {
         return installation(i, doc.str("action"), doc.str("sender/login"), place, history);
     }
     if doc.at("app_id").is_some() {
+        state::installation(doc, &permissions(doc), place, batch)?;
         return installation(doc, None, None, place, history);
     }
     if let Some(key) = doc.at("key").filter(|k| k.is_object()).map(Doc) {
@@ -61,26 +66,56 @@ fn record(
         return deploy_key(key, about, place, history);
     }
     if doc.at("read_only").is_some() {
+        state::deploy_key(doc, None, place, batch);
         return deploy_key(doc, (None, None, None), place, history);
     }
     // Keys per repository: `{"owner/name": [...]}`.
     if let Some(map) =
         doc.0.as_object().filter(|m| !m.is_empty() && m.values().all(Value::is_array))
+        && !map.values().any(|v| named(v))
     {
-        let lists: usize = map.values().filter_map(Value::as_array).map(Vec::len).sum();
-        batch.records += i64::try_from(lists).unwrap_or(i64::MAX) - 1;
-        for (repo, keys) in map {
-            for (i, key) in keys.as_array().into_iter().flatten().enumerate() {
-                let at = text(format!("/{}/{i}", repo.replace('~', "~0").replace('/', "~1")));
-                if let Err(reason) = deploy_key(Doc(key), (Some(repo), None, None), &at, history) {
-                    batch.quarantine(&at, reason);
-                }
-            }
-        }
+        keys(map, history, batch);
         return Ok(());
     }
-    history.other("are of other kinds");
+    // Lists of several kinds in one object: `{"tokens": [...], "installations": [...]}`.
+    let lists = doc.0.as_object().into_iter().flatten().filter(|(_, v)| named(v));
+    let mut any = false;
+    for (key, list) in lists {
+        for (i, element) in list.as_array().into_iter().flatten().enumerate() {
+            batch.records += i64::from(any);
+            any = true;
+            let at = text(format!("/{}/{i}", key.replace('~', "~0").replace('/', "~1")));
+            if let Err(reason) = record(Doc(element), &at, history, batch) {
+                batch.quarantine(&at, reason);
+            }
+        }
+    }
+    if !any {
+        history.other("are of other kinds");
+    }
     Ok(())
+}
+
+/// Whether a list holds records that say themselves what they are.
+fn named(list: &Value) -> bool {
+    let first = list.as_array().and_then(|l| l.first());
+    first.is_some_and(|f| {
+        ["token_id", "app_id", "credential_authorized_at"].iter().any(|k| f.get(k).is_some())
+    })
+}
+
+fn keys(map: &serde_json::Map<String, Value>, history: &mut History, batch: &mut Batch) {
+    let lists: usize = map.values().filter_map(Value::as_array).map(Vec::len).sum();
+    batch.records += i64::try_from(lists).unwrap_or(i64::MAX) - 1;
+    for (repo, keys) in map {
+        for (i, key) in keys.as_array().into_iter().flatten().enumerate() {
+            let at = text(format!("/{}/{i}", repo.replace('~', "~0").replace('/', "~1")));
+            match deploy_key(Doc(key), (Some(repo), None, None), &at, history) {
+                Ok(()) => state::deploy_key(Doc(key), Some(repo), &at, batch),
+                Err(reason) => batch.quarantine(&at, reason),
+            }
+        }
+    }
 }
 
 /// Permissions as one text: `contents:write, metadata:read`.
@@ -101,7 +136,7 @@ fn permissions(doc: Doc<'_>) -> Text {
 }
 
 /// `organizations/652551` out of an address of the API.
-fn organisation(url: Option<&str>) -> Option<Text> {
+pub(crate) fn organisation(url: Option<&str>) -> Option<Text> {
     let mut parts = url?.split('/').skip_while(|p| *p != "organizations" && *p != "orgs");
     let (kind, id) = (parts.next()?, parts.next()?);
     Some(text(format!("{kind}/{id}")))
@@ -222,6 +257,12 @@ fn installation(
     Ok(())
 }
 
+/// Name of what a deploy key lets in.
+pub(crate) fn key_holder(doc: Doc<'_>, repo: Option<&str>) -> Text {
+    let title = doc.str("title").unwrap_or("untitled");
+    text(format!("deploy key {title} of {}", repo.unwrap_or("an unnamed repository")))
+}
+
 /// A deploy key; repository, action and sender come from a webhook or the list it stands in.
 fn deploy_key(
     doc: Doc<'_>,
@@ -238,8 +279,7 @@ fn deploy_key(
         .map(|(repo, _)| repo);
     let repo = repo.or(from_url);
     let write = doc.flag("read_only") == Some(false);
-    let title = doc.str("title").unwrap_or("untitled");
-    let holder = text(format!("deploy key {title} of {}", repo.unwrap_or("an unnamed repository")));
+    let holder = key_holder(doc, repo);
     let key = format!("deploy_key:{id}");
     let deleted = action == Some("deleted");
     let disabled = doc.flag("enabled") == Some(false);

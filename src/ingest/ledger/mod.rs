@@ -54,7 +54,6 @@ pub static LEDGERS: &[&dyn Adapter] = &[
     &gcp_pam::AUDIT,
     &jit_groups::AUDIT,
     &entra_pim::REQUESTS,
-    &entra_pim::INSTANCES,
     &entra_pim_audit::AUDIT,
     &github::ACCESS,
     &okta::SYSTEM_LOG,

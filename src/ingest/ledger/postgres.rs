@@ -1,6 +1,7 @@
-//! PostgreSQL: roles, memberships, and what the server log tells about both.
+//! PostgreSQL: what the server log tells about roles and memberships. Their state is read by
+//! [`crate::ingest::services::postgres`].
 //!
-//! Field table: grants model, section 8, measured with PostgreSQL 15. `rolvaliduntil` limits password
+//! Field table: grants model, section 8, measured with PostgreSQL 15. `VALID UNTIL` limits password
 //! authentication alone: an expired role connects by any other method. So it is the expiry of a
 //! password and never the end of access. `pg_auth_members` has no times; the log has them when it
 //! records statements (`log_statement = ddl`).
@@ -12,156 +13,17 @@ use super::lines;
 use super::vendor::contains;
 use crate::facts::time::{parse_duration, parse_time};
 use crate::facts::{
-    BindingKind, Credential, CredentialKind, Decision, EndKind, Entitlement, EventKind, Grant,
-    Layer, Outcome, Principal, PrincipalKind, Text, Time, text,
+    Credential, CredentialKind, Decision, EndKind, EventKind, Grant, Layer, Outcome, Text, Time,
+    text,
 };
 use crate::ingest::source::{Adapter, Batch, Context, IngestError, Input, Match, Probe, Shape};
-use crate::ingest::table::{Row, TableAdapter, fields};
 
-mod statement;
+pub(crate) mod statement;
 
 use statement::{Change, Statement};
 
 /// Platform word.
 const PLATFORM: &str = "postgres";
-
-mod roles {
-    use super::*;
-
-    fields! {
-        Name = "rolname",
-        Super = "rolsuper",
-        CreateRole = "rolcreaterole",
-        CreateDb = "rolcreatedb",
-        CanLogin = "rolcanlogin",
-        Replication = "rolreplication",
-        BypassRls = "rolbypassrls",
-        ValidUntil = "rolvaliduntil",
-    }
-
-    /// `COPY (SELECT ... FROM pg_roles) TO ... CSV HEADER`.
-    pub const ADAPTER: TableAdapter = TableAdapter {
-        format: "postgres-roles",
-        title: "PostgreSQL roles (pg_roles)",
-        layer: Layer::State,
-        fields: FIELDS,
-        required: &[&["rolname"]],
-        recognise: |n| n.all(&["rolname", "rolvaliduntil", "rolcanlogin"]),
-        row,
-    };
-
-    /// Attributes that are privileges of the whole cluster.
-    const ATTRIBUTES: [(F, &str); 5] = [
-        (F::Super, "SUPERUSER"),
-        (F::CreateRole, "CREATEROLE"),
-        (F::CreateDb, "CREATEDB"),
-        (F::Replication, "REPLICATION"),
-        (F::BypassRls, "BYPASSRLS"),
-    ];
-
-    fn row(row: &Row<'_>, batch: &mut Batch) -> Result<(), String> {
-        let name = row.share(row.need(F::Name)?);
-        let login = row.flag(F::CanLogin)?;
-        let mut attributes = Vec::new();
-        for (field, word) in ATTRIBUTES {
-            if row.flag(field)? == Some(true) {
-                attributes.push(word);
-            }
-        }
-        let until = row.time(F::ValidUntil)?.map(|p| p.lo);
-        batch.facts.principals.push(Principal {
-            principal_id: name.clone(),
-            // A role that cannot log in is what others are members of.
-            kind: if login == Some(false) { PrincipalKind::Role } else { PrincipalKind::Unknown },
-            platform: Some(text(PLATFORM)),
-            name: Some(name.clone()),
-            inventoried: true,
-            source_id: row.source_id.clone(),
-            source_ref: row.source_ref.clone(),
-            ..Principal::default()
-        });
-        for word in attributes {
-            batch.facts.entitlements.push(held(row, &name, word, "cluster", Some(4)));
-        }
-        if login == Some(true) {
-            batch.facts.credentials.push(Credential {
-                credential_id: text(format!("password of {name}")),
-                kind: CredentialKind::Password,
-                principal: name,
-                expires_at: until,
-                // Whether the role has a password at all, the view does not show.
-                no_expiry: Some(until.is_none()),
-                source_id: row.source_id.clone(),
-                source_ref: row.source_ref.clone(),
-                ..Credential::default()
-            });
-        }
-        Ok(())
-    }
-}
-
-mod members {
-    use super::*;
-
-    fields! {
-        Role = "role" | "rolname",
-        Member = "member",
-        Grantor = "grantor",
-        Admin = "admin_option",
-        Inherit = "inherit_option",
-        Set = "set_option",
-    }
-
-    /// `pg_auth_members` with names instead of oids.
-    pub const ADAPTER: TableAdapter = TableAdapter {
-        format: "postgres-members",
-        title: "PostgreSQL memberships (pg_auth_members)",
-        layer: Layer::State,
-        fields: FIELDS,
-        required: &[&["role"], &["member"]],
-        recognise: |n| n.all(&["member", "admin_option"]) && n.any(&["role", "rolname"]),
-        row,
-    };
-
-    fn row(row: &Row<'_>, batch: &mut Batch) -> Result<(), String> {
-        let (role, member) = (row.need(F::Role)?, row.share(row.need(F::Member)?));
-        let mut options = Vec::new();
-        if row.flag(F::Admin)? == Some(true) {
-            options.push("admin option");
-        }
-        // Since version 16: without INHERIT the rights need SET ROLE, without SET that is refused.
-        if row.flag(F::Inherit)? == Some(false) {
-            options.push("no inherit");
-        }
-        if row.flag(F::Set)? == Some(false) {
-            options.push("no set role");
-        }
-        let mut e = held(row, &member, role, "cluster", None);
-        e.condition = (!options.is_empty()).then(|| text(options.join(", ")));
-        e.origin_hint = row.get(F::Grantor).map(|g| text(format!("granted by {g}")));
-        batch.facts.entitlements.push(e);
-        Ok(())
-    }
-}
-
-pub use members::ADAPTER as MEMBERS;
-pub use roles::ADAPTER as ROLES;
-
-fn held(row: &Row<'_>, who: &Text, privilege: &str, scope: &str, rank: Option<i64>) -> Entitlement {
-    Entitlement {
-        entitlement_id: text(format!("{PLATFORM}|{who}|{privilege}|{scope}")),
-        principal_id: who.clone(),
-        role_id: text(privilege),
-        privilege: text(privilege),
-        scope: text(scope),
-        scope_rank: rank,
-        platform: text(PLATFORM),
-        binding_kind: BindingKind::Active,
-        source_id: row.source_id.clone(),
-        source_ref: row.source_ref.clone(),
-        ..Entitlement::default()
-    }
-}
 
 /// The server log with statements (`log_statement = ddl` or more) and connections.
 #[derive(Debug)]

@@ -11,11 +11,12 @@ use super::fold::{Event, Target};
 use super::json::{Doc, JsonLedger, Record, joined};
 use crate::facts::time::ParsedTime;
 use crate::facts::{
-    BrokerKind, Completeness, CredentialKind, EndKind, EventKind, Grant, Outcome, Text, Time,
-    Usage, text,
+    BrokerKind, Completeness, CredentialKind, EndKind, EventKind, Grant, Outcome, PrincipalKind,
+    Text, Time, Usage, text,
 };
 use crate::findings::fingerprint::hex;
 use crate::ingest::ledger::credentials::truncate_id;
+use crate::ingest::services::{Sink, vault as state};
 use crate::ingest::source::Batch;
 
 /// Name of the ledger and of the platform.
@@ -505,10 +506,37 @@ fn looked_up_token(r: &Record<'_>, d: &Doc<'_>, batch: &mut Batch) -> Result<boo
     c.max_expires_at = limit;
     c.active = Some(true);
     batch.book.credential(accessor, c);
+    state(r, d, (&facts, &policies, standing), batch)?;
     let draft = batch.book.draft(SYSTEM, &id);
     draft.endless |= standing;
     draft.state(issued_at, facts);
     Ok(true)
+}
+
+/// What a token gives its holder now: its policies, as long as it lives.
+fn state(
+    r: &Record<'_>,
+    d: &Doc<'_>,
+    (grant, policies, standing): (&Grant, &[&str], bool),
+    batch: &mut Batch,
+) -> Result<(), String> {
+    let mut seen = std::collections::BTreeSet::new();
+    let mut sink = Sink { batch, place: r.source_ref.clone(), seen: &mut seen };
+    let who = grant.beneficiary.clone();
+    let machine = d.str("path")?.is_some_and(|p| p.starts_with("auth/approle/"));
+    let kind = if machine { PrincipalKind::Workload } else { PrincipalKind::Unknown };
+    let name = d.text("display_name")?;
+    sink.principal((&who, SYSTEM, kind), |p| p.name = name);
+    for policy in policies {
+        if let Some(e) = sink.entitlement(&state::bind(&who, policy)) {
+            e.entitlement_id = text(format!("{}|{}", e.entitlement_id, grant.source_ref));
+            e.via = vec![text("token")];
+            (e.bound_at_lo, e.bound_at_hi) = (grant.not_before, grant.not_before);
+            e.not_after = if standing { None } else { grant.residual_until };
+        }
+    }
+    sink.limit("batch tokens have no accessor and are not listed");
+    Ok(())
 }
 
 /// Leases whose revocation failed for good.

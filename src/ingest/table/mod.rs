@@ -95,8 +95,14 @@ impl Adapter for TableAdapter {
         let detected = super::detect::detect(&head, complete);
         let run = Run { adapter: self, input, plan, options, pool: RefCell::default() };
         match detected.shape {
-            Shape::Csv => run.csv(detected.delimiter, behind_lines(&head), batch),
-            Shape::Ndjson | Shape::JsonArray | Shape::JsonObject => run.json(detected.shape, batch),
+            Shape::Csv => run.csv(&head, detected.delimiter, batch, &mut |cells, place, batch| {
+                run.row(cells, place, batch);
+            }),
+            Shape::Ndjson | Shape::JsonArray | Shape::JsonObject => {
+                run.json(detected.shape, batch, &mut |cells, place, batch| {
+                    run.row(cells, place, batch);
+                })
+            }
             Shape::Parquet => run.parquet(batch),
             other => {
                 Err(run.malformed("start of file", &format!("{other:?} is not a table of records")))
@@ -110,6 +116,12 @@ impl TableAdapter {
         IngestError::Malformed { file: input.name.clone(), place: "mapping".into(), message }
     }
 
+    /// Column of each field for a header without mapping; `None` when the header does not do.
+    #[must_use]
+    pub fn columns(&self, header: &[String]) -> Option<Vec<Option<usize>>> {
+        Plan::new(self.fields, None).ok()?.resolve(header, self.required).ok()
+    }
+
     /// Checks a mapping without a file.
     ///
     /// # Errors
@@ -117,6 +129,60 @@ impl TableAdapter {
     pub fn check_mapping(&self, mapping: &Mapping) -> Result<(), String> {
         Options::new(Some(mapping))?;
         Plan::new(self.fields, Some(mapping)).map(|_| ())
+    }
+}
+
+/// Takes the cells of a row in the order of the fields, and its place.
+pub type EachRow<'e> = dyn FnMut(&[Option<Cow<'_, str>>], &str, &mut Batch) + 'e;
+
+/// Rows of one file, read one by one by a caller that has the cells already. It says of a row what a
+/// reading of the whole file would.
+#[derive(Debug)]
+pub struct Single<'a> {
+    run: Run<'a>,
+}
+
+impl<'a> Single<'a> {
+    /// For a file without mapping.
+    ///
+    /// # Errors
+    /// Never in practice: only a mapping can be wrong.
+    pub fn new(adapter: &'a TableAdapter, input: &'a Input) -> Result<Self, IngestError> {
+        let wrong = |m| adapter.wrong_mapping(input, m);
+        let options = Options::new(None).map_err(wrong)?;
+        let plan = Plan::new(adapter.fields, None).map_err(wrong)?;
+        Ok(Self { run: Run { adapter, input, plan, options, pool: RefCell::default() } })
+    }
+
+    /// Column of each field, for a header.
+    ///
+    /// # Errors
+    /// When a needed column is missing or a name occurs twice.
+    pub fn layout(&self, header: &[String]) -> Result<Vec<Option<usize>>, IngestError> {
+        let resolved = self.run.plan.resolve(header, self.run.adapter.required);
+        resolved.map_err(|m| self.run.malformed("header", &m))
+    }
+
+    /// Calls `each` for the rows of a CSV or NDJSON file; what is no row goes to the quarantine of the batch.
+    ///
+    /// # Errors
+    /// When the file as a whole cannot be read.
+    pub fn each(
+        &self,
+        head: &[u8],
+        detected: &super::detect::Detected,
+        batch: &mut Batch,
+        each: &mut EachRow<'_>,
+    ) -> Result<(), IngestError> {
+        match detected.shape {
+            Shape::Csv => self.run.csv(head, detected.delimiter, batch, each),
+            shape => self.run.json(shape, batch, each),
+        }
+    }
+
+    /// Reads one row, cells in the order of the fields.
+    pub fn read(&self, cells: &[Option<Cow<'_, str>>], place: &str, batch: &mut Batch) {
+        self.run.row(cells, place, batch);
     }
 }
 
@@ -343,6 +409,7 @@ pub fn short(s: &str) -> Cow<'_, str> {
 }
 
 /// One file being read.
+#[derive(Debug)]
 struct Run<'a> {
     adapter: &'a TableAdapter,
     input: &'a Input,
@@ -382,7 +449,14 @@ impl Run<'_> {
         }
     }
 
-    fn csv(&self, delimiter: u8, behind: u64, batch: &mut Batch) -> Result<(), IngestError> {
+    fn csv(
+        &self,
+        head: &[u8],
+        delimiter: u8,
+        batch: &mut Batch,
+        each: &mut EachRow<'_>,
+    ) -> Result<(), IngestError> {
+        let behind = behind_lines(head);
         let stream = LineGuard::new(reader::open(self.input)?, BOUNDS.line);
         let mut rows = csv::ReaderBuilder::new()
             .has_headers(false)
@@ -433,7 +507,7 @@ impl Run<'_> {
                 .iter()
                 .map(|column| column.and_then(|c| record.get(c)).map(Cow::Borrowed))
                 .collect();
-            self.row(&cells, &place, batch);
+            each(&cells, &place, batch);
         }
     }
 
@@ -445,7 +519,12 @@ impl Run<'_> {
         }
     }
 
-    fn json(&self, shape: Shape, batch: &mut Batch) -> Result<(), IngestError> {
+    fn json(
+        &self,
+        shape: Shape,
+        batch: &mut Batch,
+        each: &mut EachRow<'_>,
+    ) -> Result<(), IngestError> {
         let mut seen: BTreeSet<usize> = BTreeSet::new();
         let outcome = records::each(self.input, shape, batch, &mut |place: &Place, raw, batch| {
             match self.cells(raw) {
@@ -453,7 +532,7 @@ impl Run<'_> {
                     seen.extend(
                         cells.iter().enumerate().filter(|(_, c)| c.is_some()).map(|(i, _)| i),
                     );
-                    self.row(&cells, &place.to_string(), batch);
+                    each(&cells, &place.to_string(), batch);
                 }
                 Err(reason) => batch.quarantine(place.to_string(), reason),
             }

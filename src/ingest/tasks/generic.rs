@@ -86,7 +86,8 @@ fn kind(word: &str) -> TaskKind {
 }
 
 /// State of a task; a word that is not known says nothing.
-fn state(word: &str) -> TaskState {
+#[must_use]
+pub fn state(word: &str) -> TaskState {
     match word {
         "done" | "closed" | "completed" | "complete" | "resolved" | "success" | "successful"
         | "finished" | "passed" => TaskState::Succeeded,

@@ -815,7 +815,7 @@ fn postgres_roles_and_members() {
             .facts
             .credentials
             .iter()
-            .find(|c| &*c.principal == who)
+            .find(|c| *c.principal == format!("postgres/{who}"))
             .map(|c| (c.expires_at, c.no_expiry))
     };
     // The end of a password, never of access; `infinity` and nothing are none.
@@ -826,14 +826,14 @@ fn postgres_roles_and_members() {
     let held: Vec<_> =
         found.facts.entitlements.iter().map(|e| (&*e.principal_id, &*e.privilege)).collect();
     assert_eq!(held.len(), 5);
-    assert!(held.iter().all(|(who, _)| *who == "postgres"), "{held:?}");
+    assert!(held.iter().all(|(who, _)| *who == "postgres/postgres"), "{held:?}");
 
     let found = sample("grants/postgres/pg_auth_members.csv");
     let e = &found.facts.entitlements;
     assert_eq!(e.len(), 3);
     assert_eq!(
         (&*e[1].principal_id, &*e[1].privilege, e[1].condition.as_deref()),
-        ("svc_batch", "app_owner", Some("admin option"))
+        ("postgres/svc_batch", "app_owner", Some("admin option"))
     );
     // The catalogue has no times.
     assert!(e.iter().all(|e| e.bound_at_lo.is_none()));

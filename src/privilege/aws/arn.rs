@@ -150,12 +150,15 @@ pub struct Spread {
     pub everything: bool,
 }
 
+/// Resource types, each with whether it is taken in whole.
+type Types = Arc<[(u16, bool)]>;
+
 /// Computes and remembers [`Spread`]s.
 #[derive(Debug, Default)]
 pub struct Spreader {
     lists: Memo<(Home, Vec<String>), Arc<Spread>>,
     /// Resource types that one pattern touches, and whether it takes in the whole type.
-    patterns: Memo<(Home, String), Arc<[(u16, bool)]>>,
+    patterns: Memo<(Home, String), Types>,
     /// By the resource types a list touches: many lists touch the same.
     types: Memo<Option<BTreeMap<u16, bool>>, Arc<Spread>>,
 }
@@ -196,7 +199,7 @@ impl Spreader {
 }
 
 /// Resource types that a pattern touches, and whether it takes in the whole type.
-fn types_of(home: &Home, pattern: &str) -> Arc<[(u16, bool)]> {
+fn types_of(home: &Home, pattern: &str) -> Types {
     let c = catalogue();
     let wide = widen_variables(pattern);
     let variable = matches!(wide, Cow::Owned(_));

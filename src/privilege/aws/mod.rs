@@ -20,6 +20,7 @@ mod paths;
 pub mod reached;
 mod search;
 pub mod set;
+mod strength;
 pub mod subject;
 pub mod tri;
 pub mod variable;

@@ -4,6 +4,7 @@ mod charts;
 mod gaps;
 mod ranking;
 mod settings;
+mod stories;
 mod strips;
 mod summary;
 
@@ -69,6 +70,7 @@ pub fn assemble(mut input: Assemble<'_>) -> View {
     let not_assessed = gaps::not_assessed(&input);
     let charts = charts::charts(&input);
     let grants = grants(input.derived, &input.findings);
+    let stories = stories::stories(&input.findings, input.facts, input.derived, input.as_of);
     let mut view = View {
         version: VIEW_VERSION,
         tool: Tool {
@@ -93,6 +95,7 @@ pub fn assemble(mut input: Assemble<'_>) -> View {
         not_assessed,
         charts,
         grants,
+        stories,
         grants_total: number(input.derived.grant_facts.len()),
         settings: settings::rows(input.settings),
         digests: input.digests,

@@ -9,7 +9,7 @@ use crate::report::text::{arn, counted, duration};
 use crate::report::view::{Bar, Mark, Strip};
 
 /// Strips in a report.
-const MAX_STRIPS: usize = 10;
+pub(super) const MAX_STRIPS: usize = 10;
 
 /// Builds the strips, worst finding first, one per grant.
 pub(super) fn strips(findings: &[Finding], derived: &Derived, as_of: Time) -> Vec<Strip> {

@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 use super::{headline, honest_lines};
 use crate::findings::{ControlRef, Finding, Severity, SourceRef, Status};
 use crate::report::charts::{self, Chart};
+use crate::report::story::Story;
 use crate::report::text::{anchor, clip, count, counted, percent, titled, words};
 use crate::report::view::{
     Changes, Conclusion, CoverageRow, CrosswalkRow, GrantRow, NotAssessed, QuarantineRow,
-    SettingRow, SourceRow, Summary, Tool, WaiverRow,
+    SettingRow, SourceRow, Strip, Summary, Tool, WaiverRow,
 };
 use crate::report::{ReportError, View};
 
@@ -60,6 +61,7 @@ pub(super) struct Page<'a> {
     findings_total: u64,
     findings_hidden: u64,
     grants: Vec<Register<'a>>,
+    stories: Vec<Told<'a>>,
     grants_total: u64,
     waivers: &'a [WaiverRow],
     changes: Option<Value>,
@@ -133,6 +135,17 @@ struct Block<'a> {
     narrower: Option<String>,
     place: Option<usize>,
     register: Option<usize>,
+}
+
+/// One grant in full.
+#[derive(Serialize)]
+struct Told<'a> {
+    id: String,
+    story: &'a Story,
+    /// Parts: a word and its lines.
+    parts: Vec<(&'a str, Vec<&'a str>)>,
+    links: Vec<Link>,
+    strip: Option<Chart>,
 }
 
 #[derive(Serialize)]
@@ -222,6 +235,7 @@ pub(super) fn page(view: &View) -> Result<Page<'_>, ReportError> {
                 links: g.findings.iter().take(5).map(|f| anchors.link(f)).collect(),
             })
             .collect(),
+        stories: stories(view, &anchors)?,
         grants_total: view.grants_total,
         waivers: &view.waivers,
         changes: view.changes.as_ref().map(|c| changes(c, &anchors)),
@@ -421,6 +435,37 @@ fn blocks<'a>(view: &'a View, full: &'a [Finding]) -> Result<Vec<Block<'a>>, Rep
             }
         })
         .collect())
+}
+
+/// The grants of the worst findings, each with its timeline.
+fn stories<'a>(view: &'a View, anchors: &Anchors<'_>) -> Result<Vec<Told<'a>>, ReportError> {
+    let mut out = Vec::new();
+    for (n, story) in view.stories.iter().enumerate() {
+        let mut parts: Vec<(&str, Vec<&str>)> = Vec::new();
+        for (name, text) in &story.lines {
+            match parts.last_mut() {
+                Some((_, lines)) if name.is_empty() => lines.push(text),
+                _ => parts.push((name, vec![text])),
+            }
+        }
+        let about = |s: &&Strip| story.findings.contains(&s.fingerprint);
+        let strip = match view.charts.strips.iter().find(about) {
+            // The same timeline stands at its finding; an id may stand once.
+            Some(s) => {
+                let own = Strip { fingerprint: format!("grant-{n}"), ..s.clone() };
+                Some(charts::strip::chart(&own, &view.as_of)?)
+            }
+            None => None,
+        };
+        out.push(Told {
+            id: format!("grant-{n}"),
+            story,
+            parts,
+            links: story.findings.iter().take(10).map(|f| anchors.link(f)).collect(),
+            strip,
+        });
+    }
+    Ok(out)
 }
 
 /// A limit as the reader thinks of it.

@@ -24,7 +24,7 @@ pub(super) enum Change {
 
 /// A word of a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Token {
+pub(crate) enum Token {
     /// Bare or double-quoted; bare ones in lower case, as the server reads them.
     Word { text: String, quoted: bool },
     /// In single quotes.
@@ -36,7 +36,8 @@ enum Token {
 /// Words that are looked at; statements about roles are short.
 const MAX_TOKENS: usize = 4096;
 
-fn tokens(sql: &str) -> Vec<Token> {
+/// Words of a statement.
+pub(crate) fn tokens(sql: &str) -> Vec<Token> {
     let mut out = Vec::new();
     let mut chars = sql.chars().peekable();
     while let Some(c) = chars.next() {
@@ -75,7 +76,8 @@ fn tokens(sql: &str) -> Vec<Token> {
 }
 
 impl Token {
-    fn is(&self, word: &str) -> bool {
+    /// Whether it is this bare word.
+    pub(crate) fn is(&self, word: &str) -> bool {
         matches!(self, Self::Word { text, quoted: false } if text == word)
     }
 }

@@ -1,0 +1,145 @@
+//! Records of the Asset Inventory, and nodes of the tree as their own commands print them.
+
+use super::policies::{At, policy};
+use super::{Sink, accounts, roles, scope};
+use crate::facts::*;
+use crate::ingest::ledger::vendor::Doc;
+use crate::ingest::source::Batch;
+
+/// One asset: a policy (`asset export --content-type=iam-policy`, `search-all-iam-policies`), or a
+/// resource (`--content-type=resource`).
+pub fn asset(
+    sink: &mut Sink<'_>,
+    doc: Doc<'_>,
+    place: &Text,
+    batch: &mut Batch,
+) -> Result<(), String> {
+    let kind = doc.first(&["assetType", "asset_type"]).ok_or("no asset type")?;
+    let name = doc.first(&["resource", "name"]).ok_or("the asset has no name")?;
+    let time = match doc.time("updateTime")? {
+        Some(t) => Some(t),
+        None => doc.time("update_time")?,
+    };
+    let (own, _) = scope::canonical(name);
+    chain(sink, doc, &own, place, batch);
+    let at = At::new(name, time, place);
+    let mut read = false;
+    for path in ["policy", "iamPolicy", "iam_policy"] {
+        if let Some(inner) = doc.at(path) {
+            read = true;
+            policy(sink, Doc(inner), &at, batch)?;
+        }
+    }
+    if let Some(data) = doc.at("resource/data") {
+        read = true;
+        let data = Doc(data);
+        match kind {
+            "iam.googleapis.com/Role" => roles::role(sink, data, place, batch)?,
+            "iam.googleapis.com/ServiceAccount" => accounts::account(sink, data, place, batch)?,
+            "iam.googleapis.com/ServiceAccountKey" => {
+                accounts::named_key(sink, data, name, place, batch)?;
+            }
+            _ => match node(sink, data, place, batch) {
+                Some(result) => result?,
+                None => sink.aside("assets of other types hold nothing about access"),
+            },
+        }
+    }
+    if !read {
+        sink.aside("assets carry neither a policy nor data");
+    }
+    Ok(())
+}
+
+/// The nodes above an asset: `ancestors` of an export (nearest first, the node itself included), or
+/// `project`, `folders` and `organization` of a search.
+fn chain(sink: &mut Sink<'_>, doc: Doc<'_>, own: &Text, place: &Text, batch: &mut Batch) {
+    let mut up: Vec<Text> = doc.list("ancestors").filter_map(|a| a.0.as_str()).map(text).collect();
+    if up.is_empty() {
+        let project = doc.str("project").map(text);
+        let folders = doc.list("folders").filter_map(|f| f.0.as_str()).map(text);
+        let organization = doc.str("organization").map(text);
+        up = project.into_iter().chain(folders).chain(organization).collect();
+    }
+    let organisation = up.iter().find(|n| n.starts_with("organizations/")).cloned();
+    // The node itself stands first, a project by its number.
+    if let (Some(first), true) = (up.first().cloned(), own.starts_with("projects/"))
+        && first.starts_with("projects/")
+    {
+        sink.number(&first, own, place, batch);
+        if let Some(slot) = up.first_mut() {
+            slot.clone_from(own);
+        }
+    } else if let (Some(first), Some(named)) = (up.first(), scope::project_in(own))
+        && first.starts_with("projects/")
+        && own.starts_with("//iam.googleapis.com/")
+    {
+        sink.number(&first.clone(), &named, place, batch);
+    }
+    for pair in up.array_windows::<2>() {
+        let [below, above] = pair;
+        sink.realm(below, Some(above.clone()), organisation.clone(), place, batch);
+    }
+    if let Some(top) = up.last() {
+        sink.realm(top, None, organisation.clone(), place, batch);
+    }
+    if own.starts_with("//")
+        && let Some(nearest) = up.first()
+        && sink.realms.insert((own.clone(), Some(nearest.clone())))
+    {
+        batch.facts.realms.push(Realm {
+            platform: text("gcp"),
+            realm_id: own.clone(),
+            kind: RealmKind::Resource,
+            parent_id: Some(nearest.clone()),
+            organisation,
+            source_id: batch.source_id.clone(),
+            source_ref: place.clone(),
+            ..Realm::default()
+        });
+    }
+}
+
+/// An organisation, folder or project; `None` for anything else.
+pub fn node(
+    sink: &mut Sink<'_>,
+    doc: Doc<'_>,
+    place: &Text,
+    batch: &mut Batch,
+) -> Option<Result<(), String>> {
+    let name = doc.str("name").unwrap_or_default();
+    let project = doc.str("projectId").filter(|_| {
+        doc.at("projectNumber").is_some()
+            || doc.at("lifecycleState").is_some()
+            || doc.at("state").is_some()
+    });
+    let id = match project {
+        Some(p) => text(format!("projects/{p}")),
+        None if scope::kind(name).is_some() => text(name),
+        None => return None,
+    };
+    if let (Some(p), Some(number)) = (
+        project,
+        doc.id("projectNumber").or_else(|| name.strip_prefix("projects/").map(str::to_owned)),
+    ) {
+        sink.number(&number, p, place, batch);
+    }
+    let parent = match (doc.str("parent"), doc.str("parent/type"), doc.id("parent/id")) {
+        (Some(p), _, _) => Some(scope::canonical(p).0),
+        (None, Some(kind), Some(id)) => Some(text(format!("{kind}s/{id}"))),
+        _ => None,
+    };
+    let organisation = parent.clone().filter(|p| p.starts_with("organizations/"));
+    batch.facts.realms.push(Realm {
+        platform: text("gcp"),
+        realm_id: id.clone(),
+        kind: scope::kind(&id)?,
+        parent_id: parent,
+        organisation,
+        name: doc.first(&["displayName", "name"]).map(text),
+        source_id: batch.source_id.clone(),
+        source_ref: place.clone(),
+        ..Realm::default()
+    });
+    Some(Ok(()))
+}

@@ -1,0 +1,147 @@
+//! Names as 96-bit hashes with a key of the run. Two of a hundred million different names are equal by
+//! chance in less than one of 10^12 runs, and nobody who does not know the key can make two equal ones.
+
+use std::hash::{BuildHasher, RandomState};
+
+/// Hash of a name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id([u32; 3]);
+
+impl Id {
+    /// No name.
+    pub const NONE: Self = Self([0; 3]);
+
+    /// Of two words.
+    #[must_use]
+    pub fn new(high: u64, low: u32) -> Self {
+        Self([(high >> 32) as u32, high as u32, low])
+    }
+
+    /// Its first 64 bits.
+    #[must_use]
+    pub fn high(self) -> u64 {
+        let [a, b, _] = self.0;
+        u64::from(a) << 32 | u64::from(b)
+    }
+
+    /// Its last 32 bits.
+    #[must_use]
+    pub fn low(self) -> u32 {
+        let [_, _, c] = self.0;
+        c
+    }
+
+    /// Whether it stands for a name.
+    #[must_use]
+    pub fn is_some(self) -> bool {
+        self != Self::NONE
+    }
+
+    /// One of so many partitions, a power of two.
+    #[must_use]
+    pub fn part(self, parts: usize) -> usize {
+        // The tables inside a partition go by the other words.
+        let [a, ..] = self.0;
+        a as usize & (parts - 1)
+    }
+}
+
+/// Key of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Key([u64; 4]);
+
+impl Default for Key {
+    fn default() -> Self {
+        let state = RandomState::new();
+        Self([1u8, 2, 3, 4].map(|n| state.hash_one(n)))
+    }
+}
+
+impl Key {
+    /// Hash of bytes; never [`Id::NONE`].
+    #[must_use]
+    pub fn id(&self, bytes: &[u8]) -> Id {
+        let [k0, k1, k2, k3] = self.0;
+        let (mut a, mut b) = (k0 ^ bytes.len() as u64, k2);
+        let mut step = |x: u64, y: u64| {
+            a = fold(a ^ x, k1 ^ y);
+            b = fold(b ^ y, k3 ^ x);
+        };
+        let mut rest = bytes;
+        while let Some((head, tail)) = rest.split_first_chunk::<16>()
+            && !tail.is_empty()
+        {
+            let (x, y) = head.split_at(8);
+            step(word(x), word(y));
+            rest = tail;
+        }
+        let (x, y) = last(rest);
+        step(x, y);
+        named(Id::new(fold(a ^ k3, b ^ k1), (fold(b, k0 ^ a) >> 32) as u32))
+    }
+
+    /// Hash of several parts.
+    #[must_use]
+    pub fn join(&self, parts: [u64; 4]) -> Id {
+        let [k0, k1, k2, k3] = self.0;
+        let [p, q, r, s] = parts;
+        let a = fold(p ^ k0, q ^ k1);
+        let b = fold(r ^ k2, s ^ k3);
+        named(Id::new(fold(a ^ k2, b ^ k0), (fold(b ^ k1, a ^ k3) >> 32) as u32))
+    }
+}
+
+/// What stands for no name is the hash of none.
+fn named(id: Id) -> Id {
+    if id.is_some() { id } else { Id([1; 3]) }
+}
+
+fn fold(a: u64, b: u64) -> u64 {
+    let wide = u128::from(a) * u128::from(b);
+    (wide as u64) ^ ((wide >> 64) as u64)
+}
+
+fn word(bytes: &[u8]) -> u64 {
+    bytes.first_chunk::<8>().map_or(0, |b| u64::from_le_bytes(*b))
+}
+
+/// At most 16 bytes as two words; with the length, which is part of the hash, no two texts are alike.
+fn last(bytes: &[u8]) -> (u64, u64) {
+    if bytes.len() >= 8 {
+        let tail = bytes.last_chunk::<8>().map_or(0, |b| u64::from_le_bytes(*b));
+        return (word(bytes), tail);
+    }
+    if bytes.len() >= 4 {
+        let half = |b: &[u8; 4]| u64::from(u32::from_le_bytes(*b));
+        return (bytes.first_chunk().map_or(0, half), bytes.last_chunk().map_or(0, half));
+    }
+    (bytes.iter().fold(0, |w, b| w << 8 | u64::from(*b)), 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn texts_of_every_length_have_ids_of_their_own() {
+        let key = Key::default();
+        let mut seen = HashSet::new();
+        for n in 0..70usize {
+            for c in [0u8, 1, b'a', b'b', 255] {
+                let mut bytes = vec![b'x'; n];
+                seen.insert(key.id(&bytes));
+                for i in 0..n {
+                    bytes[i] = c;
+                    seen.insert(key.id(&bytes));
+                    bytes[i] = b'x';
+                }
+            }
+        }
+        let want: usize = (0..70).map(|n| 1 + 5 * n).sum();
+        assert_eq!(seen.len(), want);
+        let same: HashSet<Id> = (0..9).map(|_| key.id(b"grant")).collect();
+        assert_eq!(same.len(), 1);
+    }
+}

@@ -1,0 +1,586 @@
+//! Files in, rows of fixed width out. A row of the plain kind is read here; of any other the adapter of
+//! the format says what it means, so that nothing is accepted, refused or understood in another way.
+
+use std::borrow::Cow;
+use std::io;
+
+use super::cell::{Cell, Odd, is_day};
+use super::id::Id;
+use super::plan::{File, Kind};
+use super::rows::{Approval, Grant, Mention, NEVER, Task, Use, at, bit, micros, place, verdict};
+use super::shared::{Shared, Sums};
+use super::store::{gather, push};
+use super::told::{SKEW_S, Told, ToldUse, lower, may_name_ticket, open, what};
+use super::vocabulary::{Map, Privilege};
+use crate::analyze::scope;
+use crate::analyze::tasks::{issue_numbers, ticket_ids};
+use crate::facts::cell::Word;
+use crate::facts::identity::{kind_by_form, normalise};
+use crate::facts::{
+    self, ApprovalMethod, Decision, EndKind, Outcome, PrincipalKind, TaskState, Time, Verdict, text,
+};
+use crate::ingest::ledger;
+use crate::ingest::source::Batch;
+use crate::ingest::table::Single;
+
+/// One worker's view of one file.
+#[derive(Debug)]
+pub struct Worker<'s, 'b> {
+    shared: &'s Shared<'b>,
+    file: &'s File,
+    number: usize,
+    single: Single<'s>,
+    /// Place of each of our fields among the adapter's.
+    fields: Vec<usize>,
+    parts: usize,
+    grants: Vec<Vec<Grant>>,
+    tasks: Vec<Vec<Task>>,
+    approvals: Vec<Vec<Approval>>,
+    uses: Vec<Vec<Use>>,
+    tickets: Vec<Vec<Mention>>,
+    privileges: Map<u32>,
+    systems: Map<u32>,
+    batch: Batch,
+    sums: Sums,
+    /// Earliest and latest time of a record.
+    span: (i64, i64),
+    zoneless: i64,
+    held: usize,
+}
+
+/// Rows that a worker keeps before it hands them on.
+const HAND_ON: usize = 131_072;
+
+impl<'s, 'b> Worker<'s, 'b> {
+    /// For a file.
+    #[must_use]
+    pub fn new(shared: &'s Shared<'b>, number: usize, file: &'s File, single: Single<'s>) -> Self {
+        let named = |name: &&str| file.adapter.fields.iter().position(|f| f.name == *name);
+        let parts = shared.grants.parts();
+        Self {
+            shared,
+            file,
+            number,
+            single,
+            fields: file.kind.fields().iter().filter_map(named).collect(),
+            parts,
+            grants: gather(parts),
+            tasks: gather(parts),
+            approvals: gather(parts),
+            uses: gather(parts),
+            tickets: gather(parts),
+            privileges: Map::default(),
+            systems: Map::default(),
+            batch: Batch::new(&file.id),
+            sums: Sums::default(),
+            span: (i64::MAX, i64::MIN),
+            zoneless: 0,
+            held: 0,
+        }
+    }
+
+    /// Reads one row: the cells of [`Kind::fields`], and its row or line.
+    pub fn row(&mut self, cells: &[Cell<'_>], row: u32, mark: char) {
+        self.batch.records += 1;
+        self.held += 1;
+        let done = match self.file.kind {
+            Kind::Grants => self.grant(cells, row),
+            Kind::Tasks => self.task(cells),
+            Kind::Approvals => self.approval(cells, row),
+            Kind::Usage => self.usage(cells),
+        };
+        if done.is_err() {
+            self.odd(cells, row, mark);
+        }
+        if self.held >= HAND_ON && self.hand_on().is_err() {
+            self.shared.refuse("the temporary file cannot be written");
+        }
+    }
+
+    /// A row that the adapter must read.
+    fn odd(&mut self, cells: &[Cell<'_>], row: u32, mark: char) {
+        let mut all: Vec<Option<Cow<'_, str>>> = vec![None; self.file.adapter.fields.len()];
+        for (cell, at) in cells.iter().zip(&self.fields) {
+            if let Some(slot) = all.get_mut(*at) {
+                *slot = cell.shown();
+            }
+        }
+        let mut batch = Batch::new(&self.file.id);
+        self.single.read(&all, &format!("{mark}{row}"), &mut batch);
+        self.zoneless += batch.ambiguous_times;
+        if let Some((a, b)) = batch.span {
+            self.see(a.micros());
+            self.see(b.micros());
+        }
+        self.batch.facts.quarantine.append(&mut batch.facts.quarantine);
+        for g in &batch.facts.grants {
+            self.told_grant(g, row);
+        }
+        for t in &batch.facts.tasks {
+            self.told_task(t);
+        }
+        for a in &batch.facts.approvals {
+            self.told_approval(a, row);
+        }
+        for u in &batch.facts.usage {
+            self.told_use(u);
+        }
+    }
+
+    fn see(&mut self, us: i64) {
+        if us != NEVER {
+            self.span = (self.span.0.min(us), self.span.1.max(us));
+        }
+    }
+
+    fn id(&self, s: &str) -> Id {
+        self.shared.key.id(s.as_bytes())
+    }
+
+    /// Name of a principal in the form that all names of it share.
+    fn principal(&self, s: &str) -> Id {
+        let plain = s.is_ascii() && !s.bytes().any(|b| b.is_ascii_uppercase());
+        if plain || !s.contains('@') { self.id(s) } else { self.id(&normalise(s)) }
+    }
+
+    fn grant(&mut self, cells: &[Cell<'_>], row: u32) -> Result<(), Odd> {
+        let [
+            id,
+            broker,
+            system,
+            platform,
+            who,
+            kind,
+            privilege,
+            scope,
+            requested,
+            granted,
+            due,
+            ended,
+            revoked,
+            reason,
+            task,
+            approval,
+        ] = *cells
+        else {
+            return Err(Odd);
+        };
+        let (id, who, privilege) =
+            (id.text()?.ok_or(Odd)?, who.text()?.ok_or(Odd)?, privilege.text()?.ok_or(Odd)?);
+        let (broker, system, platform) = (broker.text()?, system.text()?, platform.text()?);
+        let (kind, scope, reason) = (kind.text()?, scope.text()?, reason.text()?);
+        let (task, approval) = (task.text()?, approval.text()?);
+        let ((requested, a), (granted, b)) = (requested.instant()?, granted.instant()?);
+        let ((due, c), (mut ended, mut d)) = (due.instant()?, ended.instant()?);
+        let revoked = revoked.instant()?;
+        if ended == NEVER {
+            (ended, d) = revoked;
+        }
+        if granted == NEVER {
+            return Err(Odd);
+        }
+        self.zoneless += [a, b, c, d].iter().map(|w| i64::from(*w)).sum::<i64>();
+        // As the adapter reads them: a column `system` names the broker beside one for the platform.
+        let (broker, platform) = match (broker, platform) {
+            (None, Some(p)) => (system, Some(p)),
+            (b, p) => (b, p.or(system)),
+        };
+        let kind = match kind {
+            None | Some("workload" | "agent" | "human") => kind.and_then(PrincipalKind::from_word),
+            Some(w) => {
+                let word = w.to_ascii_lowercase().replace([' ', '-'], "_");
+                ledger::grants::principal_kind(&word)
+            }
+        };
+        self.add_grant(
+            row,
+            &Told {
+                id,
+                system: broker.unwrap_or("ledger"),
+                platform: platform.map(lower),
+                who,
+                kind,
+                privilege,
+                scope,
+                reason,
+                task,
+                approval,
+                requested,
+                start: granted,
+                due,
+                ended,
+            },
+        );
+        Ok(())
+    }
+
+    /// A grant as its adapter tells it.
+    fn told_grant(&mut self, g: &facts::Grant, row: u32) {
+        let start = g.activated_at_lo.or(g.not_before);
+        let plain = g.decision == Decision::Unknown
+            && matches!(g.end_kind, EndKind::Open | EndKind::Unknown)
+            && g.ended_at_lo == g.ended_at_hi;
+        if !plain {
+            self.shared.refuse("a grant with an end of the precision of a day");
+        }
+        self.add_grant(
+            row,
+            &Told {
+                id: &g.grant_id,
+                system: &g.system,
+                platform: g.platform.as_deref().map(Cow::Borrowed),
+                who: &g.beneficiary,
+                kind: g.beneficiary_kind,
+                privilege: &g.privilege,
+                scope: g.scope.as_deref(),
+                reason: g.justification.as_deref(),
+                task: g.task_ref.as_deref(),
+                approval: g.approval_ref.as_deref(),
+                requested: micros(g.requested_at),
+                start: micros(start),
+                due: micros(g.not_after),
+                ended: micros(g.ended_at_lo),
+            },
+        );
+    }
+
+    fn add_grant(&mut self, row: u32, t: &Told<'_>) {
+        for us in [t.requested, t.start, t.ended] {
+            self.see(us);
+        }
+        let key = self.shared.key;
+        let place = place(self.number, row);
+        let id = self.id(t.id);
+        let principal = self.principal(t.who);
+        let system = self.id(t.system);
+        let system = self.shared.systems.number(&mut self.systems, system, || text(t.system));
+        let platform_id = t.platform.as_ref().map_or(Id::NONE, |p| self.id(p));
+        let privilege_id = self.id(t.privilege);
+        let pair = key.join([
+            platform_id.high(),
+            u64::from(platform_id.low()),
+            privilege_id.high(),
+            u64::from(privilege_id.low()),
+        ]);
+        let privilege = self.shared.privileges.number(&mut self.privileges, pair, || Privilege {
+            platform: t.platform.as_deref().map(text),
+            name: text(t.privilege),
+        });
+        let mut bits = 0;
+        let scope = t.scope.map_or(Id::NONE, |s| self.id(s));
+        let spot = match t.scope {
+            None => self.id("*"),
+            Some(s) => {
+                let canonical = scope::canonical(t.platform.as_deref(), s);
+                if canonical.contains('/') || canonical.starts_with("arn:") {
+                    bits |= bit::NESTS;
+                }
+                if canonical.len() == s.len() { scope } else { self.id(&canonical) }
+            }
+        };
+        let task = self.task_of(t, place, &mut bits);
+        let approval = t.approval.map_or(Id::NONE, |a| self.id(a));
+        for (missing, b) in
+            [(t.reason.is_none(), bit::NO_REASON), (t.scope.is_none(), bit::NO_SCOPE)]
+        {
+            bits |= if missing { b } else { 0 };
+        }
+        let early = at(t.requested).zip(at(t.start));
+        if early.is_some_and(|(asked, start)| asked.secs_since(start) > SKEW_S) {
+            bits |= bit::BEFORE_REQUEST;
+        }
+        self.note_grant(t, (place, principal, system));
+        push(
+            &mut self.grants,
+            id.part(self.parts),
+            Grant {
+                id,
+                task,
+                approval,
+                principal,
+                scope,
+                spot: spot.high(),
+                what: what(&key, privilege_id, scope),
+                privilege,
+                system,
+                place,
+                requested: t.requested,
+                start: t.start,
+                due: t.due,
+                ended: t.ended,
+                bits,
+            },
+        );
+    }
+
+    /// The task that a grant names, and what else may lead to one.
+    fn task_of(&mut self, t: &Told<'_>, place: u64, bits: &mut u32) -> Id {
+        if t.who.contains(":assumed-role/") {
+            *bits |= bit::SESSION;
+        }
+        if let Some(reason) = t.reason.filter(|r| self.shared.has_tasks && may_name_ticket(r)) {
+            for ticket in ticket_ids(reason).chain(issue_numbers(reason)) {
+                let id = self.id(ticket);
+                push(&mut self.tickets, id.part(self.parts), Mention { id, place });
+            }
+        }
+        let Some(name) = t.task else { return Id::NONE };
+        if name.bytes().any(|b| matches!(b, b',' | b';')) {
+            self.shared.refuse("a reference to several tasks");
+        }
+        if name.contains(':') {
+            *bits |= bit::SYSTEM_TASK;
+        }
+        self.id(name)
+    }
+
+    fn note_grant(&mut self, t: &Told<'_>, (place, principal, system): (u64, Id, u32)) {
+        self.sums.grants += 1;
+        let fills = self.sums.fills.entry(system).or_default();
+        let [task, reason, scope] = *fills;
+        *fills =
+            [task || t.task.is_some(), reason || t.reason.is_some(), scope || t.scope.is_some()];
+        if t.start != NEVER {
+            let first = self.sums.first_start.unwrap_or(t.start);
+            self.sums.first_start = Some(first.min(t.start));
+        }
+        let kind = t.kind.unwrap_or_else(|| kind_by_form(t.who));
+        if kind != PrincipalKind::Unknown {
+            let have = self.sums.kinds.entry(principal).or_insert((place, kind));
+            if place < have.0 {
+                *have = (place, kind);
+            }
+        }
+    }
+
+    fn task(&mut self, cells: &[Cell<'_>]) -> Result<(), Odd> {
+        let [id, start, end, state, kind, owner, title] = *cells else { return Err(Odd) };
+        let id = id.text()?.ok_or(Odd)?;
+        let ((start, a), (end, b)) = (start.instant()?, end.instant()?);
+        let state = match state.text()? {
+            None => TaskState::Unknown,
+            Some("done") => TaskState::Succeeded,
+            Some("open") => TaskState::Running,
+            Some(w) => crate::ingest::tasks::generic::state(
+                &w.to_ascii_lowercase().replace([' ', '-'], "_"),
+            ),
+        };
+        for inert in [kind, owner, title] {
+            inert.text()?;
+        }
+        self.zoneless += i64::from(a) + i64::from(b);
+        let end = if open(state) { NEVER } else { end };
+        self.add_task(id, start, end, state);
+        Ok(())
+    }
+
+    fn told_task(&mut self, t: &facts::Task) {
+        let (start, end) = (t.started_at_lo, t.ended_at_hi.or(t.ended_at_lo));
+        self.add_task(&t.task_id, micros(start), micros(end), t.state);
+    }
+
+    fn add_task(&mut self, id: &str, start: i64, end: i64, state: TaskState) {
+        self.see(start);
+        self.see(end);
+        let id = self.id(id);
+        let word = TaskState::ALL.iter().position(|w| *w == state.word()).unwrap_or(0) as u32;
+        let state = word | (self.number as u32) << 8;
+        push(&mut self.tasks, id.part(self.parts), Task { id, start, end, state });
+    }
+
+    fn approval(&mut self, cells: &[Cell<'_>], row: u32) -> Result<(), Odd> {
+        let [id, grant, approver, decision, decided] = *cells else { return Err(Odd) };
+        let (id, grant, approver) = (id.text()?, grant.text()?, approver.text()?);
+        let word = decision.text()?.ok_or(Odd)?;
+        let (at, wall) = decided.instant()?;
+        let verdict = match word {
+            "approved" => verdict::APPROVE,
+            "denied" => verdict::DENY,
+            "expired" => 0,
+            _ => return Err(Odd),
+        };
+        let (id, grant) = (id.ok_or(Odd)?, grant.ok_or(Odd)?);
+        self.zoneless += i64::from(wall);
+        self.add_approval((id, grant), approver, (at, verdict), row);
+        Ok(())
+    }
+
+    fn told_approval(&mut self, a: &facts::Approval, row: u32) {
+        let (false, Some(grant)) = (a.approval_id.is_empty(), &a.grant_id) else {
+            return self.shared.refuse("an approval without its own id or without a grant");
+        };
+        let mut verdict = match a.verdict {
+            Verdict::Approve => verdict::APPROVE,
+            Verdict::Deny => verdict::DENY,
+            _ => 0,
+        };
+        if a.method == ApprovalMethod::Policy {
+            verdict |= verdict::POLICY;
+        }
+        let who = a.approver.as_deref();
+        self.add_approval((&a.approval_id, grant), who, (micros(a.at), verdict), row);
+    }
+
+    fn add_approval(
+        &mut self,
+        (id, grant): (&str, &str),
+        approver: Option<&str>,
+        (at, verdict): (i64, u32),
+        row: u32,
+    ) {
+        self.see(at);
+        self.sums.approvals += 1;
+        let (id, grant) = (self.id(id), self.id(grant));
+        let who = approver.map_or(Id::NONE, |a| self.principal(a));
+        if let Some(name) = approver {
+            self.sums.approvers.entry(who).or_insert_with(|| normalise(name));
+        }
+        let place = place(self.number, row);
+        let row = Approval { id, grant, approver: who, at, verdict, place };
+        push(&mut self.approvals, grant.part(self.parts), row);
+    }
+
+    fn usage(&mut self, cells: &[Cell<'_>]) -> Result<(), Odd> {
+        let [who, platform, privilege, scope, grant, day, first, last, count, errors] = *cells
+        else {
+            return Err(Odd);
+        };
+        let (who, grant) = (who.text()?.ok_or(Odd)?, grant.text()?.ok_or(Odd)?);
+        let (platform, privilege, scope) = (platform.text()?, privilege.text()?, scope.text()?);
+        let ((first, a), (last, b)) = (first.instant()?, last.instant()?);
+        let (count, errors) = (count.count()?, errors.count()?);
+        if first == NEVER || last == NEVER || last < first || !is_day(day) {
+            return Err(Odd);
+        }
+        self.zoneless += i64::from(a) + i64::from(b);
+        let told = ToldUse {
+            who,
+            platform: platform.map(lower),
+            privilege,
+            scope,
+            grant,
+            first,
+            last,
+            count,
+            failed: count > 0 && errors >= count,
+        };
+        self.add_use(&told);
+        Ok(())
+    }
+
+    fn told_use(&mut self, u: &facts::Usage) {
+        let Some(grant) = &u.grant_id else {
+            return self.shared.refuse("use that names no grant");
+        };
+        self.add_use(&ToldUse {
+            who: &u.principal,
+            platform: u.platform.as_deref().map(Cow::Borrowed),
+            privilege: u.privilege.as_deref(),
+            scope: u.scope.as_deref(),
+            grant,
+            first: micros(u.first_at),
+            last: micros(u.last_at),
+            count: u.count.unwrap_or(-1),
+            failed: u.outcome == Outcome::Error,
+        });
+    }
+
+    fn add_use(&mut self, t: &ToldUse<'_>) {
+        self.see(t.first);
+        self.see(t.last);
+        let (Some(privilege), Some(scope)) = (t.privilege, t.scope) else {
+            return self.shared.refuse("use that does not name its privilege and scope");
+        };
+        let grant = self.id(t.grant);
+        if t.count != 0 && t.first != NEVER {
+            let who = self.principal(t.who);
+            self.sums.users.entry(who).or_insert_with(|| (kind_by_form(t.who), 0)).1 += 1;
+        }
+        let platforms = self.sums.grains.entry(self.number).or_default();
+        let known = platforms.iter().any(|p| p.as_deref() == t.platform.as_deref());
+        if !known {
+            platforms.insert(t.platform.as_deref().map(text));
+        }
+        let what = what(&self.shared.key, self.id(privilege), self.id(scope));
+        push(
+            &mut self.uses,
+            grant.part(self.parts),
+            Use {
+                grant,
+                what,
+                first: t.first,
+                last: t.last,
+                count: t.count,
+                failed: u32::from(t.failed),
+            },
+        );
+    }
+
+    /// Hands the rows on that were gathered.
+    ///
+    /// # Errors
+    /// When the temporary file cannot be written.
+    pub fn hand_on(&mut self) -> io::Result<()> {
+        self.held = 0;
+        self.shared.grants.add(&mut self.grants)?;
+        self.shared.tasks.add(&mut self.tasks)?;
+        self.shared.approvals.add(&mut self.approvals)?;
+        self.shared.uses.add(&mut self.uses)?;
+        self.shared.tickets.add(&mut self.tickets)
+    }
+
+    /// Hands everything on.
+    ///
+    /// # Errors
+    /// When the temporary file cannot be written.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.hand_on()?;
+        self.batch.ambiguous_times = self.zoneless;
+        if self.span.0 <= self.span.1 {
+            self.batch.see(Time::from_micros(self.span.0));
+            self.batch.see(Time::from_micros(self.span.1));
+        }
+        let mut sums = std::mem::take(&mut self.sums);
+        sums.files.insert(self.number, std::mem::take(&mut self.batch));
+        let mut all = self.shared.sums.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        all.absorb(sums);
+        Ok(())
+    }
+
+    /// The batch that a reader of text files puts what is no row into.
+    pub fn batch(&mut self) -> &mut Batch {
+        &mut self.batch
+    }
+
+    /// Reads a CSV or NDJSON file.
+    ///
+    /// # Errors
+    /// When the file as a whole cannot be read.
+    pub fn text_file(&mut self, single: &Single<'_>) -> Result<(), String> {
+        let (head, detected) =
+            crate::ingest::detect::examine(&self.file.input).map_err(|e| e.to_string())?;
+        let mut framing = Batch::new(&self.file.id);
+        let fields = self.fields.clone();
+        let outcome = single.each(&head, &detected, &mut framing, &mut |all, place, _| {
+            let number = place.get(1..).and_then(|n| n.parse::<u32>().ok());
+            let Some(number) = number.filter(|_| place.starts_with('L')) else {
+                return self.shared.refuse("more lines than 32 bits count");
+            };
+            let cells: Vec<Cell<'_>> = fields
+                .iter()
+                .map(|at| match all.get(*at) {
+                    Some(Some(s)) => Cell::Text(s),
+                    _ => Cell::Null,
+                })
+                .collect();
+            self.row(&cells, number, 'L');
+        });
+        outcome.map_err(|e| e.to_string())?;
+        // Rows were counted as they came; what is left is what was no row.
+        self.batch.records += framing.facts.quarantine.len() as i64;
+        self.batch.facts.quarantine.append(&mut framing.facts.quarantine);
+        self.batch.limitation = framing.limitation;
+        self.batch.completeness = framing.completeness;
+        Ok(())
+    }
+}

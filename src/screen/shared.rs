@@ -1,0 +1,134 @@
+//! What the workers that read share, and the sums they hand in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::id::Key;
+use super::rows::{Approval, Grant, Mention, Task, Use};
+use super::store::{Budget, Store};
+use super::vocabulary::{Map, Privilege, Vocabulary};
+use crate::facts::{PrincipalKind, Text};
+use crate::ingest::source::Batch;
+
+/// What is shared by all who read.
+#[derive(Debug)]
+pub struct Shared<'b> {
+    /// Key of names.
+    pub key: Key,
+    /// Grants by their id.
+    pub grants: Store<'b, Grant>,
+    /// Tasks by their id.
+    pub tasks: Store<'b, Task>,
+    /// Approvals by their grant.
+    pub approvals: Store<'b, Approval>,
+    /// Uses by their grant.
+    pub uses: Store<'b, Use>,
+    /// Tickets that reasons name, by the id of the ticket.
+    pub tickets: Store<'b, Mention>,
+    /// Privileges.
+    pub privileges: Vocabulary<Privilege>,
+    /// Ledger systems.
+    pub systems: Vocabulary<Text>,
+    /// What the sweep does not carry, in words.
+    pub refusals: Mutex<BTreeSet<&'static str>>,
+    /// Somebody refused.
+    pub refused: AtomicBool,
+    /// Whether tickets in reasons can be tasks.
+    pub has_tasks: bool,
+    /// Sums of all workers.
+    pub sums: Mutex<Sums>,
+}
+
+/// Sums over rows.
+#[derive(Debug, Default)]
+pub struct Sums {
+    /// Per file: records, quarantine, span.
+    pub files: BTreeMap<usize, Batch>,
+    /// Fields that each ledger system fills, by its number: task, reason, scope.
+    pub fills: BTreeMap<u32, [bool; 3]>,
+    /// Earliest start of a grant.
+    pub first_start: Option<i64>,
+    /// Kind of each beneficiary by the first record that tells it.
+    pub kinds: Map<(u64, PrincipalKind)>,
+    /// Principals with recorded use: the kind that the name tells, and the number of records.
+    pub users: Map<(PrincipalKind, i64)>,
+    /// Platforms that each file of use names; `None` for rows without.
+    pub grains: BTreeMap<usize, BTreeSet<Option<Text>>>,
+    /// Approvers.
+    pub approvers: Map<Text>,
+    /// Grants.
+    pub grants: u64,
+    /// Approvals.
+    pub approvals: u64,
+}
+
+impl Sums {
+    /// Adds those of another worker.
+    pub fn absorb(&mut self, other: Self) {
+        for (file, batch) in other.files {
+            let have = self.files.entry(file).or_default();
+            have.records += batch.records;
+            have.ambiguous_times += batch.ambiguous_times;
+            have.facts.quarantine.extend(batch.facts.quarantine);
+            for t in batch.span.into_iter().flat_map(|(a, b)| [a, b]) {
+                have.see(t);
+            }
+            if batch.limitation.is_some() {
+                have.limitation = batch.limitation;
+                have.completeness = batch.completeness;
+            }
+        }
+        for (system, [task, reason, scope]) in other.fills {
+            let have = self.fills.entry(system).or_default();
+            let [t, r, s] = *have;
+            *have = [t || task, r || reason, s || scope];
+        }
+        self.first_start = match (self.first_start, other.first_start) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        for (id, (place, kind)) in other.kinds {
+            let have = self.kinds.entry(id).or_insert((place, kind));
+            if place < have.0 {
+                *have = (place, kind);
+            }
+        }
+        for (id, (kind, n)) in other.users {
+            self.users.entry(id).or_insert((kind, 0)).1 += n;
+        }
+        for (file, platforms) in other.grains {
+            self.grains.entry(file).or_default().extend(platforms);
+        }
+        self.approvers.extend(other.approvers);
+        self.grants += other.grants;
+        self.approvals += other.approvals;
+    }
+}
+
+impl Shared<'_> {
+    /// Says that the sweep does not carry something.
+    pub fn refuse(&self, what: &'static str) {
+        self.refused.store(true, Ordering::Relaxed);
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).insert(what);
+    }
+
+    /// Empty, with so many partitions.
+    #[must_use]
+    pub fn new(parts: usize, budget: &Budget, has_tasks: bool) -> Shared<'_> {
+        Shared {
+            key: Key::default(),
+            grants: Store::new(parts, budget),
+            tasks: Store::new(parts, budget),
+            approvals: Store::new(parts, budget),
+            uses: Store::new(parts, budget),
+            tickets: Store::new(parts, budget),
+            privileges: Vocabulary::default(),
+            systems: Vocabulary::default(),
+            refusals: Mutex::default(),
+            refused: AtomicBool::new(false),
+            has_tasks,
+            sums: Mutex::default(),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Rows of fixed width in partitions: in memory up to a limit that all stores share, in a temporary file
+//! beyond it.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::id::Id;
+
+/// A row that can lie in a file.
+pub trait Packed: Copy + Send {
+    /// Appends the row.
+    fn put(&self, out: &mut Vec<u8>);
+    /// Reads a row back; `None` at the end.
+    fn take(from: &mut Bytes<'_>) -> Option<Self>;
+}
+
+/// Bytes read from the front.
+#[derive(Debug)]
+pub struct Bytes<'a>(pub &'a [u8]);
+
+impl Bytes<'_> {
+    /// The next eight bytes as a number.
+    pub fn long(&mut self) -> Option<u64> {
+        let (head, tail) = self.0.split_first_chunk::<8>()?;
+        self.0 = tail;
+        Some(u64::from_le_bytes(*head))
+    }
+
+    /// The next eight bytes as a signed number.
+    pub fn signed(&mut self) -> Option<i64> {
+        self.long().map(u64::cast_signed)
+    }
+
+    /// The next four bytes as a number.
+    pub fn word(&mut self) -> Option<u32> {
+        let (head, tail) = self.0.split_first_chunk::<4>()?;
+        self.0 = tail;
+        Some(u32::from_le_bytes(*head))
+    }
+
+    /// The next name.
+    pub fn id(&mut self) -> Option<Id> {
+        Some(Id::new(self.long()?, self.word()?))
+    }
+}
+
+/// Appends a name.
+pub fn put_id(id: Id, out: &mut Vec<u8>) {
+    out.extend_from_slice(&id.high().to_le_bytes());
+    out.extend_from_slice(&id.low().to_le_bytes());
+}
+
+/// Memory that the stores of a run may take together.
+#[derive(Debug)]
+pub struct Budget {
+    limit: usize,
+    used: AtomicUsize,
+}
+
+impl Budget {
+    /// So many bytes.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self { limit, used: AtomicUsize::new(0) }
+    }
+}
+
+/// Rows of a partition below this many bytes stay in memory whatever the budget says: a file of tiny
+/// pieces would be slower than the memory is worth.
+const LEAST_SPILL: usize = 64 * 1024;
+
+/// Partitioned rows.
+#[derive(Debug)]
+pub struct Store<'b, T> {
+    parts: Vec<Mutex<Part<T>>>,
+    file: Mutex<Option<File>>,
+    budget: &'b Budget,
+}
+
+#[derive(Debug)]
+struct Part<T> {
+    blocks: Vec<Vec<T>>,
+    held: usize,
+    /// Place and length in the file, bytes.
+    spilled: Vec<(u64, usize)>,
+}
+
+fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
+    m.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<'b, T: Packed> Store<'b, T> {
+    /// Empty, with so many partitions.
+    #[must_use]
+    pub fn new(parts: usize, budget: &'b Budget) -> Self {
+        let part = || Mutex::new(Part { blocks: Vec::new(), held: 0, spilled: Vec::new() });
+        Self { parts: (0..parts).map(|_| part()).collect(), file: Mutex::new(None), budget }
+    }
+
+    /// Number of partitions.
+    #[must_use]
+    pub fn parts(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Adds what was gathered per partition, and empties it.
+    ///
+    /// # Errors
+    /// When the temporary file cannot be written.
+    pub fn add(&self, gathered: &mut [Vec<T>]) -> io::Result<()> {
+        for (part, rows) in self.parts.iter().zip(gathered) {
+            if rows.is_empty() {
+                continue;
+            }
+            let mut block = std::mem::take(rows);
+            block.shrink_to_fit();
+            let bytes = block.len() * size_of::<T>();
+            let mut part = lock(part);
+            part.held += bytes;
+            part.blocks.push(block);
+            let used = self.budget.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
+            if used > self.budget.limit && part.held >= LEAST_SPILL {
+                self.spill(&mut part)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn spill(&self, part: &mut Part<T>) -> io::Result<()> {
+        let mut bytes = Vec::with_capacity(part.held);
+        for row in part.blocks.drain(..).flatten() {
+            row.put(&mut bytes);
+        }
+        let mut file = lock(&self.file);
+        let file = match file.as_mut() {
+            Some(file) => file,
+            None => file.insert(tempfile::tempfile()?),
+        };
+        let at = file.seek(SeekFrom::End(0))?;
+        file.write_all(&bytes)?;
+        part.spilled.push((at, bytes.len()));
+        self.budget.used.fetch_sub(part.held, Ordering::Relaxed);
+        part.held = 0;
+        Ok(())
+    }
+
+    /// Takes the rows of a partition out, in no order that means anything.
+    ///
+    /// # Errors
+    /// When the temporary file cannot be read.
+    pub fn take(&self, at: usize) -> io::Result<Vec<T>> {
+        let Some(part) = self.parts.get(at) else { return Ok(Vec::new()) };
+        let mut part = lock(part);
+        let mut out: Vec<T> = Vec::new();
+        for (place, length) in std::mem::take(&mut part.spilled) {
+            let mut bytes = vec![0u8; length];
+            if let Some(file) = lock(&self.file).as_mut() {
+                file.seek(SeekFrom::Start(place))?;
+                file.read_exact(&mut bytes)?;
+            }
+            let mut rest = Bytes(&bytes);
+            while let Some(row) = T::take(&mut rest) {
+                out.push(row);
+            }
+        }
+        let blocks = std::mem::take(&mut part.blocks);
+        out.reserve_exact(blocks.iter().map(Vec::len).sum());
+        for block in blocks {
+            out.extend_from_slice(&block);
+        }
+        self.budget.used.fetch_sub(part.held, Ordering::Relaxed);
+        part.held = 0;
+        Ok(out)
+    }
+}
+
+/// Rows gathered per partition by one worker.
+#[must_use]
+pub fn gather<T>(parts: usize) -> Vec<Vec<T>> {
+    (0..parts).map(|_| Vec::new()).collect()
+}
+
+/// Adds a row to what was gathered.
+pub fn push<T>(gathered: &mut [Vec<T>], part: usize, row: T) {
+    if let Some(rows) = gathered.get_mut(part) {
+        rows.push(row);
+    }
+}

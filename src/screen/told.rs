@@ -1,0 +1,98 @@
+//! Records in words, between a file and the rows of fixed width, and what is asked of their texts.
+
+use std::borrow::Cow;
+
+use super::id::{Id, Key};
+use crate::facts::{PrincipalKind, TaskState};
+
+/// A grant in words.
+#[derive(Debug)]
+pub struct Told<'a> {
+    /// Its own id.
+    pub id: &'a str,
+    /// Ledger system.
+    pub system: &'a str,
+    /// Platform.
+    pub platform: Option<Cow<'a, str>>,
+    /// Principal as written.
+    pub who: &'a str,
+    /// Kind of the principal.
+    pub kind: Option<PrincipalKind>,
+    /// Privilege.
+    pub privilege: &'a str,
+    /// Scope.
+    pub scope: Option<&'a str>,
+    /// Reason.
+    pub reason: Option<&'a str>,
+    /// Task that it names.
+    pub task: Option<&'a str>,
+    /// Approval that it names.
+    pub approval: Option<&'a str>,
+    /// Request.
+    pub requested: i64,
+    /// Start.
+    pub start: i64,
+    /// Authorised end.
+    pub due: i64,
+    /// Recorded end.
+    pub ended: i64,
+}
+
+/// A use in words.
+#[derive(Debug)]
+pub struct ToldUse<'a> {
+    /// Principal as written.
+    pub who: &'a str,
+    /// Platform.
+    pub platform: Option<Cow<'a, str>>,
+    /// Privilege.
+    pub privilege: Option<&'a str>,
+    /// Scope.
+    pub scope: Option<&'a str>,
+    /// Grant that it names.
+    pub grant: &'a str,
+    /// First use.
+    pub first: i64,
+    /// Last use.
+    pub last: i64,
+    /// Number of uses; negative when the record does not say.
+    pub count: i64,
+    /// All of them failed.
+    pub failed: bool,
+}
+
+/// Clock skew between systems below which an order is no contradiction, seconds (as the row engine).
+pub const SKEW_S: i64 = 120;
+
+/// Privilege and scope together.
+#[must_use]
+pub fn what(key: &Key, privilege: Id, scope: Id) -> u64 {
+    key.join([privilege.high(), scope.high(), u64::from(privilege.low()), u64::from(scope.low())])
+        .high()
+}
+
+/// Lower case, as platforms are compared.
+#[must_use]
+pub fn lower(s: &str) -> Cow<'_, str> {
+    if s.is_ascii() && !s.bytes().any(|b| b.is_ascii_uppercase()) {
+        Cow::Borrowed(s)
+    } else {
+        Cow::Owned(s.to_lowercase())
+    }
+}
+
+/// A task that goes on has not ended.
+#[must_use]
+pub fn open(state: TaskState) -> bool {
+    matches!(state, TaskState::Queued | TaskState::Waiting | TaskState::Running)
+}
+
+/// Whether a reason may hold the id of a ticket: `#`, or a capital before another or a digit.
+#[must_use]
+pub fn may_name_ticket(reason: &str) -> bool {
+    let b = reason.as_bytes();
+    let pair = |w: &[u8; 2]| {
+        w[0].is_ascii_uppercase() && (w[1].is_ascii_uppercase() || w[1].is_ascii_digit())
+    };
+    b.contains(&b'#') || b.array_windows::<2>().any(pair)
+}

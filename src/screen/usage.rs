@@ -1,0 +1,108 @@
+//! Uses that name their grant: their sum per grant, and the rows of `usage_facts`.
+
+use std::sync::Arc;
+
+use super::id::Id;
+use super::join::{Context, Used};
+use super::judge::{CHUNK, Columns, Sums};
+use super::rows::{Grant, NEVER, Use};
+use crate::rules::value::Value;
+use crate::rules::vector::{Bits, Chunk, Number, Vector};
+
+/// What the sweep has of `usage_facts`.
+pub const COLUMNS: Columns = Columns {
+    table: "usage_facts",
+    values: &[
+        "link",
+        "in_grant",
+        "jit_only",
+        "outcome",
+        "in_window",
+        "beyond_grant",
+        "first_at",
+        "last_at",
+        "count",
+    ],
+    nulls: &["beyond_unknown", "in_grant_unknown"],
+    same: &[("jit_only", false), ("beyond_grant", false)],
+};
+
+const LINKS: &[&str] = &["grant_id"];
+const OUTCOMES: &[&str] = &["allowed", "error"];
+
+/// Sums the uses per grant, and judges each.
+pub fn by_grant(
+    cx: &Context<'_>,
+    grants: &[Grant],
+    uses: &[Use],
+    find: impl Fn(Id) -> Option<usize>,
+    sums: &mut Sums,
+) -> Vec<Used> {
+    let mut out = vec![Used::NONE; grants.len()];
+    let judged = cx.judge.asks(COLUMNS.table);
+    for part in uses.chunks(CHUNK) {
+        let mut rows: Vec<(&Use, &Grant)> = Vec::with_capacity(part.len());
+        for u in part {
+            let at = find(u.grant);
+            let (Some(g), Some(used)) =
+                (at.and_then(|i| grants.get(i)), at.and_then(|i| out.get_mut(i)))
+            else {
+                cx.shared.refuse("use of a grant that the ledger does not list");
+                continue;
+            };
+            if g.what != u.what {
+                cx.shared.refuse("use of another privilege or scope than its grant's");
+            }
+            used.add(u);
+            if u.first != NEVER {
+                rows.push((u, g));
+            }
+        }
+        if judged && !rows.is_empty() {
+            let chunk = chunk(cx, &rows);
+            cx.judge.chunk(COLUMNS.table, &chunk, &mut sums.counts, &mut |_, _, _| {
+                cx.shared.refuse("a finding about a single use");
+            });
+        }
+    }
+    out
+}
+
+fn chunk(cx: &Context<'_>, rows: &[(&Use, &Grant)]) -> Chunk {
+    let as_of = cx.as_of.micros();
+    let end = |g: &Grant| if g.ended == NEVER { g.due } else { g.ended };
+    let started = Bits::of(rows, |(_, g)| g.start != NEVER);
+    let inside = Bits::of(rows, |(u, g)| {
+        g.start != NEVER && u.last >= g.start && (end(g) == NEVER || u.first < end(g))
+    });
+    let time = |f: &dyn Fn(&Use) -> i64| Vector::Whole {
+        data: Arc::new(rows.iter().map(|(u, _)| f(u)).collect()),
+        known: Arc::new(Bits::all(rows.len(), true)),
+        number: Number::Time,
+    };
+    let columns = [
+        ("link", Vector::Word { codes: Arc::new(vec![0; rows.len()]), words: LINKS }),
+        ("in_grant", Vector::truth(Bits::of(rows, |(_, g)| g.start != NEVER && g.start <= as_of))),
+        ("jit_only", Vector::Same(Value::Bool(false))),
+        (
+            "outcome",
+            Vector::Word {
+                codes: Arc::new(rows.iter().map(|(u, _)| u8::from(u.failed != 0)).collect()),
+                words: OUTCOMES,
+            },
+        ),
+        ("in_window", Vector::Bool { yes: inside, known: started }),
+        ("beyond_grant", Vector::Same(Value::Bool(false))),
+        ("first_at", time(&|u| u.first)),
+        ("last_at", time(&|u| u.last)),
+        (
+            "count",
+            Vector::Whole {
+                data: Arc::new(rows.iter().map(|(u, _)| u.count).collect()),
+                known: Arc::new(Bits::of(rows, |(u, _)| u.count >= 0)),
+                number: Number::Int,
+            },
+        ),
+    ];
+    Chunk { rows: rows.len(), columns: columns.into_iter().collect() }
+}
