@@ -27,9 +27,9 @@ pub fn adapters() -> Vec<&'static dyn Adapter> {
     // Before the tasks: the log also holds runs, and its adapter hands those on.
     all.push(&ledger::github_audit::AUDIT);
     all.extend_from_slice(tasks::ADAPTERS);
-    all.extend_from_slice(services::ADAPTERS);
     all.extend(ledger::LEDGERS);
     all.extend_from_slice(gcp::ADAPTERS);
+    all.extend_from_slice(services::ADAPTERS);
     all.extend(TABLES.iter().map(|t| t as &dyn Adapter));
     all
 }
