@@ -168,7 +168,8 @@ pub fn read(shared: &Shared<'_>, files: &[(usize, &File)]) -> Result<(), String>
             cut(file, &single)
         })
         .collect::<Result<_, String>>()?;
-    let jobs: Vec<((usize, &File), &Cut, (usize, usize))> = files
+    type Job<'j> = ((usize, &'j File), &'j Cut, (usize, usize));
+    let jobs: Vec<Job<'_>> = files
         .iter()
         .zip(&cuts)
         .flat_map(|(file, cut)| cut.pieces.iter().map(move |p| (*file, cut, *p)))

@@ -65,6 +65,10 @@ pub struct Sums {
 
 impl Sums {
     /// Adds those of another worker.
+    #[expect(
+        clippy::iter_over_hash_type,
+        reason = "the first record wins and counts are summed, in whatever order they come"
+    )]
     pub fn absorb(&mut self, other: Self) {
         for (file, batch) in other.files {
             let have = self.files.entry(file).or_default();

@@ -72,7 +72,7 @@ fn record(
     // Keys per repository: `{"owner/name": [...]}`.
     if let Some(map) =
         doc.0.as_object().filter(|m| !m.is_empty() && m.values().all(Value::is_array))
-        && !map.values().any(|v| named(v))
+        && !map.values().any(named)
     {
         keys(map, history, batch);
         return Ok(());

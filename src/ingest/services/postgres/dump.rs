@@ -167,31 +167,28 @@ impl Reader {
 
 fn options(found: &mut Found, rest: &[Token]) -> Result<(), String> {
     for (i, t) in rest.iter().enumerate() {
-        match t {
-            Token::Word { text, quoted: false } => match text.as_str() {
-                "login" => found.login = Some(true),
-                "nologin" => found.login = Some(false),
-                "inherit" => found.inherit = Some(true),
-                "noinherit" => found.inherit = Some(false),
-                "password" => {
-                    found.password = matches!(rest.get(i + 1), Some(Token::Literal(_)));
+        let Token::Word { text, quoted: false } = t else { continue };
+        match text.as_str() {
+            "login" => found.login = Some(true),
+            "nologin" => found.login = Some(false),
+            "inherit" => found.inherit = Some(true),
+            "noinherit" => found.inherit = Some(false),
+            "password" => {
+                found.password = matches!(rest.get(i + 1), Some(Token::Literal(_)));
+            }
+            "until" => {
+                if let Some(Token::Literal(until)) = rest.get(i + 1) {
+                    found.until =
+                        parse_time(until).map_err(|e| format!("VALID UNTIL: {e}"))?.map(|p| p.lo);
                 }
-                "until" => {
-                    if let Some(Token::Literal(until)) = rest.get(i + 1) {
-                        found.until = parse_time(until)
-                            .map_err(|e| format!("VALID UNTIL: {e}"))?
-                            .map(|p| p.lo);
-                    }
+            }
+            other => {
+                if let Some((_, word)) = ATTRIBUTES.iter().find(|(a, _)| *a == other)
+                    && !found.attributes.contains(word)
+                {
+                    found.attributes.push(word);
                 }
-                other => {
-                    if let Some((_, word)) = ATTRIBUTES.iter().find(|(a, _)| *a == other)
-                        && !found.attributes.contains(word)
-                    {
-                        found.attributes.push(word);
-                    }
-                }
-            },
-            _ => {}
+            }
         }
     }
     Ok(())

@@ -63,8 +63,7 @@ const NAMES: [&str; 10] = [
 fn swap(content: &str, from: &str, to: &str) -> String {
     let part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     let (mut out, mut rest) = (String::new(), content);
-    while let Some(at) = rest.find(from) {
-        let (head, tail) = (&rest[..at], &rest[at + from.len()..]);
+    while let Some((head, tail)) = rest.split_once(from) {
         let inside = part(head.chars().last()) || part(tail.chars().next());
         out.push_str(head);
         out.push_str(if inside { from } else { to });
