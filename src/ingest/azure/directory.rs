@@ -213,8 +213,10 @@ pub(super) fn federated(
     reader: &mut Reader<'_>,
     batch: &mut Batch,
 ) -> Result<(), String> {
-    let whose =
-        holder(reader).unwrap_or_else(|| text(format!("entra/application of {}", reader.name)));
+    let whose = holder(reader).unwrap_or_else(|| {
+        reader.seen.holderless += 1;
+        text(format!("entra/application of {}", reader.name))
+    });
     federation(r, &whose, place, batch)
 }
 

@@ -269,8 +269,8 @@ struct Seen {
     first_party: u64,
     basic_scopes: u64,
     nameless: u64,
+    holderless: u64,
     next: bool,
-    values: u64,
 }
 
 impl Adapter for Export {
@@ -335,9 +335,12 @@ fn conclude(seen: &Seen, batch: &mut Batch) {
     for (n, what) in [
         (seen.intermediate, "records are steps of an operation whose end is another record"),
         (seen.nameless, "records of the log name no caller"),
+        (
+            seen.holderless,
+            "credentials do not say of which application they are: put its appId into `<file>.realm`",
+        ),
         (seen.first_party, "credentials of managed identities are rotated by the platform"),
         (seen.basic_scopes, "delegated permissions are those of signing in only"),
-        (seen.values, "records are values of a key vault, which are not read"),
     ] {
         if n > 0 {
             limits.push(format!("{n} {what}"));
@@ -352,7 +355,7 @@ fn conclude(seen: &Seen, batch: &mut Batch) {
 const LISTS: [&str; 2] = ["value", "records"];
 
 /// The list of a page, its key, and the page's own record, if it is one.
-fn page_of<'v>(value: &'v Value) -> Option<(&'v str, &'v Vec<Value>)> {
+fn page_of(value: &Value) -> Option<(&str, &Vec<Value>)> {
     let map = value.as_object()?;
     if ["id", "name", "operationName"].iter().any(|k| map.contains_key(*k)) {
         return None;

@@ -173,19 +173,28 @@ impl Question<'_> {
 
 /// Judges a role.
 #[must_use]
-pub fn verdict(q: &Question<'_>, catalogue: &Catalogue, roster: &Roster<'_>) -> Verdict {
-    judge(q, catalogue, roster, 0)
+pub fn verdict<'a>(q: &Question<'_>, catalogue: &'a Catalogue, roster: &'a Roster<'a>) -> Verdict {
+    judge(q, Around { catalogue, roster, depth: 0 })
 }
 
-fn judge(q: &Question<'_>, catalogue: &Catalogue, roster: &Roster<'_>, depth: usize) -> Verdict {
+/// What a role is judged against.
+#[derive(Clone, Copy)]
+struct Around<'a> {
+    catalogue: &'a Catalogue,
+    roster: &'a Roster<'a>,
+    /// Roles that may be given away on the way here.
+    depth: usize,
+}
+
+fn judge(q: &Question<'_>, around: Around<'_>) -> Verdict {
     let mut out = Verdict::default();
     let mut told: Vec<(Class, bool, &str)> = Vec::new();
     let mut limited = false;
-    for i in candidates(q.blocks, catalogue) {
-        let Some(op) = catalogue.operations.get(i) else { continue };
+    for i in candidates(q.blocks, around.catalogue) {
+        let Some(op) = around.catalogue.operations.get(i) else { continue };
         let assigns = op.key == ASSIGN || SCHEDULE.contains(&op.key.as_str());
         if assigns && op.plane == Plane::Control {
-            limited |= delegation(q, op, catalogue, roster, depth, &mut out, &mut told);
+            limited |= delegation(q, op, around, &mut out, &mut told);
             continue;
         }
         let alone = q.holds(&op.key, op.plane);
@@ -246,9 +255,7 @@ fn candidates(blocks: &[Block], catalogue: &Catalogue) -> BTreeSet<usize> {
 fn delegation<'c>(
     q: &Question<'_>,
     op: &'c Operation,
-    catalogue: &Catalogue,
-    roster: &Roster<'_>,
-    depth: usize,
+    around: Around<'_>,
     out: &mut Verdict,
     told: &mut Vec<(Class, bool, &'c str)>,
 ) -> bool {
@@ -265,7 +272,7 @@ fn delegation<'c>(
                 told.push((op.class, held == Held::Yes, &op.name));
                 continue;
             }
-            let given = given(roles, q.as_of, catalogue, roster, depth);
+            let given = given(roles, q.as_of, around);
             for class in given.iter() {
                 note(out, class, held);
             }
@@ -273,26 +280,25 @@ fn delegation<'c>(
                 told.push((strongest, held == Held::Yes, &op.name));
             }
         }
+        // A role that nobody shows may give anything.
+        let unseen = |id: &String| !around.roster.roles.contains_key(id);
+        if matches!(&d.possible, Roles::Only(list) if list.iter().any(unseen)) {
+            note(out, Class::Permissions, Held::Perhaps);
+        }
         limited |= d.certain != d.possible || d.certain != Roles::any();
     }
     limited
 }
 
 /// Classes that the roles give which may be assigned.
-fn given(
-    roles: &Roles,
-    as_of: Time,
-    catalogue: &Catalogue,
-    roster: &Roster<'_>,
-    depth: usize,
-) -> ClassSet {
-    let of = |id: &str| match roster.roles.get(id) {
-        // A role that nobody shows, or too deep a chain: it may be anything.
+fn given(roles: &Roles, as_of: Time, around: Around<'_>) -> ClassSet {
+    let of = |id: &str| match around.roster.roles.get(id) {
         None => ClassSet::EMPTY,
-        Some(_) if depth >= DEEPEST => [Class::Permissions].into_iter().collect(),
+        // Too deep a chain: it may be anything.
+        Some(_) if around.depth >= DEEPEST => [Class::Permissions].into_iter().collect(),
         Some(blocks) => {
             let inner = Question { blocks, condition: None, denied: &[], as_of };
-            judge(&inner, catalogue, roster, depth + 1).certain
+            judge(&inner, Around { depth: around.depth + 1, ..around }).certain
         }
     };
     let mut out = ClassSet::EMPTY;
@@ -305,7 +311,7 @@ fn given(
         // Nearly everything may be given: that some role left over runs code as an identity needs no
         // proof by going through all of them.
         Roles::AllBut(except) => {
-            for id in roster.roles.keys().filter(|id| !except.contains(*id)) {
+            for id in around.roster.roles.keys().filter(|id| !except.contains(*id)) {
                 out.extend(of(id));
                 if out.contains(Class::Admin) {
                     break;

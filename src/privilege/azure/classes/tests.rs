@@ -108,6 +108,7 @@ fn constrained_delegation() {
     assert_eq!(words(owner.certain)[0], "admin");
     let nobody = judged(rbac, Some(&only("00000000-0000-0000-0000-00000000dead")), &[]);
     assert!(nobody.certain.tier_at(Breadth::Account) > Tier::T1);
+    assert!(nobody.possible.contains(Class::Permissions), "nobody shows what that role gives");
     // All but the three that administer: what runs code as an identity is left.
     let all_but = "@Request[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAllValues:GuidNotEquals {8e3af657-a8ff-443c-a75c-2fe8c4bcb635, 18d7d88d-d35e-4fb5-a5c3-7773c20a72d9, f58310d9-a9f6-439a-9e8d-f62e7b41a168}";
     assert!(judged(rbac, Some(all_but), &[]).certain.contains(Class::Escalation));
