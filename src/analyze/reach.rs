@@ -8,6 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::estate;
+use rayon::prelude::*;
+
 use super::index::Tiers;
 use crate::facts::store::evidence_ref;
 use crate::facts::{
@@ -149,13 +151,13 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
     let nodes = graph::nodes(facts, &plans, &evaluated, &dormant);
     let sensitive = sensitive::Sensitive::new(facts);
     let judged = access::judge(&plans, &evaluated, &nodes, &sensitive, as_of);
-    let mut holdings = Vec::new();
-    for (plan, outcome) in plans.iter().zip(&judged) {
-        holdings.extend(holdings::rows(plan, outcome, &people, &activity));
-    }
+    let of_plans = plans.par_iter().zip(&judged);
+    let mut holdings: Vec<Holding> = of_plans
+        .flat_map_iter(|(plan, outcome)| holdings::rows(plan, outcome, &people, &activity))
+        .collect();
     holdings.extend(root::rows(facts, &people, &activity));
     holdings.extend(estate::holdings(&estate, &people, &activity));
-    holdings.sort_by(|a, b| {
+    holdings.par_sort_by(|a, b| {
         (&a.principal_id, &a.scope, &a.privilege, &a.role_id, &a.via).cmp(&(
             &b.principal_id,
             &b.scope,
@@ -191,11 +193,15 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
     let policies_in_force = access::in_force(&plans, &store);
     escalations::on_identities(&escalations, &mut identity_facts);
     duties::fill(&plans, &nodes, &judged, settings, &mut identity_facts);
-    let exposures = exposed::rows(&plans, &evaluated, &people);
-    exposed::mark(&mut identity_facts, &exposures);
-    spans::mark(facts, settings, &mut identity_facts);
+    // Paths and rights take the most room here; each goes as soon as nothing asks for it.
+    drop((nodes, judged));
     let held = profiles::Held { plans: &plans, evaluated: &evaluated, holdings: &holdings };
     let use_profiles = profiles::rows(facts, settings, &people, &activity, &held);
+    let laid = exposed::laid(&evaluated);
+    let places = evaluated.into_places();
+    let exposures = exposed::rows(&plans, (&laid, &places), &people);
+    exposed::mark(&mut identity_facts, &exposures);
+    spans::mark(facts, settings, &mut identity_facts);
     Reach {
         holdings,
         identity_facts,
@@ -208,6 +214,12 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
         use_profiles,
         tiers,
     }
+}
+
+/// The platform, one text for all rows.
+fn aws() -> Text {
+    static AWS: std::sync::OnceLock<Text> = std::sync::OnceLock::new();
+    AWS.get_or_init(|| text("aws")).clone()
 }
 
 /// Word of a privilege that only several bindings together give.

@@ -16,6 +16,14 @@ pub fn canonical<'a>(platform: Option<&str>, scope: &'a str) -> Cow<'a, str> {
     }
     let scope = scope.strip_suffix("/*").or_else(|| scope.strip_suffix('/')).unwrap_or(scope);
     let aws = platform.is_none_or(|p| p == "aws");
+    // Brokers of Kubernetes write the bare name of a namespace.
+    if platform == Some("k8s")
+        && !scope.is_empty()
+        && !scope.contains(['/', ':', '*'])
+        && scope != "k8s"
+    {
+        return Cow::Owned(format!("k8s/ns/{scope}"));
+    }
     if aws && is_account(scope) {
         return Cow::Owned(format!("aws:{scope}"));
     }
@@ -51,7 +59,16 @@ pub fn ancestors(scope: &str) -> impl Iterator<Item = Cow<'_, str>> {
         .map(|(head, _)| Cow::Borrowed(head))
         .filter(|s| !s.is_empty());
     let account = arn_account(scope).map(|a| Cow::Owned(format!("aws:{a}")));
-    prefixes.chain(account)
+    prefixes.chain(account).chain(in_any_cluster(scope))
+}
+
+/// The same place of a Kubernetes cluster, and the cluster, without the cluster's name: a ledger that names
+/// no cluster speaks of any.
+fn in_any_cluster(scope: &str) -> impl Iterator<Item = Cow<'_, str>> {
+    let named = scope.starts_with("k8s:");
+    let place = scope.find("/ns/").filter(|_| named).and_then(|at| scope.get(at..));
+    let namespace = place.map(|rest| Cow::Owned(format!("k8s{rest}")));
+    namespace.into_iter().chain(named.then_some(Cow::Borrowed("k8s")))
 }
 
 /// Whether `outer` is `inner` or contains it. Both canonical. `*` contains everything.
@@ -89,7 +106,9 @@ mod tests {
     fn canonical_forms() {
         assert_eq!(canonical(Some("aws"), "111122223333"), "aws:111122223333");
         assert_eq!(canonical(Some("aws"), "arn:aws:iam::111122223333:root"), "aws:111122223333");
-        assert_eq!(canonical(Some("k8s"), "111122223333"), "111122223333");
+        assert_eq!(canonical(Some("k8s"), "111122223333"), "k8s/ns/111122223333");
+        assert_eq!(canonical(Some("k8s"), "k8s:prod/ns/pay"), "k8s:prod/ns/pay");
+        assert_eq!(canonical(Some("k8s"), "k8s"), "k8s");
         assert_eq!(canonical(None, "projects/a/*"), "projects/a");
         assert_eq!(canonical(Some("azure"), "/subscriptions/S/"), "/subscriptions/s");
         assert_eq!(canonical(Some("azure"), "/"), "/");
@@ -100,6 +119,11 @@ mod tests {
         assert!(contains("projects/a", "projects/a/topics/t"));
         assert!(!contains("projects/a", "projects/ab"));
         assert!(contains("aws:111122223333", "arn:aws:iam::111122223333:role/x/y"));
+        assert!(contains("k8s:prod", "k8s:prod/ns/pay"));
+        assert!(contains("k8s/ns/pay", "k8s:prod/ns/pay"));
+        assert!(contains("k8s", "k8s:prod/ns/pay"));
+        assert!(!contains("k8s:prod", "k8s:test/ns/pay"));
+        assert!(!contains("k8s/ns/pay", "k8s:prod/ns/other"));
         assert!(contains("*", "x"));
         assert!(contains("/", "/subscriptions/s") && !contains("/", "entra"));
         assert!(!contains("projects/a/topics/t", "projects/a"));

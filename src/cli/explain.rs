@@ -174,7 +174,7 @@ fn explain(view: &View, f: &Finding, inputs: &[PathBuf], tree: Result<String, St
     if !steps.is_empty() {
         out.push_str("path\n");
         for (i, (technique, step)) in steps.iter().enumerate() {
-            let technique = technique.map_or_else(String::new, |t| format!(" [{t}]"));
+            let technique = technique.as_ref().map_or_else(String::new, |t| format!(" [{t}]"));
             let _ = writeln!(out, "  {}. {}{}", i + 1, safe(step), safe(&technique));
         }
         if let Some(end) = f.path_end() {
@@ -194,8 +194,8 @@ fn explain(view: &View, f: &Finding, inputs: &[PathBuf], tree: Result<String, St
         }
     }
     out.push_str("evidence\n");
-    for (name, value) in &f.evidence {
-        let _ = writeln!(out, "  {} = {}", safe(name), safe(&value_text(value)));
+    for (name, value) in f.evidence.to_map() {
+        let _ = writeln!(out, "  {} = {}", safe(&name), safe(&value_text(&value)));
     }
     sources(&mut out, f, inputs);
     if !f.controls.is_empty() {

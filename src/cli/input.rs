@@ -173,9 +173,16 @@ pub fn bundle_view(dir: &Path) -> Result<(View, Manifest), Failure> {
     let bad = |m: String| {
         Failure::new(exit::NO_INPUT, anyhow!("`{}`: {m}", dir.join(files::REPORT).display()))
     };
-    let view: View = serde_json::from_slice(&bytes).map_err(|e| bad(e.to_string()))?;
+    let mut view: View = serde_json::from_slice(&bytes).map_err(|e| bad(e.to_string()))?;
     if view.version > VIEW_VERSION {
         return Err(bad(format!("version {} is not known; use a newer overstay", view.version)));
+    }
+    if view.is_cut() {
+        let lines = checked(&dir, &manifest, files::FINDINGS)?;
+        view.complete(&lines).map_err(|e| {
+            let path = dir.join(files::FINDINGS);
+            Failure::new(exit::NO_INPUT, anyhow!("`{}`: {e}", path.display()))
+        })?;
     }
     if Counts::of(&view) != manifest.counts {
         return Err(bad("its counts are not those of the manifest; run `overstay verify`".into()));

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 
 use super::{Cli, Failure, Outcome, exit};
+use crate::evidence::bundle::{MAX_JSON, read_file};
+use crate::evidence::files::FINDINGS;
 use crate::report::text::visible;
 use crate::report::view::VIEW_VERSION;
 use crate::report::{OutputFile, ReportError, View, registry};
@@ -78,19 +80,25 @@ fn read(bundle: &Path) -> Result<View, Failure> {
     let text =
         std::fs::read(&path).with_context(|| format!("cannot read `{shown}`")).map_err(no_input)?;
     let reader = &mut serde_json::Deserializer::from_slice(&text);
-    let view: View = serde_path_to_error::deserialize(reader).map_err(|e| {
+    let mut view: View = serde_path_to_error::deserialize(reader).map_err(|e| {
         no_input(anyhow!(
             "`{shown}` at `{}`: {}; the bundle is damaged or of another version",
             visible(&e.path().to_string()),
             visible(&e.inner().to_string())
         ))
     })?;
-    if view.version != VIEW_VERSION {
+    if view.version > VIEW_VERSION || view.version == 0 {
         return Err(no_input(anyhow!(
-            "`{shown}` has version {}, this program reads version {VIEW_VERSION}; use the program \
-             that wrote the bundle, or scan again",
+            "`{shown}` has version {}, this program reads up to version {VIEW_VERSION}; use the \
+             program that wrote the bundle, or scan again",
             view.version
         )));
+    }
+    if view.is_cut() {
+        let path = bundle.join(FINDINGS);
+        let bad = |e: String| no_input(anyhow!("`{}`: {e}", path.display()));
+        let lines = read_file(&path, MAX_JSON).map_err(|e| no_input(e.into()))?;
+        view.complete(&lines).map_err(bad)?;
     }
     Ok(view)
 }
@@ -263,7 +271,7 @@ mod tests {
     fn another_version_is_refused() {
         let dir = bundle();
         let mut view = fixture::plausible();
-        view.version += 1;
+        view.version = VIEW_VERSION + 1;
         let json = serde_json::to_vec(&view).unwrap();
         std::fs::write(dir.path().join("evidence/report.json"), json).unwrap();
         assert_eq!(report(dir.path(), &[]).unwrap_err().code, exit::NO_INPUT);

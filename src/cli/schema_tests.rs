@@ -114,6 +114,7 @@ fn settings_keys() {
     assert_eq!(known("", ""), properties(&schema));
     let at = |name: &str| schema["properties"][name].clone();
     assert_eq!(known("[approval]", ""), properties(&at("approval")));
+    assert_eq!(known("[screening]", ""), properties(&at("screening")));
     assert_eq!(
         known("[[approval.approvers]]", ""),
         properties(&at("approval")["properties"]["approvers"]["items"])
@@ -188,6 +189,8 @@ second_privileges = ["approver*"]
 framework = "nist-800-53-r5"
 control = "AC-20"
 reason = "no external systems are in scope"
+[screening]
+from_grants = 500000
 [disabled_rules]
 STD-007 = "advice is handled elsewhere"
 "#;

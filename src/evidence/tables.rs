@@ -14,7 +14,7 @@ use super::bundle::BundleError;
 
 /// Rows of one row group; fixed, so that the bytes do not depend on the machine. One group of each table
 /// that is being written is in memory as a frame.
-const ROW_GROUP: usize = 65_536;
+const ROW_GROUP: usize = 16_384;
 
 /// Suffix of the table files of this build.
 pub const SUFFIX: &str = if cfg!(feature = "columnar-io") { "parquet" } else { "ndjson" };

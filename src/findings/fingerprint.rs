@@ -1,7 +1,5 @@
 //! Fingerprints and state digests, version 1 (specification: compliance, section 3).
 
-use std::fmt::Write as _;
-
 use sha2::{Digest, Sha256};
 
 /// Identity fields of a finding. Names, times, severity, counts, files and lines are not identity.
@@ -60,11 +58,13 @@ pub fn state_digest(fields: &[&str]) -> String {
 /// Lower-case hex of bytes.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, b| {
-        // Writing to a String cannot fail.
-        let _ = write!(out, "{b:02x}");
-        out
-    })
+    let digit = |n: u8| char::from(if n < 10 { b'0' + n } else { b'a' + (n - 10) });
+    let mut out = String::with_capacity(bytes.len() * 2);
+    for b in bytes {
+        out.push(digit(b >> 4));
+        out.push(digit(b & 15));
+    }
+    out
 }
 
 /// SHA-256 of bytes, lower-case hex.
@@ -86,6 +86,11 @@ mod tests {
     #[test]
     fn length_prefix_keeps_fields_apart() {
         assert_ne!(digest(&["ab", "c"]), digest(&["a", "bc"]));
+    }
+
+    #[test]
+    fn bytes_as_hex() {
+        assert_eq!(hex(&[0, 9, 10, 0x7f, 0xa0, 0xff]), "00090a7fa0ff");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! One of the two contracts of the house; imports nothing of ours but [`crate::facts`] vocabulary.
 //! The JSON form is one line of `findings.jsonl`; keys and their meaning are stable.
 
+mod evidence;
 pub mod fingerprint;
 pub mod scope;
 
@@ -10,6 +11,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+pub use evidence::Evidence;
 
 use crate::facts::Text;
 
@@ -174,7 +177,7 @@ pub struct Finding {
     /// What to do.
     pub remediation: Text,
     /// Values the rule names as evidence.
-    pub evidence: BTreeMap<Text, serde_json::Value>,
+    pub evidence: Evidence,
     /// Evidence records.
     pub sources: Vec<SourceRef>,
     /// Controls; all findings of a rule share one list.
@@ -196,12 +199,13 @@ impl Finding {
     /// Steps of the path that the evidence holds, each with the identifier of its technique; empty for
     /// findings that are not about a path.
     #[must_use]
-    pub fn path_steps(&self) -> Vec<(Option<&str>, &str)> {
-        let list = |name: &str| {
-            let values = self.evidence.get(name).and_then(|v| v.as_array());
-            values.map(|v| v.iter().filter_map(|s| s.as_str()).collect()).unwrap_or_default()
+    pub fn path_steps(&self) -> Vec<(Option<String>, String)> {
+        let list = |name: &str| -> Vec<String> {
+            let values = self.evidence.get(name);
+            let values = values.as_ref().and_then(|v| v.as_array()).into_iter().flatten();
+            values.filter_map(|s| s.as_str().map(str::to_owned)).collect()
         };
-        let (steps, techniques): (Vec<&str>, Vec<&str>) = (list("path"), list("path_techniques"));
+        let (steps, techniques) = (list("path"), list("path_techniques"));
         let mut techniques = techniques.into_iter();
         steps.into_iter().map(|s| (techniques.next(), s)).collect()
     }
@@ -209,7 +213,8 @@ impl Finding {
     /// Where that path ends, in words.
     #[must_use]
     pub fn path_end(&self) -> Option<String> {
-        let text = |name: &str| self.evidence.get(name).and_then(|v| v.as_str());
+        let values = self.evidence.to_map();
+        let text = |name: &str| values.get(name).and_then(|v| v.as_str());
         let end = text("path_end")?;
         let admin = text("escalates_to_admin").is_some_and(|w| w != "no");
         let tier = text("path_tier").unwrap_or("unknown");
@@ -223,8 +228,8 @@ impl Finding {
     /// The narrower policy that the finding proposes, set on lines; `None` when it proposes none.
     #[must_use]
     pub fn proposal(&self) -> Option<String> {
-        let text = self.evidence.get("proposal")?.as_str()?;
-        let value: serde_json::Value = serde_json::from_str(text).ok()?;
+        let proposal = self.evidence.get("proposal")?;
+        let value: serde_json::Value = serde_json::from_str(proposal.as_str()?).ok()?;
         serde_json::to_string_pretty(&value).ok()
     }
 

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rayon::prelude::*;
+
 use super::blind;
 use super::catalogue::{Catalogue, MAIN, catalogue};
 use super::wording::{Counts, Style, counted, note, number, statement};
@@ -73,7 +75,8 @@ impl<'a> Mapped<'a> {
     }
 }
 
-type ByRule<'a> = BTreeMap<&'a str, Vec<&'a Finding>>;
+/// Findings of each rule with their rank among all ([`Finding::sort_key`]).
+type ByRule<'a> = BTreeMap<&'a str, Vec<(usize, &'a Finding)>>;
 
 /// Concludes on every control of the main frameworks that a rule maps, and lists the blind spots as not assessed.
 ///
@@ -86,10 +89,15 @@ pub fn conclude(
     basis: &Basis<'_>,
 ) -> Vec<FrameworkView> {
     let mut by_rule = ByRule::new();
-    for finding in findings {
-        by_rule.entry(finding.rule.as_str()).or_default().push(finding);
+    // The keys of findings are long texts: they are compared once, and not for each control.
+    let mut ranked: Vec<&Finding> = findings.iter().collect();
+    if !ranked.is_sorted_by(|a, b| a.sort_key() <= b.sort_key()) {
+        ranked.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
     }
-    MAIN.iter()
+    for (rank, finding) in ranked.into_iter().enumerate() {
+        by_rule.entry(finding.rule.as_str()).or_default().push((rank, finding));
+    }
+    MAIN.par_iter()
         .filter(|id| basis.select.is_none_or(|wanted| wanted.iter().any(|w| w == *id)))
         .filter_map(|id| catalogue(id))
         .map(|known| framework(known, results, &by_rule, basis))
@@ -157,12 +165,12 @@ fn conclusion(
 ) -> Conclusion {
     let control = known.control(id);
     let of = |list: &[&RuleResult]| -> Vec<&Finding> {
-        list.iter().filter_map(|r| by_rule.get(r.rule.as_str())).flatten().copied().collect()
+        let all = list.iter().filter_map(|r| by_rule.get(r.rule.as_str())).flatten();
+        let mut all: Vec<(usize, &Finding)> = all.copied().collect();
+        all.sort_by_key(|(rank, f)| (f.status, *rank));
+        all.into_iter().map(|(_, f)| f).collect()
     };
-    let (mut tested, mut supported) = (of(&rules.testing), of(&rules.supporting));
-    for list in [&mut tested, &mut supported] {
-        list.sort_by(|a, b| (a.status, a.sort_key()).cmp(&(b.status, b.sort_key())));
-    }
+    let (tested, supported) = (of(&rules.testing), of(&rules.supporting));
     let counts = count(rules, &tested, &supported);
     let gaps = gaps(rules, &counts, &supported, basis);
     let excluded = out_of_scope(basis, &known.id, id);
@@ -407,7 +415,7 @@ mod tests {
             credential_id: None,
             message: String::new(),
             remediation: "".into(),
-            evidence: BTreeMap::new(),
+            evidence: crate::findings::Evidence::default(),
             sources: vec![],
             controls: [].into(),
             first_seen: "".into(),

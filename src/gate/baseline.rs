@@ -183,7 +183,7 @@ impl FindingLine {
             principal: f.principal.clone(),
             privilege: f.privilege.clone(),
             scope: f.scope.clone(),
-            evidence: f.evidence.clone(),
+            evidence: f.evidence.to_map(),
             sources,
         }
     }

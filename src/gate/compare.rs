@@ -207,9 +207,10 @@ pub fn state_change(old: &FindingLine, now: &Finding) -> Change {
         tier_stronger(a, b),
         format!("tier {}", step(a.unwrap_or("unknown"), b.unwrap_or("unknown"))),
     );
-    let names: BTreeSet<&Text> = old.evidence.keys().chain(now.evidence.keys()).collect();
+    let found = now.evidence.to_map();
+    let names: BTreeSet<&Text> = old.evidence.keys().chain(found.keys()).collect();
     for name in names.into_iter().filter(|n| !NOT_RANKED.contains(&&***n)) {
-        let (a, b) = (old.evidence.get(name), now.evidence.get(name));
+        let (a, b) = (old.evidence.get(name), found.get(name));
         if let Some(order) = rank(a.unwrap_or(&Value::Null), b.unwrap_or(&Value::Null)) {
             note(order, format!("{name} {}", step(&brief(a), &brief(b))));
         }

@@ -155,13 +155,12 @@ impl<'a> Rewordings<'a> {
 }
 
 fn differs_in_words_only(old: &FindingLine, now: &Finding) -> bool {
-    let names: BTreeSet<&str> =
-        old.evidence.keys().chain(now.evidence.keys()).map(|k| &**k).collect();
-    names.into_iter().filter(|n| old.evidence.get(*n) != now.evidence.get(*n)).all(|n| {
+    let found = now.evidence.to_map();
+    let names: BTreeSet<&str> = old.evidence.keys().chain(found.keys()).map(|k| &**k).collect();
+    names.into_iter().filter(|n| old.evidence.get(*n) != found.get(*n)).all(|n| {
         let tier = |e: &BTreeMap<Text, Value>| e.get(n).and_then(Value::as_str).map(str::to_owned);
         let weaker_tier = n.starts_with("tier")
-            && tier_stronger(tier(&old.evidence).as_deref(), tier(&now.evidence).as_deref())
-                .is_le();
+            && tier_stronger(tier(&old.evidence).as_deref(), tier(&found).as_deref()).is_le();
         WORDS.contains(&n) || weaker_tier
     })
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::findings::fingerprint::{Identity, fingerprint, state_digest};
-use crate::findings::{Finding, RuleResult, Severity, SourceRef, Status};
+use crate::findings::{Evidence, Finding, RuleResult, Severity, SourceRef, Status};
 use crate::report::View;
 use crate::report::view::{CoverageRow, SourceRow, Tool};
 
@@ -32,7 +32,7 @@ pub fn finding(principal: &str, severity: Severity) -> Finding {
         credential_id: None,
         message: format!("{principal} kept Admin for 1 h"),
         remediation: "Remove it.".into(),
-        evidence: BTreeMap::from([
+        evidence: Evidence::from([
             ("overstay_s".into(), json!(3600)),
             ("classes".into(), json!(["read"])),
         ]),

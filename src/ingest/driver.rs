@@ -346,6 +346,7 @@ pub fn ingest_collected(collected: &Collected, settings: &Settings) -> Ingested 
     super::aws::finish(&mut out.facts);
     super::gcp::finish(&mut out.facts);
     super::azure::finish(&mut out.facts);
+    super::k8s::finish(&mut out.facts);
     let conflicts = super::ledger::fold::settle(books, &mut out.facts);
     fold::count_conflicts(&mut out.facts, conflicts);
     fold::finish(&mut out.facts);

@@ -6,6 +6,7 @@ pub mod detect;
 pub mod driver;
 pub mod fold;
 pub mod gcp;
+pub mod k8s;
 pub mod ledger;
 pub mod owners;
 #[cfg(feature = "columnar-io")]

@@ -2,7 +2,7 @@
 
 use super::source::{Adapter, Probe};
 use super::table::TableAdapter;
-use super::{aws, azure, gcp, ledger, owners, reviews, services, subject, tasks, usage};
+use super::{aws, azure, gcp, k8s, ledger, owners, reviews, services, subject, tasks, usage};
 
 /// Generic tables; mappings can configure these.
 pub static TABLES: &[TableAdapter] = &[
@@ -23,12 +23,13 @@ pub fn adapters() -> Vec<&'static dyn Adapter> {
     let mut all: Vec<&'static dyn Adapter> = vec![&subject::SUBJECT];
     all.extend_from_slice(aws::ADAPTERS);
     all.extend_from_slice(azure::ADAPTERS);
+    all.extend_from_slice(k8s::ADAPTERS);
     // Before the tasks: the log also holds runs, and its adapter hands those on.
     all.push(&ledger::github_audit::AUDIT);
     all.extend_from_slice(tasks::ADAPTERS);
-    all.extend_from_slice(services::ADAPTERS);
     all.extend(ledger::LEDGERS);
     all.extend_from_slice(gcp::ADAPTERS);
+    all.extend_from_slice(services::ADAPTERS);
     all.extend(TABLES.iter().map(|t| t as &dyn Adapter));
     all
 }

@@ -6,6 +6,7 @@ pub mod class;
 pub mod dangerous;
 pub mod gcp;
 pub mod glob;
+pub mod k8s;
 pub mod memo;
 pub mod postgres;
 pub mod vault;

@@ -152,7 +152,7 @@ const FINDING_COLUMNS: [&str; 26] = [
 fn finding_cells<'a>(f: &'a Finding, controls: &mut Listed) -> [Cell<'a>; 26] {
     controls.set(&f.controls);
     let mut evidence = String::new();
-    for (k, v) in &f.evidence {
+    for (k, v) in f.evidence.raw() {
         let between = if evidence.is_empty() { "" } else { "; " };
         // Writing to a String cannot fail.
         let _ = write!(evidence, "{between}{k}={v}");

@@ -148,8 +148,8 @@ fn fix_first(out: &mut String, view: &View) -> std::fmt::Result {
             writeln!(out, "   _{}._  ", notes.join("; "))?;
         }
         for (technique, step) in f.path_steps() {
-            let technique = technique.map_or_else(String::new, |t| format!("{} ", code(t)));
-            writeln!(out, "   - {technique}{}", prose(step))?;
+            let technique = technique.map_or_else(String::new, |t| format!("{} ", code(&t)));
+            writeln!(out, "   - {technique}{}", prose(&step))?;
         }
         if let Some(end) = f.path_end() {
             writeln!(out, "   - ends at {}\n", prose(&end))?;

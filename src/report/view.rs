@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::story::Story;
 use crate::findings::{ControlRef, Finding, RuleResult};
 
-/// Version of this structure.
-pub const VIEW_VERSION: u32 = 1;
+/// Latest version of this structure. A view whose JSON holds all findings is of version 1; one that holds
+/// the worst of them only ([`View::findings_total`]) is of version 2, so that a program which would take
+/// them for all refuses it.
+pub const VIEW_VERSION: u32 = 2;
 
 /// Everything a report shows. Times are RFC 3339 UTC, durations seconds.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -38,8 +40,12 @@ pub struct View {
     pub quarantine: Vec<QuarantineRow>,
     /// Rule results in rule order.
     pub rules: Vec<RuleResult>,
-    /// Findings, worst first ([`Finding::sort_key`]).
+    /// Findings, worst first ([`Finding::sort_key`]). The JSON form holds at most [`View::MAX_FINDINGS`].
+    #[serde(serialize_with = "worst")]
     pub findings: Vec<Finding>,
+    /// Number of findings when the JSON form leaves some out; `findings.jsonl` of the bundle holds all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub findings_total: Option<u64>,
     /// Fingerprints of the findings to fix first, at most ten, with the reason of the rank.
     pub fix_first: Vec<FixFirst>,
     /// Conclusions by framework.
@@ -67,7 +73,48 @@ pub struct View {
     pub digests: BTreeMap<String, String>,
 }
 
+/// Writes the worst findings: as trees of JSON all of a large run would not fit into the reader's memory.
+fn worst<S: serde::Serializer>(findings: &[Finding], serializer: S) -> Result<S::Ok, S::Error> {
+    findings.get(..View::MAX_FINDINGS).unwrap_or(findings).serialize(serializer)
+}
+
 impl View {
+    /// Most findings in the JSON form.
+    pub const MAX_FINDINGS: usize = 5_000;
+
+    /// States version and total of the findings; called once the findings are final.
+    pub fn count_findings(&mut self) {
+        let cut = self.findings.len() > Self::MAX_FINDINGS;
+        self.version = if cut { VIEW_VERSION } else { 1 };
+        self.findings_total = cut.then(|| u64::try_from(self.findings.len()).unwrap_or(u64::MAX));
+    }
+
+    /// Whether findings were left out when this view was written as JSON.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        let here = u64::try_from(self.findings.len()).unwrap_or(u64::MAX);
+        self.findings_total.is_some_and(|n| n != here)
+    }
+
+    /// Puts back the findings that the JSON form left out, from the lines of `findings.jsonl`.
+    ///
+    /// # Errors
+    /// A sentence when a line cannot be read, or the number of lines is not the stated total.
+    pub fn complete(&mut self, lines: &[u8]) -> Result<(), String> {
+        let mut all = Vec::new();
+        let lines = lines.split(|b| *b == b'\n').filter(|l| !l.is_empty());
+        for (i, line) in lines.enumerate() {
+            all.push(serde_json::from_slice(line).map_err(|e| format!("line {}: {e}", i + 1))?);
+        }
+        self.findings = all;
+        match self.findings_total {
+            Some(n) if self.is_cut() => {
+                Err(format!("{} findings, but report.json was written of {n}", self.findings.len()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Most quarantined records shown.
     pub const MAX_QUARANTINE: usize = 200;
     /// Most grants shown.

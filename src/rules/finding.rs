@@ -105,7 +105,7 @@ pub fn build(
         credential_id: text("credential_id"),
         message,
         remediation: compiled.remediation.clone(),
-        evidence: compiled.evidence.iter().map(|c| (c.clone(), table.json(c, row))).collect(),
+        evidence: compiled.evidence.iter().map(|c| (&**c, table.json(c, row))).collect(),
         sources: sources.resolve(&table.get("refs", row)),
         controls: compiled.controls.clone(),
         first_seen: sources.as_of.clone(),

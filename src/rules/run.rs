@@ -95,7 +95,7 @@ impl Verdict {
 
 /// Rows that are judged together. A piece holds only the columns that the rules of its table read, so that
 /// memory does not grow with the table.
-const PIECE: usize = 65_536;
+const PIECE: usize = 16_384;
 
 /// Runs all rules of a pack.
 ///
@@ -139,14 +139,20 @@ fn run_in_pieces(pack: &Pack, input: &RunInput<'_>, piece: usize) -> Result<RunO
         }
     }
     let mut out = RunOutput::default();
-    for (mut result, found) in parts {
-        if result.outcome.is_empty() {
-            conclude(&mut result);
-        }
+    let merged: Vec<(RuleResult, Vec<Finding>)> = parts
+        .into_par_iter()
+        .map(|(mut result, found)| {
+            if result.outcome.is_empty() {
+                conclude(&mut result);
+            }
+            (result, finding::merge(found))
+        })
+        .collect();
+    for (result, found) in merged {
         out.results.push(result);
-        out.findings.extend(finding::merge(found));
+        out.findings.extend(found);
     }
-    out.findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+    out.findings.par_sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
     Ok(out)
 }
 

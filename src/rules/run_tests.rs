@@ -97,8 +97,8 @@ fn findings_carry_identity_evidence_and_sources() {
     assert_eq!(f.principal.as_deref(), Some("alice"));
     assert_eq!(f.grant_id.as_deref(), Some("g1"));
     assert_eq!(&*f.first_seen, "2026-01-01T00:00:00Z");
-    assert_eq!(f.evidence["overstay_s"], 7200);
-    assert_eq!(f.evidence["ended_at"], serde_json::Value::Null);
+    assert_eq!(f.evidence.get("overstay_s"), Some(7200.into()));
+    assert_eq!(f.evidence.get("ended_at"), Some(serde_json::Value::Null));
     let places: Vec<_> = f.sources.iter().map(|s| (&*s.file, s.place.as_str())).collect();
     assert_eq!(places, [("S0404", "L1"), ("ledger.csv", "L2"), ("ledger.csv", "L9")]);
     let tests: Vec<_> = f.controls.iter().map(|c| (c.id.as_str(), c.relation.as_str())).collect();
@@ -203,7 +203,7 @@ fn rows_of_one_identity_become_one_finding() {
     let found: Vec<_> = out.findings.iter().filter(|f| f.rule == "GRT-003").collect();
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].severity, Severity::Critical);
-    assert_eq!(found[0].evidence["occurrences"], 2);
+    assert_eq!(found[0].evidence.get("occurrences"), Some(2.into()));
     assert_eq!(found[0].sources.len(), 4);
     assert_eq!(out.results.iter().find(|r| r.rule == "GRT-003").unwrap().exceptions, 2);
 }

@@ -34,7 +34,7 @@ impl<'a> Cell<'a> {
             Self::Null => Ok(None),
             Self::Text(s) => {
                 let b = s.as_bytes();
-                if b.contains(&0) {
+                if b.iter().fold(false, |nul, c| nul | (*c == 0)) {
                     return Err(Odd);
                 }
                 let plain = |c: Option<&u8>| c.is_some_and(|c| (0x21..0x7f).contains(c));

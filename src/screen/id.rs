@@ -1,11 +1,24 @@
 //! Names as 96-bit hashes with a key of the run. Two of a hundred million different names are equal by
 //! chance in less than one of 10^12 runs, and nobody who does not know the key can make two equal ones.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 
 /// Hash of a name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialOrd, Ord)]
 pub struct Id([u32; 3]);
+
+// Derived, these would compare and hash as slices of bytes, through calls.
+impl PartialEq for Id {
+    fn eq(&self, other: &Self) -> bool {
+        self.high() == other.high() && self.low() == other.low()
+    }
+}
+
+impl Hash for Id {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.high() ^ u64::from(self.low()));
+    }
+}
 
 impl Id {
     /// No name.

@@ -294,9 +294,15 @@ pub fn mentions(cx: &Context<'_>, out: &Joined<'_>, at: usize) -> io::Result<()>
     let mut rows = out.mentions.take(at)?;
     rows.sort_unstable_by_key(|m| m.id);
     for same in rows.chunk_by(|a, b| a.id == b.id) {
-        if same.len() > 1 && same.iter().any(|m| m.place != LOOSE) {
-            cx.shared.refuse("an approval of several grants");
+        if same.len() < 2 {
+            continue;
         }
+        // Also where no listed grant is meant: records of one id may repeat or contradict each other.
+        cx.shared.refuse(if same.iter().any(|m| m.place != LOOSE) {
+            "an approval of several grants"
+        } else {
+            "an approval that occurs twice"
+        });
     }
     Ok(())
 }

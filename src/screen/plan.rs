@@ -163,7 +163,9 @@ pub fn files(
         let (_, detected) = detect::examine(input).map_err(|e| Refusal::Failed(e.to_string()))?;
         let rows = match detected.shape {
             Shape::Parquet => rows_of(input)?,
-            Shape::Csv | Shape::Ndjson => usize::try_from(input.size / LINE).unwrap_or(usize::MAX),
+            Shape::Csv | Shape::Ndjson => {
+                usize::try_from(input.size.div_ceil(LINE)).unwrap_or(usize::MAX)
+            }
             _ => {
                 other.get_or_insert_with(|| format!("`{}` is one JSON document", input.name));
                 0

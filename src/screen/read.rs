@@ -8,7 +8,7 @@ use super::cell::{Cell, Odd, is_day};
 use super::id::Id;
 use super::plan::{File, Kind};
 use super::rows::{Approval, Grant, Mention, NEVER, Task, Use, at, bit, micros, place, verdict};
-use super::shared::{Shared, Sums};
+use super::shared::{Shared, Sums, fill};
 use super::store::{gather, push};
 use super::told::{SKEW_S, Told, ToldUse, lower, may_name_ticket, open, what};
 use super::vocabulary::{Map, Privilege};
@@ -17,7 +17,8 @@ use crate::analyze::tasks::{issue_numbers, ticket_ids};
 use crate::facts::cell::Word;
 use crate::facts::identity::{kind_by_form, normalise};
 use crate::facts::{
-    self, ApprovalMethod, Decision, EndKind, Outcome, PrincipalKind, TaskState, Time, Verdict, text,
+    self, ApprovalMethod, Decision, EndKind, Outcome, PrincipalKind, TaskState, Text, Time,
+    Verdict, text,
 };
 use crate::ingest::ledger;
 use crate::ingest::source::Batch;
@@ -42,6 +43,10 @@ pub struct Worker<'s, 'b> {
     systems: Map<u32>,
     batch: Batch,
     sums: Sums,
+    /// By number of the system; as in [`Sums::fills`].
+    fills: Vec<Option<[bool; 3]>>,
+    /// As in [`Sums::grains`].
+    platforms: Vec<Option<Text>>,
     /// Earliest and latest time of a record.
     span: (i64, i64),
     zoneless: i64,
@@ -73,6 +78,8 @@ impl<'s, 'b> Worker<'s, 'b> {
             systems: Map::default(),
             batch: Batch::new(&file.id),
             sums: Sums::default(),
+            fills: Vec::new(),
+            platforms: Vec::new(),
             span: (i64::MAX, i64::MIN),
             zoneless: 0,
             held: 0,
@@ -336,10 +343,11 @@ impl<'s, 'b> Worker<'s, 'b> {
 
     fn note_grant(&mut self, t: &Told<'_>, (place, principal, system): (u64, Id, u32)) {
         self.sums.grants += 1;
-        let fills = self.sums.fills.entry(system).or_default();
-        let [task, reason, scope] = *fills;
-        *fills =
-            [task || t.task.is_some(), reason || t.reason.is_some(), scope || t.scope.is_some()];
+        fill(
+            &mut self.fills,
+            system as usize,
+            [t.task.is_some(), t.reason.is_some(), t.scope.is_some()],
+        );
         if t.start != NEVER {
             let first = self.sums.first_start.unwrap_or(t.start);
             self.sums.first_start = Some(first.min(t.start));
@@ -496,10 +504,8 @@ impl<'s, 'b> Worker<'s, 'b> {
             let who = self.principal(t.who);
             self.sums.users.entry(who).or_insert_with(|| (kind_by_form(t.who), 0)).1 += 1;
         }
-        let platforms = self.sums.grains.entry(self.number).or_default();
-        let known = platforms.iter().any(|p| p.as_deref() == t.platform.as_deref());
-        if !known {
-            platforms.insert(t.platform.as_deref().map(text));
+        if !self.platforms.iter().any(|p| p.as_deref() == t.platform.as_deref()) {
+            self.platforms.push(t.platform.as_deref().map(text));
         }
         let what = what(&self.shared.key, self.id(privilege), self.id(scope));
         push(
@@ -542,6 +548,11 @@ impl<'s, 'b> Worker<'s, 'b> {
         }
         let mut sums = std::mem::take(&mut self.sums);
         sums.files.insert(self.number, std::mem::take(&mut self.batch));
+        let fills = self.fills.iter().zip(0u32..);
+        sums.fills.extend(fills.filter_map(|(f, system)| Some((system, (*f)?))));
+        if !self.platforms.is_empty() {
+            sums.grains.insert(self.number, self.platforms.drain(..).collect());
+        }
         let mut all = self.shared.sums.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         all.absorb(sums);
         Ok(())

@@ -132,3 +132,14 @@ impl Shared<'_> {
         }
     }
 }
+
+/// Notes which fields (task, reason, scope) a record of a ledger system fills.
+pub fn fill(fills: &mut Vec<Option<[bool; 3]>>, system: usize, filled: [bool; 3]) {
+    if fills.len() <= system {
+        fills.resize(system + 1, None);
+    }
+    if let Some(slot) = fills.get_mut(system) {
+        let have = slot.get_or_insert_default();
+        have.iter_mut().zip(filled).for_each(|(have, now)| *have |= now);
+    }
+}

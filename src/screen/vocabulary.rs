@@ -16,15 +16,11 @@ impl Hasher for AsIs {
         self.0
     }
     fn write(&mut self, bytes: &[u8]) {
-        for b in bytes.chunks(8) {
-            let word = b.iter().fold(0u64, |w, b| w << 8 | u64::from(*b));
-            self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        }
+        bytes.iter().for_each(|b| self.write_u64(u64::from(*b)));
     }
-    fn write_u32(&mut self, n: u32) {
-        self.0 = (self.0.rotate_left(23) ^ u64::from(n)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    fn write_u64(&mut self, n: u64) {
+        self.0 = (self.0.rotate_left(23) ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
-    fn write_usize(&mut self, _: usize) {}
 }
 
 impl BuildHasher for AsIs {

@@ -16,6 +16,6 @@ pub struct Screening {
 
 impl Default for Screening {
     fn default() -> Self {
-        Self { from_grants: 200_000, memory_mib: 1024, findings_per_rule: 100 }
+        Self { from_grants: 200_000, memory_mib: 512, findings_per_rule: 100 }
     }
 }

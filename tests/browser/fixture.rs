@@ -4,7 +4,8 @@
 /// A run of a small organisation: two platforms, seven findings, one layer missing.
 pub fn plausible() -> View {
     View {
-        version: VIEW_VERSION,
+        version: 1,
+        findings_total: None,
         tool: Tool { name: "overstay".into(), version: "0.1.0".into(), rules: 70 },
         entity: Some("Northwind Payments".into()),
         as_of: "2026-03-31T00:00:00Z".into(),
@@ -101,7 +102,7 @@ pub fn hostile() -> View {
     for payload in PAYLOADS {
         fields.insert(payload.into(), serde_json::json!({ payload: [payload, null, 1.5] }));
     }
-    view.findings[0].evidence = fields;
+    view.findings[0].evidence = fields.into();
     view
 }
 

@@ -16,7 +16,9 @@ use crate::privilege::class::{Breadth, ClassSet};
 use crate::settings::Settings;
 
 mod azure;
+mod cross;
 mod gcp;
+mod k8s;
 mod paths;
 mod rows;
 mod services;
@@ -26,6 +28,7 @@ pub use rows::{holdings, on_escalating, on_identities};
 
 /// All platforms. Adding one is a line here.
 static PLATFORMS: &[&dyn Platform] = &[
+    &k8s::KUBERNETES,
     &azure::AZURE,
     &services::postgres::POSTGRES,
     &gcp::GCP,
@@ -295,6 +298,7 @@ pub fn read(world: &World<'_>) -> Estate {
     for estate in all {
         out.append(estate);
     }
+    cross::add(world, &mut out);
     out
 }
 

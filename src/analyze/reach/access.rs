@@ -454,6 +454,11 @@ impl<'s> Evaluated<'s> {
         self.of_plan.get(plan).copied()
     }
 
+    /// Place of the rights of each plan among the distinct ones; the rights themselves are let go.
+    pub fn into_places(self) -> Vec<usize> {
+        self.of_plan
+    }
+
     /// Number of the frame of the distinct rights at a place.
     pub fn frame(&self, place: usize) -> usize {
         self.frames.get(place).copied().unwrap_or(usize::MAX)

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rayon::prelude::*;
+
 use super::access::{Binding, Outcome, Plan};
 use super::people::{People, Person};
-use super::refs;
+use super::{aws, refs};
 use crate::facts::{Escalation, IdentityFact, Text, Tier, Time, text};
 use crate::privilege::aws::chain::{self, Act};
 use crate::privilege::aws::classes::classes;
@@ -25,14 +27,12 @@ pub fn rows(
     tiers: &BTreeMap<&str, Option<Tier>>,
 ) -> Vec<Escalation> {
     let nobody = Person::default();
-    let mut out = Vec::new();
-    for (plan, outcome) in plans.iter().zip(judged) {
+    let of_plans = plans.par_iter().zip(judged).flat_map_iter(|(plan, outcome)| {
         let person = people.get(&plan.principal).unwrap_or(&nobody);
-        for found in &outcome.reached.found {
-            out.push(row(plan, plans, nodes, person, found, tiers));
-        }
-    }
-    out
+        let found = outcome.reached.found.iter();
+        found.map(move |found| row(plan, plans, nodes, person, found, tiers))
+    });
+    of_plans.collect()
 }
 
 fn row(
@@ -62,7 +62,7 @@ fn row(
     Escalation {
         principal_id: plan.principal.clone(),
         principal_kind: person.kind,
-        platform: text("aws"),
+        platform: aws(),
         realm: person.realm.clone(),
         environment: person.environment.clone(),
         tier: tiers.get(&*plan.principal).copied().flatten(),

@@ -7,12 +7,12 @@ use rayon::prelude::*;
 
 use super::access::{Evaluated, Plan};
 use super::people::{People, Person};
-use super::refs;
+use super::{aws, refs};
 use crate::facts::{ExposureFact, IdentityFact, Text, Tri, text};
 use crate::privilege::aws::action::{ActionSet, catalogue};
 use crate::privilege::aws::document::Effect;
 use crate::privilege::aws::evaluate::{Bound, Rights, Scope, SubjectKind};
-use crate::privilege::aws::exposure::{EXPOSURES, Exposure, exposures, services};
+use crate::privilege::aws::exposure::{EXPOSURES, Exposure, exposures, service_texts};
 use crate::privilege::aws::tri;
 
 /// Actions that a row names.
@@ -23,8 +23,9 @@ const SERVICES: usize = 40;
 const STATEMENTS: usize = 20;
 
 /// What one set of policies lays open in one class.
-struct Laid {
-    class: Exposure,
+#[derive(Debug)]
+pub struct Laid {
+    class_text: Text,
     verdict: Tri,
     all: bool,
     n_actions: usize,
@@ -35,23 +36,29 @@ struct Laid {
     from: Vec<(usize, Text)>,
 }
 
-/// Rows in the order of principal and class. Principals with the same policies share the work.
-pub fn rows(plans: &[Plan], evaluated: &Evaluated<'_>, people: &People) -> Vec<ExposureFact> {
-    let laid: Vec<Vec<Laid>> = evaluated.distinct().par_iter().map(laid_open).collect();
+/// What each of the distinct rights lays open. Principals with the same policies share the work.
+pub fn laid(evaluated: &Evaluated<'_>) -> Vec<Vec<Laid>> {
+    evaluated.distinct().par_iter().map(laid_open).collect()
+}
+
+/// Rows in the order of principal and class. `places`: of the rights of each plan among what is laid open.
+pub fn rows(
+    plans: &[Plan],
+    (laid, places): (&[Vec<Laid>], &[usize]),
+    people: &People,
+) -> Vec<ExposureFact> {
     let nobody = Person::default();
-    let mut out = Vec::new();
-    for (i, plan) in plans.iter().enumerate() {
+    let rows = plans.par_iter().enumerate().flat_map_iter(|(i, plan)| {
         // Members hold what a group gives, as in `holdings`.
-        if plan.subject.kind == SubjectKind::Group && plan.has_members {
-            continue;
-        }
+        let member_of = plan.subject.kind == SubjectKind::Group && plan.has_members;
         let person = people.get(&plan.principal).unwrap_or(&nobody);
         let names: Vec<&Text> =
             plan.bindings.iter().filter(|b| b.policy.is_some()).map(|b| &b.privilege).collect();
-        let of = evaluated.place(i).and_then(|place| laid.get(place));
-        out.extend(of.into_iter().flatten().map(|l| row(plan, person, &names, l)));
-    }
-    out.sort_by(|a, b| (&a.principal_id, &a.exposure).cmp(&(&b.principal_id, &b.exposure)));
+        let of = places.get(i).filter(|_| !member_of).and_then(|place| laid.get(*place));
+        of.into_iter().flatten().map(move |l| row(plan, person, &names, l))
+    });
+    let mut out: Vec<ExposureFact> = rows.collect();
+    out.par_sort_by(|a, b| (&a.principal_id, &a.exposure).cmp(&(&b.principal_id, &b.exposure)));
     out
 }
 
@@ -83,10 +90,10 @@ fn row(plan: &Plan, person: &Person, names: &[&Text], l: &Laid) -> ExposureFact 
     ExposureFact {
         principal_id: plan.principal.clone(),
         principal_kind: person.kind,
-        platform: text("aws"),
+        platform: aws(),
         realm: person.realm.clone(),
         environment: person.environment.clone(),
-        exposure: text(l.class.word()),
+        exposure: l.class_text.clone(),
         verdict: l.verdict,
         scope: text(if l.all { "all" } else { "all_except" }),
         n_actions: count(l.n_actions),
@@ -114,15 +121,18 @@ fn one(rights: &Rights<'_>, class: Exposure) -> Option<Laid> {
     } else {
         return None;
     };
-    let of = services(&set);
+    let mut of = service_texts(&set);
+    let n_services = of.len();
+    of.truncate(SERVICES);
+    of.shrink_to_fit();
     Some(Laid {
-        class,
+        class_text: text(class.word()),
         verdict,
         all: found.all,
         n_actions: set.count_ones(..),
-        actions: set.ones().take(ACTIONS).map(|id| text(catalogue().name(id))).collect(),
-        n_services: of.len(),
-        services: of.iter().take(SERVICES).map(text).collect(),
+        actions: catalogue().texts(set.ones().take(ACTIONS)),
+        n_services,
+        services: of,
         from: contributing(rights, class, &set),
     })
 }

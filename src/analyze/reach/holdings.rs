@@ -6,7 +6,7 @@ use super::access::{Binding, Outcome, Plan};
 use super::activity::Activity;
 use super::judge::Part;
 use super::people::{People, Person};
-use super::{COMBINED, is_privileged, refs};
+use super::{COMBINED, aws, is_privileged, refs};
 use crate::facts::{Holding, Standing, Text, Time, text};
 use crate::findings::fingerprint::digest;
 use crate::privilege::aws::classes::{CLASSES, Class};
@@ -78,7 +78,7 @@ fn base(plan: &Plan, person: &Person, part: &Part) -> Holding {
     Holding {
         principal_id: plan.principal.clone(),
         principal_kind: person.kind,
-        platform: text("aws"),
+        platform: aws(),
         realm: person.realm.clone(),
         environment: person.environment.clone(),
         classes: part.judgement.as_ref().map(|j| words(&mut j.held())).unwrap_or_default(),

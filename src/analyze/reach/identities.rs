@@ -1,12 +1,12 @@
 //! Rows of `identity_facts`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::access::Outcome;
 use super::activity::Activity;
 use super::people::{People, Person};
 use super::{refs, stronger};
-use crate::facts::{Facts, Holding, IdentityFact, Text, Tier, Time, Tri, text};
+use crate::facts::{Facts, Holding, IdentityFact, PrincipalKind, Text, Tier, Time, Tri, text};
 
 /// Counts per principal that several tables give.
 #[derive(Default)]
@@ -55,6 +55,10 @@ pub fn rows(
     as_of: Time,
 ) -> Vec<IdentityFact> {
     let c = counts(facts, holdings);
+    let with_members: BTreeSet<&str> = facts.memberships.iter().map(|m| &*m.group_id).collect();
+    // AWS lists the members of a group beside it, so that a group without any is empty.
+    let listed =
+        |id: &str, p: &Person| p.platform.as_deref() == Some("aws") || with_members.contains(id);
     people
         .iter()
         .map(|(id, p)| {
@@ -67,6 +71,7 @@ pub fn rows(
                 realm: p.realm.clone(),
                 environment: p.environment.clone(),
                 name: p.name.clone(),
+                members_known: (p.kind == PrincipalKind::Group).then(|| listed(id, p)),
                 inventoried: p.inventoried,
                 provider_owned: p.provider_owned,
                 break_glass: p.break_glass,

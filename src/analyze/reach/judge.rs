@@ -247,12 +247,11 @@ impl Judge<'_> {
         let (certain, possible) = (grants.certain(Scope::Some), grants.possible(Scope::Some));
         let conditions = conditions(from, rights, possible);
         let n = i64::try_from(certain.count_ones(..)).ok();
-        let strongest = classes().strongest(certain, STRONGEST).into_iter().map(text).collect();
         Held {
             wildcards: wildcards(from, possible),
             n_actions: n,
             sensitive: self.sensitive.read_by(grants, from, rights),
-            strongest,
+            strongest: classes().strongest(certain, STRONGEST),
             services: services(possible),
             digest: permissions_digest(grants, &resources(from, rights, possible), &conditions),
             conditions,

@@ -13,7 +13,7 @@ use crate::privilege::aws::classes::classes;
 use crate::privilege::aws::compat::compat;
 use crate::privilege::aws::document::Effect;
 use crate::privilege::aws::evaluate::{Bound, Boundary, Rights, Scope, Subject};
-use crate::privilege::aws::exposure::{EXPOSURES, Exposure, by_service, exposures, services};
+use crate::privilege::aws::exposure::{EXPOSURES, Exposure, by_service, exposures, service_texts};
 use crate::privilege::aws::subject::SubjectKind;
 
 /// Documents whose lists are made at the same time.
@@ -103,7 +103,7 @@ fn content(
             _ => exposures().of(class, all),
         };
         let list: Vec<Text> = match class {
-            Exposure::ServiceWildcard => services(&found).iter().map(text).collect(),
+            Exposure::ServiceWildcard => service_texts(&found),
             _ => by_service(&found, exposures().universe(class)).iter().map(text).collect(),
         };
         match class {

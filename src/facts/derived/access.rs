@@ -192,6 +192,8 @@ table! {
         pub activity_source: Option<Text>,
         /// Days without activity: since last activity, or since creation when never active. Null: activity not tracked by any input.
         pub idle_days: Option<i64>,
+        /// The inputs list who is in the group; null for what is no group. False: what it may is judged on the group itself, since no member is there to be judged.
+        pub members_known: Option<bool>,
         /// Never active in any input that tracks it.
         pub never_active: Option<bool>,
         /// Why activity columns are null.

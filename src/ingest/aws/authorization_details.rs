@@ -55,6 +55,8 @@ impl Adapter for AuthorizationDetails {
         _ctx: &Context<'_>,
         batch: &mut Batch,
     ) -> Result<(), IngestError> {
+        // The analysis needs the catalogue; another thread may load it meanwhile.
+        rayon::spawn(crate::privilege::aws::load);
         let bytes = reader::read_all(input)?;
         let text = utf8(input, &bytes)?;
         let stream = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();

@@ -14,7 +14,7 @@ use crate::ingest::source::Batch;
 use crate::privilege::class::Breadth;
 
 /// Platform word.
-pub(crate) const PLATFORM: &str = "github";
+const PLATFORM: &str = "github";
 /// Scope of an organisation that the record does not name.
 const ORGANISATION: &str = "organization";
 

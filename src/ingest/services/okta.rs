@@ -10,7 +10,7 @@ use crate::ingest::ledger::vendor::mentions;
 use crate::privilege::class::Breadth;
 
 /// Platform word.
-pub(crate) const PLATFORM: &str = "okta";
+const PLATFORM: &str = "okta";
 
 /// Answers of the management API.
 pub static STATE: Export = Export {

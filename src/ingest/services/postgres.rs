@@ -17,11 +17,11 @@ mod dump;
 pub use dump::Dump;
 
 /// Platform word.
-pub(crate) const PLATFORM: &str = "postgres";
+const PLATFORM: &str = "postgres";
 /// Name of the principal that every login is.
-pub(crate) const PUBLIC: &str = "PUBLIC";
+const PUBLIC: &str = "PUBLIC";
 /// Scope of what is held in the whole cluster.
-pub(crate) const CLUSTER: &str = "cluster";
+const CLUSTER: &str = "cluster";
 
 /// `COPY (SELECT ... FROM pg_roles) TO ... CSV HEADER`.
 pub static ROLES: Export = Export {
@@ -200,7 +200,7 @@ fn member(r: &Rec<'_>, sink: &mut Sink<'_>) -> Result<bool, String> {
 }
 
 pub(super) fn put_member(realm: Option<&str>, found: &MemberFacts<'_>, sink: &mut Sink<'_>) {
-    let (who, role) = (id(realm, found.member), id(realm, found.role));
+    let (who, role) = (named(realm, found.member, sink), named(realm, found.role, sink));
     let mut options = Vec::new();
     if found.admin {
         options.push("admin option");
@@ -251,10 +251,7 @@ struct Object<'a> {
 impl Object<'_> {
     fn put(&self, grantee: &str, privilege: &str, hint: Hint<'_>, sink: &mut Sink<'_>) {
         let grantee = if grantee.is_empty() { PUBLIC } else { grantee };
-        let who = id(self.realm, grantee);
-        if grantee == PUBLIC {
-            public(self.realm, sink);
-        }
+        let who = named(self.realm, grantee, sink);
         let binding = Binding {
             platform: PLATFORM,
             who: &who,
@@ -294,15 +291,20 @@ struct Hint<'a> {
     default: bool,
 }
 
-fn public(realm: Option<&str>, sink: &mut Sink<'_>) {
-    let who = id(realm, PUBLIC);
-    if !sink.first(&who) {
-        return;
+/// A role that a right or a membership names; the list of roles says more about it.
+fn named(realm: Option<&str>, name: &str, sink: &mut Sink<'_>) -> Text {
+    let who = id(realm, name);
+    if sink.first(&who) {
+        let every = name == PUBLIC;
+        let kind = if every { PrincipalKind::Group } else { PrincipalKind::Unknown };
+        sink.principal((&who, PLATFORM, kind), |p| {
+            p.name = Some(text(name));
+            p.realm = realm.map(text);
+            p.inventoried = every;
+        });
+        sink.alias(&who, "name", name, Confidence::Strong);
     }
-    sink.principal((&who, PLATFORM, PrincipalKind::Group), |p| {
-        p.name = Some(text(PUBLIC));
-        p.realm = realm.map(text);
-    });
+    who
 }
 
 fn list(r: &Rec<'_>, key: &str) -> Result<Option<Vec<AclItem>>, String> {
@@ -419,10 +421,7 @@ fn function(
     }
     if definer {
         for who in callers {
-            if who == PUBLIC {
-                public(r.realm, sink);
-            }
-            let (from, to) = (id(r.realm, &who), id(r.realm, owner));
+            let (from, to) = (named(r.realm, &who, sink), named(r.realm, owner, sink));
             sink.link((PLATFORM, "security_definer"), (&from, &to), Some(text(name)));
         }
     }

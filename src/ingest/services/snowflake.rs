@@ -13,7 +13,7 @@ use crate::ingest::source::Probe;
 use crate::privilege::class::Breadth;
 
 /// Platform word.
-pub(crate) const PLATFORM: &str = "snowflake";
+const PLATFORM: &str = "snowflake";
 
 /// All exports.
 pub static STATE: Export = Export {
@@ -135,7 +135,19 @@ fn grant(r: &Rec<'_>, sink: &mut Sink<'_>) -> Result<bool, String> {
     let grantee = d.need("grantee_name")?;
     let to = d.first(&["granted_to", "grantee_type"]).unwrap_or("ROLE").to_uppercase();
     let who = match to.as_str() {
-        "USER" => user_id(r, grantee),
+        "USER" => {
+            let id = user_id(r, grantee);
+            if sink.first(&id) {
+                // The list of users says more.
+                sink.principal((&id, PLATFORM, PrincipalKind::Unknown), |p| {
+                    p.name = Some(text(grantee));
+                    p.realm = r.realm.map(text);
+                    p.inventoried = false;
+                });
+                sink.alias(&id, "name", grantee, Confidence::Strong);
+            }
+            id
+        }
         _ => {
             role(r, grantee, sink);
             role_id(r, grantee)

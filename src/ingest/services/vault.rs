@@ -12,9 +12,9 @@ use crate::ingest::source::{Adapter, Batch, Context, IngestError, Input, Match, 
 use crate::privilege::class::Breadth;
 
 /// Platform word.
-pub(crate) const PLATFORM: &str = "vault";
+const PLATFORM: &str = "vault";
 /// Scope of everything in one Vault.
-pub(crate) const SCOPE: &str = "vault";
+const SCOPE: &str = "vault";
 
 /// Longest life of a secret id that still counts as issued for one login, seconds.
 const SHORT_S: i64 = 24 * 3600;
@@ -27,7 +27,7 @@ pub static STATE: Export = Export {
     lower: false,
     recognise: |p| {
         mentions(p, &["\"token_policies\"", "\"bind_secret_id\""])
-            || mentions(p, &["\"path\"", "\"capabilities\""])
+            || (mentions(p, &["\"path\"", "\"capabilities\""]) && !contains(p, "\"request\""))
             || (mentions(p, &["\"policy\"", "\"name\""]) && contains(p, "path \\\""))
             || (mentions(p, &["\"rules\"", "\"name\""]) && contains(p, "path \\\""))
             || mentions(p, &["\"member_entity_ids\"", "\"policies\""])

@@ -236,7 +236,7 @@ impl TaskFormat {
 }
 
 /// Documents of a YAML stream with their first line; a `---` at the start of a line always separates.
-fn yaml_documents(whole: &str) -> Vec<(usize, &str)> {
+pub(crate) fn yaml_documents(whole: &str) -> Vec<(usize, &str)> {
     let mut out = Vec::new();
     let (mut start, mut first, mut at) = (0usize, 1usize, 0usize);
     for (i, line) in whole.split_inclusive('\n').enumerate() {

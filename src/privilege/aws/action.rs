@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 pub use super::set::ActionSet;
+use crate::facts::Text;
 use crate::privilege::glob;
 use crate::privilege::memo::Memo;
 
@@ -37,11 +38,11 @@ pub struct ResourceType {
 /// The actions of all services, in the order of lower-case `service:action`.
 #[derive(Debug)]
 pub struct Catalogue {
-    names: Vec<String>,
+    names: Vec<Text>,
     keys: Vec<String>,
     levels: Vec<Level>,
     /// Services in the order of their names, with the indexes of their actions.
-    services: Vec<(String, Range<usize>)>,
+    services: Vec<(Text, Range<usize>)>,
     /// Place of each action's service in `services`.
     service_of_action: Vec<u16>,
     types: Vec<ResourceType>,
@@ -111,8 +112,8 @@ impl Catalogue {
         for (id, (key, name, level, of)) in rows.into_iter().enumerate() {
             let service = key.split(':').next().unwrap_or_default();
             match out.services.last_mut() {
-                Some((last, range)) if last == service => range.end = id + 1,
-                _ => out.services.push((service.to_owned(), id..id + 1)),
+                Some((last, range)) if **last == *service => range.end = id + 1,
+                _ => out.services.push((service.into(), id..id + 1)),
             }
             if of.is_empty() {
                 out.wildcard_only.insert(id);
@@ -122,7 +123,7 @@ impl Catalogue {
                     set.insert(id);
                 }
             }
-            out.names.push(name);
+            out.names.push(name.into());
             out.keys.push(key);
             out.levels.push(level);
             out.types_of_action.push(of);
@@ -178,7 +179,13 @@ impl Catalogue {
     /// Name of an action as the service reference writes it.
     #[must_use]
     pub fn name(&self, id: usize) -> &str {
-        self.names.get(id).map_or("", String::as_str)
+        self.names.get(id).map_or("", |name| name)
+    }
+
+    /// Names of actions, shared with all who ask.
+    #[must_use]
+    pub fn texts(&self, ids: impl IntoIterator<Item = usize>) -> Vec<Text> {
+        ids.into_iter().filter_map(|id| self.names.get(id)).cloned().collect()
     }
 
     /// Access level of an action.
@@ -189,7 +196,7 @@ impl Catalogue {
 
     /// Services (prefixes) and the indexes of their actions.
     pub fn services(&self) -> impl Iterator<Item = (&str, Range<usize>)> {
-        self.services.iter().map(|(name, range)| (name.as_str(), range.clone()))
+        self.services.iter().map(|(name, range)| (&**name, range.clone()))
     }
 
     /// Indexes of the actions of a service.
@@ -200,7 +207,7 @@ impl Catalogue {
 
     /// As [`Self::service`], for a prefix in lower case.
     fn service_named(&self, prefix: &str) -> Option<Range<usize>> {
-        let at = self.services.binary_search_by(|(name, _)| name.as_str().cmp(prefix)).ok()?;
+        let at = self.services.binary_search_by(|(name, _)| (**name).cmp(prefix)).ok()?;
         self.services.get(at).map(|(_, range)| range.clone())
     }
 
@@ -237,7 +244,7 @@ impl Catalogue {
     }
 
     /// As [`Self::services_in`], in the order of the names of the services.
-    pub fn services_by_name(&self, set: &ActionSet) -> Vec<(&str, Range<usize>)> {
+    pub fn services_by_name(&self, set: &ActionSet) -> Vec<(&Text, Range<usize>)> {
         let mut places = Vec::new();
         let mut from = 0;
         while let Some(place) =
@@ -249,7 +256,7 @@ impl Catalogue {
         }
         places.sort_unstable();
         let of = places.into_iter().filter_map(|p| self.services.get(usize::from(p)));
-        of.map(|(name, range)| (name.as_str(), range.clone())).collect()
+        of.map(|(name, range)| (name, range.clone())).collect()
     }
 
     /// Service of an action: prefix and indexes of its actions.
@@ -257,7 +264,7 @@ impl Catalogue {
     pub fn service_of(&self, id: usize) -> Option<(&str, Range<usize>)> {
         let place = self.service_of_action.get(id)?;
         let (name, range) = self.services.get(usize::from(*place))?;
-        Some((name.as_str(), range.clone()))
+        Some((name, range.clone()))
     }
 
     /// A resource type.
@@ -460,7 +467,7 @@ mod tests {
         let all: Vec<String> = all.into_iter().map(|(name, _)| name.to_owned()).collect();
         assert_eq!(in_set(&c.every()), all);
         let by_name = |set: &ActionSet| -> Vec<String> {
-            c.services_by_name(set).into_iter().map(|(name, _)| name.to_owned()).collect()
+            c.services_by_name(set).into_iter().map(|(name, _)| name.to_string()).collect()
         };
         let mut named = all.clone();
         named.sort();

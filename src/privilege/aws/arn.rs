@@ -150,10 +150,15 @@ pub struct Spread {
     pub everything: bool,
 }
 
+/// Resource types, each with whether it is taken in whole.
+type Types = Arc<[(u16, bool)]>;
+
 /// Computes and remembers [`Spread`]s.
 #[derive(Debug, Default)]
 pub struct Spreader {
     lists: Memo<(Home, Vec<String>), Arc<Spread>>,
+    /// Resource types that one pattern touches, and whether it takes in the whole type.
+    patterns: Memo<(Home, String), Types>,
     /// By the resource types a list touches: many lists touch the same.
     types: Memo<Option<BTreeMap<u16, bool>>, Arc<Spread>>,
 }
@@ -165,48 +170,63 @@ impl Spreader {
         key.sort_unstable();
         key.dedup();
         self.lists.get_or((home.clone(), key), |(home, patterns)| {
-            self.types
-                .get_or(touched_types(home, patterns), |whole| Arc::new(spread_of(whole.as_ref())))
+            self.types.get_or(self.touched_types(home, patterns), |whole| {
+                Arc::new(spread_of(whole.as_ref()))
+            })
         })
+    }
+
+    /// Resource types that patterns touch, and whether one of them takes in the whole type; `None` for
+    /// everything.
+    fn touched_types(&self, home: &Home, patterns: &[String]) -> Option<BTreeMap<u16, bool>> {
+        if patterns.iter().any(|p| is_any(p)) {
+            return None;
+        }
+        let mut whole: BTreeMap<u16, bool> = BTreeMap::new();
+        for pattern in patterns {
+            // Most patterns of the provider's policies are of any account: what they touch is the same in all.
+            let any_account = matches!(six(&widen_variables(pattern)), [.., "*", _]);
+            let account = if any_account { "" } else { home.account.as_str() };
+            let home_of = Home { partition: home.partition.clone(), account: account.to_owned() };
+            let known =
+                self.patterns.get_or((home_of, pattern.clone()), |_| types_of(home, pattern));
+            for (id, takes_all) in known.iter() {
+                *whole.entry(*id).or_insert(false) |= takes_all;
+            }
+        }
+        Some(whole)
     }
 }
 
-/// Resource types that patterns touch, and whether one of them takes in the whole type; `None` for
-/// everything.
-fn touched_types(home: &Home, patterns: &[String]) -> Option<BTreeMap<u16, bool>> {
+/// Resource types that a pattern touches, and whether it takes in the whole type.
+fn types_of(home: &Home, pattern: &str) -> Types {
     let c = catalogue();
-    if patterns.iter().any(|p| is_any(p)) {
-        return None;
-    }
-    let mut whole: BTreeMap<u16, bool> = BTreeMap::new();
-    for pattern in patterns {
-        let wide = widen_variables(pattern);
-        let variable = matches!(wide, Cow::Owned(_));
-        let service = six(&wide)[2];
-        for id in c.types_of_service(service) {
-            let Some(kind) = c.resource_type(id) else { continue };
-            let template = kind.parts.each_ref().map(|p| match p.as_str() {
-                "${Partition}" => home.partition.as_str(),
-                "${Account}" => home.account.as_str(),
-                other => other,
-            });
-            let mine = six(&wide);
-            if !both(&mine, &template, glob::overlaps_ignore_case, glob::overlaps) {
-                continue;
-            }
-            // The name of a bucket has no `/`: `bucket/key` is an object and never a bucket.
-            let [.., name] = &template;
-            let [.., asked] = &mine;
-            let literal = asked.split(['*', '?']).next().unwrap_or_default();
-            if service.eq_ignore_ascii_case("s3") && is_any(name) && literal.contains('/') {
-                continue;
-            }
-            let takes_all =
-                !variable && both(&mine, &template, glob::contains_ignore_case, glob::contains);
-            *whole.entry(id).or_insert(false) |= takes_all;
+    let wide = widen_variables(pattern);
+    let variable = matches!(wide, Cow::Owned(_));
+    let mine = six(&wide);
+    let [_, _, service, _, _, asked] = &mine;
+    let mut out = Vec::new();
+    for id in c.types_of_service(service) {
+        let Some(kind) = c.resource_type(id) else { continue };
+        let template = kind.parts.each_ref().map(|p| match p.as_str() {
+            "${Partition}" => home.partition.as_str(),
+            "${Account}" => home.account.as_str(),
+            other => other,
+        });
+        if !both(&mine, &template, glob::overlaps_ignore_case, glob::overlaps) {
+            continue;
         }
+        // The name of a bucket has no `/`: `bucket/key` is an object and never a bucket.
+        let [.., name] = &template;
+        let literal = asked.split(['*', '?']).next().unwrap_or_default();
+        if service.eq_ignore_ascii_case("s3") && is_any(name) && literal.contains('/') {
+            continue;
+        }
+        let takes_all =
+            !variable && both(&mine, &template, glob::contains_ignore_case, glob::contains);
+        out.push((id, takes_all));
     }
-    Some(whole)
+    out.into()
 }
 
 fn spread_of(whole: Option<&BTreeMap<u16, bool>>) -> Spread {

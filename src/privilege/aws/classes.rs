@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use super::action::{ActionSet, Level, catalogue};
 use super::evaluate::{Grants, Scope};
 use super::tri::Tri;
-use crate::facts::Tier;
+use crate::facts::{Text, Tier};
 
 pub use crate::privilege::class::{CLASSES, Class};
 
@@ -170,22 +170,19 @@ impl Classes {
 
     /// At most `n` actions, those of the strongest classes first, in catalogue order within a class.
     #[must_use]
-    pub fn strongest(&self, actions: &ActionSet, n: usize) -> Vec<&'static str> {
+    pub fn strongest(&self, actions: &ActionSet, n: usize) -> Vec<Text> {
         let mut picked: Vec<usize> = Vec::new();
         for (_, set) in &self.sets {
-            if picked.len() >= n {
-                break;
-            }
-            for id in set.intersection(actions) {
+            for id in set.in_common(actions) {
                 if picked.len() >= n {
-                    break;
+                    return catalogue().texts(picked);
                 }
                 if !picked.contains(&id) {
                     picked.push(id);
                 }
             }
         }
-        picked.into_iter().map(|id| catalogue().name(id)).collect()
+        catalogue().texts(picked)
     }
 }
 

@@ -3,7 +3,7 @@
 //! differs are kept on purpose: any condition makes a statement safe, only the resource `*` is
 //! unconstrained, Deny counts by the name of the action, and only for three of the lists.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use super::action::{ActionSet, Catalogue, Level, catalogue};
@@ -26,6 +26,10 @@ pub struct Compat {
     /// Services written `service:*`, or all for `*`.
     pub service_wildcard: Vec<String>,
 }
+
+/// The lists of five and of 45 actions in the data file.
+const EXFILTRATION: &str = "data_exfiltration";
+const CREDENTIALS: &str = "credentials_exposure";
 
 /// Reading actions that it lists as modification by default.
 const ALWAYS: [&str; 7] = [
@@ -172,8 +176,8 @@ pub fn compat(document: &Document) -> Compat {
     Compat {
         infrastructure_modification: modification,
         resource_exposure: opening,
-        data_exfiltration: specific("data_exfiltration", &open, &open_odd, c),
-        credentials_exposure: specific("credentials_exposure", &open, &open_odd, c),
+        data_exfiltration: specific(EXFILTRATION, &open, &open_odd, c),
+        credentials_exposure: specific(CREDENTIALS, &open, &open_odd, c),
         service_wildcard: services.into_iter().collect(),
     }
 }
@@ -212,21 +216,34 @@ fn specific(
     c: &Catalogue,
 ) -> Vec<String> {
     let mut out = BTreeSet::new();
-    for (action, origin) in listed(class) {
-        // The two entries it misspells match only a policy that misspells them too.
-        let asked = match origin {
-            "cloudsplaining" => action.to_owned(),
-            "corrected" => action.replacen("gamelift:", "gamelist:", 1),
-            _ => continue,
-        };
-        match c.id(&asked) {
-            Some(id) if open.contains(id) => {
-                out.insert(c.name(id).to_owned());
+    for (asked, id) in asked(class, c) {
+        match id {
+            Some(id) if open.contains(*id) => {
+                out.insert(c.name(*id).to_owned());
             }
-            _ => out.extend(odd.iter().filter(|o| o.eq_ignore_ascii_case(&asked)).cloned()),
+            _ => out.extend(odd.iter().filter(|o| o.eq_ignore_ascii_case(asked)).cloned()),
         }
     }
     out.into_iter().collect()
+}
+
+/// Actions that it looks for, with their place in the catalogue.
+type Asked = Vec<(String, Option<usize>)>;
+
+fn asked(class: &'static str, c: &Catalogue) -> &'static Asked {
+    static LISTS: OnceLock<BTreeMap<&str, Asked>> = OnceLock::new();
+    static NONE: Asked = Vec::new();
+    let of = |class| -> Asked {
+        let spelt = listed(class).filter_map(|(action, origin)| match origin {
+            "cloudsplaining" => Some(action.to_owned()),
+            // The two entries it misspells match only a policy that misspells them too.
+            "corrected" => Some(action.replacen("gamelift:", "gamelist:", 1)),
+            _ => None,
+        });
+        spelt.map(|asked| (c.id(&asked), asked)).map(|(id, asked)| (asked, id)).collect()
+    };
+    let lists = LISTS.get_or_init(|| [EXFILTRATION, CREDENTIALS].map(|n| (n, of(n))).into());
+    lists.get(class).unwrap_or(&NONE)
 }
 
 #[cfg(test)]

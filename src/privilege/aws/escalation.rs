@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::classes::classes;
 use super::condition::Condition;
-use super::evaluate::{Bound, Grants, Rights, Scope, Subject, SubjectKind};
+use super::evaluate::{Bound, Rights, Scope, Subject, SubjectKind};
 pub use super::hops::can_assume;
 use super::hops::{View, hop, views};
 use super::own::{OwnPaths, own_paths};
@@ -20,7 +20,7 @@ use super::paths::Path;
 pub use super::paths::path_actions;
 pub use super::reached::{Found, Gain, Hop, Reached, Used};
 use super::search::Targets;
-use super::set::Sparse;
+use super::strength::Strength;
 use super::tri::Tri;
 
 /// One statement of a trust policy.
@@ -550,35 +550,6 @@ impl<'a> Graph<'a> {
                 }
             }
         }
-    }
-}
-
-/// What rights certainly hold, in a form that is quick to compare; `None` where they hold much.
-#[derive(Debug, Default)]
-struct Strength {
-    some: Option<Sparse>,
-    except: Option<Sparse>,
-}
-
-/// Words of a set of actions, of some 320, up to which the short form is the quicker one.
-const FEW_WORDS: usize = 48;
-
-impl Strength {
-    fn of(node: Option<&Node<'_>>) -> Self {
-        let Some(grants) = node.map(|n| &n.rights.grants) else { return Self::default() };
-        Self {
-            some: Sparse::of(grants.certain(Scope::Some), FEW_WORDS),
-            except: Sparse::of(grants.certain(Scope::AllExcept), FEW_WORDS),
-        }
-    }
-
-    /// As [`super::grants::Grants::exceeds`], where `mine` are the grants this was made of.
-    fn exceeds(&self, mine: &Grants, other: &Grants) -> bool {
-        let within = |short: &Option<Sparse>, scope: Scope| match short {
-            Some(s) => s.is_subset(other.possible(scope)),
-            None => mine.certain(scope).is_subset(other.possible(scope)),
-        };
-        !within(&self.some, Scope::Some) || !within(&self.except, Scope::AllExcept)
     }
 }
 

@@ -11,7 +11,6 @@ pub use super::grants::{Grants, Scope};
 pub use super::subject::{Setting, Subject, SubjectKind};
 use super::tri::Tri;
 use super::variable;
-use crate::privilege::memo::Memo;
 
 /// A statement with its actions and resources as sets.
 #[derive(Clone, Debug)]
@@ -195,25 +194,6 @@ impl Compiled {
         }
     }
 
-    /// Whether this Allow statement by itself, whatever cuts it, gives one of these actions at a scope:
-    /// what [`Rights::contribution_of`] would say of it when nothing cuts.
-    #[must_use]
-    pub fn gives_any(&self, scope: Scope, actions: &ActionSet) -> bool {
-        match &self.spread {
-            None => !self.actions.is_disjoint(actions),
-            Some(sp) if self.negate && sp.everything => false,
-            Some(sp) if self.negate => {
-                let beyond = if scope == Scope::All { &sp.touched } else { &sp.every_whole };
-                self.actions.meets_outside(actions, beyond)
-            }
-            Some(sp) if sp.everything => !self.actions.is_disjoint(actions),
-            Some(sp) => {
-                let within = if scope == Scope::Some { &sp.touched } else { &sp.any_whole };
-                self.actions.meets_within(actions, within)
-            }
-        }
-    }
-
     /// Whether some resource of this shape may be one of the statement's; a complement takes in any.
     #[must_use]
     pub fn overlaps(&self, shape: &str) -> bool {
@@ -253,13 +233,6 @@ fn meet(a: &ActionSet, b: &ActionSet) -> ActionSet {
     out.intersect_with(b);
     out
 }
-
-/// Address of a policy, and whether each of its statements applies.
-pub type BoundKey = (usize, Vec<Tri>);
-
-/// What policies allow by themselves, remembered for a run. Keys are addresses of policies, so it must
-/// not outlive them.
-pub type Allowed = Memo<BoundKey, Arc<Grants>>;
 
 /// A policy with the outcome of its conditions for one principal.
 #[derive(Clone, Debug)]
@@ -372,10 +345,6 @@ pub enum Boundary<'a> {
     Missing,
 }
 
-/// What cuts the policies of a principal ([`Rights::frame`]): layers with the keys of their policies.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Frame(Vec<(u8, BoundKey)>);
-
 /// All policies of a principal.
 #[derive(Clone, Debug)]
 pub struct Rights<'a> {
@@ -451,6 +420,8 @@ impl<'a> Rights<'a> {
             }
             Boundary::Missing => Some(Grants::unknown()),
         };
+        share(&mut denials.whole);
+        share(&mut denials.part);
         let limits = guardrails.iter().map(|g| g.allowed(allowed)).collect();
         let mut out = Self {
             bindings,
@@ -468,52 +439,13 @@ impl<'a> Rights<'a> {
             union.union_with(&allowed(b));
         }
         if out.ceiling.is_some() {
-            out.unbounded = Some(out.cut(union.clone(), None, &out.bindings));
+            let mut unbounded = out.cut(union.clone(), None, &out.bindings);
+            unbounded.share();
+            out.unbounded = Some(unbounded);
         }
         out.grants = out.cut(union, out.ceiling.as_ref(), &out.bindings);
         out.grants.share();
         out
-    }
-
-    /// Whether nothing cuts the policies: no boundary, no organisation policy, no Deny.
-    #[must_use]
-    pub fn is_uncut(&self) -> bool {
-        matches!(self.boundary, Boundary::Absent)
-            && self.guardrails.is_empty()
-            && self.denying().next().is_none()
-    }
-
-    /// What cuts the policies of these rights: the boundary, the organisation policies, and the policies
-    /// that deny. Rights with equal frames cut what a policy gives alike.
-    #[must_use]
-    pub fn frame(&self) -> Frame {
-        let mut out = Vec::new();
-        match &self.boundary {
-            Boundary::Absent => {}
-            Boundary::Missing => out.push((1, (0, Vec::new()))),
-            Boundary::Known(b) => out.push((2, b.key())),
-        }
-        for g in &self.guardrails {
-            out.push((3, (usize::from(g.open) + 2 * usize::from(g.missing), vec![g.applies])));
-            out.extend(g.policies.iter().map(|b| (4, b.key())));
-        }
-        let denying = self.bindings.iter().filter(|b| b.live(Effect::Deny).next().is_some());
-        // Of a policy that denies, what it allows does not matter here; nor does the order.
-        let mut denying: Vec<(u8, BoundKey)> = denying
-            .map(|b| {
-                let mut key = b.key();
-                for (s, m) in b.policy.statements.iter().zip(&mut key.1) {
-                    if s.effect == Effect::Allow {
-                        *m = Tri::F;
-                    }
-                }
-                (5, key)
-            })
-            .collect();
-        denying.sort_unstable();
-        denying.dedup();
-        out.extend(denying);
-        Frame(out)
     }
 
     /// What one binding contributes after the principal's Deny statements and boundary.
@@ -658,6 +590,9 @@ impl<'a> Rights<'a> {
 
 mod ceiling;
 pub use ceiling::Guardrail;
+mod frame;
+use frame::share;
+pub use frame::{Allowed, BoundKey, Frame};
 mod proof;
 pub use proof::Decider;
 

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use super::action::{ActionSet, Level, catalogue};
 use super::evaluate::{Grants, Scope};
+use crate::facts::Text;
 
 /// One way in which permissions lay something open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -189,18 +190,30 @@ pub fn by_service(set: &ActionSet, of: Option<&ActionSet>) -> Vec<String> {
             out.push(format!("{service}:*"));
             continue;
         }
-        let names = seen.filter(|id| set.contains(*id)).map(|id| catalogue().name(id));
-        let actions: Vec<&str> =
-            names.map(|n| n.split_once(':').map_or(n, |(_, action)| action)).collect();
-        out.push(format!("{service}:{}", actions.join(",")));
+        let mut entry = service.to_string();
+        let mut between = ":";
+        for id in seen.filter(|id| set.contains(*id)) {
+            entry.push_str(between);
+            // The name begins with the service and a colon.
+            let name = catalogue().name(id);
+            entry.push_str(name.get(service.len() + 1..).unwrap_or(name));
+            between = ",";
+        }
+        out.push(entry);
     }
     out
+}
+
+/// [`services`], shared with the catalogue.
+#[must_use]
+pub fn service_texts(set: &ActionSet) -> Vec<Text> {
+    catalogue().services_by_name(set).into_iter().map(|(name, _)| name.clone()).collect()
 }
 
 /// The services of which a set holds an action.
 #[must_use]
 pub fn services(set: &ActionSet) -> Vec<String> {
-    catalogue().services_by_name(set).into_iter().map(|(name, _)| name.to_owned()).collect()
+    service_texts(set).iter().map(ToString::to_string).collect()
 }
 
 impl Exposures {

@@ -20,6 +20,14 @@ mod paths;
 pub mod reached;
 mod search;
 pub mod set;
+mod strength;
 pub mod subject;
 pub mod tri;
 pub mod variable;
+
+/// Loads the embedded data, so that who asks first need not wait for it.
+pub fn load() {
+    classes::classes();
+    exposure::exposures();
+    escalation::path_actions();
+}

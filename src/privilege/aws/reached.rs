@@ -96,7 +96,7 @@ pub struct Used {
     /// Verdict.
     pub verdict: Tri,
     /// Actions it needs.
-    pub actions: Vec<usize>,
+    pub actions: &'static [usize],
     /// Leads to administration.
     pub to_admin: bool,
     /// The principal raises itself, without another principal's rights.
@@ -132,7 +132,10 @@ impl Reached {
     pub(super) fn settle(&mut self) {
         self.ranked.sort_unstable();
         let more = self.ranked.len().saturating_sub(PROOFS);
-        self.proof.extend(self.ranked.drain(..).take(PROOFS).map(|(_, _, text)| text));
+        // Taken whole, so that the room of all that is not named goes too.
+        let ranked = std::mem::take(&mut self.ranked);
+        self.proof.extend(ranked.into_iter().take(PROOFS).map(|(_, _, text)| text));
+        self.used.shrink_to_fit();
         if more > 0 {
             self.proof.push(format!("and {more} further paths"));
         }
@@ -143,7 +146,7 @@ impl Reached {
         }
     }
 
-    pub(super) fn note(&mut self, path: &Path, verdict: Tri, to_admin: bool, target: &str) {
+    pub(super) fn note(&mut self, path: &'static Path, verdict: Tri, to_admin: bool, target: &str) {
         self.escalates = self.escalates.or(verdict);
         if to_admin {
             self.to_admin = self.to_admin.or(verdict);
@@ -167,6 +170,6 @@ impl Reached {
                 | Target::OwnPolicy
                 | Target::NewRole
         );
-        self.used.push(Used { verdict, actions: path.actions.clone(), to_admin, own });
+        self.used.push(Used { verdict, actions: &path.actions, to_admin, own });
     }
 }

@@ -33,6 +33,20 @@ impl ActionSet {
         Arc::ptr_eq(&self.0, &other.0) || self.0.is_subset(&other.0)
     }
 
+    /// Members of both sets, in order. Goes by words, so few members in large sets are found quickly.
+    pub fn in_common<'s>(&'s self, other: &'s Self) -> impl Iterator<Item = usize> + 's {
+        const BITS: usize = usize::BITS as usize;
+        let words = self.as_slice().iter().zip(other.as_slice());
+        words.enumerate().flat_map(|(place, (a, b))| {
+            let mut left = a & b;
+            std::iter::from_fn(move || {
+                let bit = (left != 0).then(|| left.trailing_zeros() as usize)?;
+                left &= left - 1;
+                Some(place * BITS + bit)
+            })
+        })
+    }
+
     /// Whether some member is in both other sets.
     #[must_use]
     pub fn meets_within(&self, a: &Self, b: &Self) -> bool {
@@ -188,6 +202,9 @@ mod tests {
             prop_assert_eq!(ours(ActionSet::difference_with), plain(FixedBitSet::difference_with));
             prop_assert_eq!(a == b, members(&a) == members(&b));
             prop_assert_eq!(a.is_subset(&b), members(&a).iter().all(|m| b.contains(*m)));
+            let common: Vec<usize> =
+                members(&a).into_iter().filter(|m| b.contains(*m)).collect();
+            prop_assert_eq!(a.in_common(&b).collect::<Vec<_>>(), common);
             let c = set(&third, room_b);
             let both = |m: &usize| b.contains(*m) && c.contains(*m);
             prop_assert_eq!(a.meets_within(&b, &c), members(&a).iter().any(both));

@@ -226,7 +226,8 @@ mod tests {
     /// - 0 there, 1 here: what makes the tier is the policy of a data resource or workload alone (a key, a
     ///   secret, a function), which section 8 puts a class below the policies of principals and containers.
     /// - 2 there, 0 here: takes a principal access boundary away.
-    /// - 2 there, 1 here: decapsulates shared secrets, which is a use of the key like decryption.
+    /// - 2 there, 1 here: decrypts through another's right or decapsulates shared secrets, which uses a key
+    ///   like decryption.
     /// - 2 against 3: whether a verb that is in neither list (`export`, `report`, `fetch`, `verify`) reads.
     #[test]
     fn the_reference_rates_roles_as_we_do() {
@@ -269,7 +270,14 @@ mod tests {
             ]
         );
         assert_eq!(of((2, 0)), ["roles/iam.workspacePoolAdmin"]);
-        assert_eq!(of((2, 1)), ["roles/cloudkms.decapsulator"]);
+        assert_eq!(
+            of((2, 1)),
+            [
+                "roles/cloudkms.cryptoKeyDecrypterViaDelegation",
+                "roles/cloudkms.cryptoKeyEncrypterDecrypterViaDelegation",
+                "roles/cloudkms.decapsulator",
+            ]
+        );
         let verbs = of((2, 3)).len() + of((3, 2)).len();
         assert!((verbs, differ.len()) == (51, 5), "{verbs}: {differ:#?}");
     }

@@ -71,7 +71,7 @@ pub fn assemble(mut input: Assemble<'_>) -> View {
     let charts = charts::charts(&input);
     let grants = grants(input.derived, &input.findings);
     let stories = stories::stories(&input.findings, input.facts, input.derived, input.as_of);
-    View {
+    let mut view = View {
         version: VIEW_VERSION,
         tool: Tool {
             name: env!("CARGO_PKG_NAME").into(),
@@ -100,7 +100,10 @@ pub fn assemble(mut input: Assemble<'_>) -> View {
         settings: settings::rows(input.settings),
         digests: input.digests,
         findings: input.findings,
-    }
+        findings_total: None,
+    };
+    view.count_findings();
+    view
 }
 
 fn number(n: usize) -> u64 {

@@ -121,14 +121,14 @@ struct Block<'a> {
     open: bool,
     possible: bool,
     criteria: Vec<String>,
-    evidence: Vec<(&'a str, String)>,
+    evidence: Vec<(String, String)>,
     records: &'a [SourceRef],
     more_records: usize,
     tests: Vec<&'a ControlRef>,
     supports: Vec<&'a ControlRef>,
     strip: Option<Chart>,
     /// Steps of an escalation: technique and sentence.
-    chain: Vec<(Option<&'a str>, &'a str)>,
+    chain: Vec<(Option<String>, String)>,
     /// Where they end.
     chain_end: Option<String>,
     /// A policy of what was used only.
@@ -416,10 +416,11 @@ fn blocks<'a>(view: &'a View, full: &'a [Finding]) -> Result<Vec<Block<'a>>, Rep
                     .unwrap_or_default(),
                 evidence: f
                     .evidence
+                    .to_map()
                     .iter()
                     // It stands on its own, as a policy.
                     .filter(|(k, v)| &***k != "proposal" || v.is_null())
-                    .map(|(k, v)| (&**k, value(k, v)))
+                    .map(|(k, v)| (k.to_string(), value(k, v)))
                     .collect(),
                 records: f.sources.get(..RECORDS).unwrap_or(&f.sources),
                 more_records: f.sources.len().saturating_sub(RECORDS),

@@ -26,6 +26,12 @@ enum Way {
     Attaches,
     /// Half of a pair: makes or changes what runs.
     Makes,
+    /// The same where something runs already: on one resource nothing new is made.
+    Changes,
+    /// Decides whom a pool of federated identities lets in.
+    Federates,
+    /// Deploys as the account of Google's own APIs.
+    Deploys,
 }
 
 /// A permission that opens a step.
@@ -54,7 +60,7 @@ const MAY: [(&str, &str); 4] = [
 ];
 
 /// Code where an account may already run. Which does, the inputs do not show.
-const RUNS: [&str; 13] = [
+const RUNS: [&str; 10] = [
     "compute.instances.setMetadata",
     "compute.projects.setCommonInstanceMetadata",
     "compute.instances.osAdminLogin",
@@ -65,10 +71,18 @@ const RUNS: [&str; 13] = [
     "dataproc.jobs.create",
     "composer.environments.update",
     "clouddeploy.releases.create",
-    "deploymentmanager.deployments.create",
-    "deploymentmanager.deployments.update",
-    "cloudfunctions.functions.sourceCodeSet",
 ];
+
+/// Trust of a pool in a new issuer, or in more of an old one's identities.
+const FEDERATES: [&str; 3] = [
+    "iam.googleapis.com/workloadIdentityPoolProviders.update",
+    "iam.googleapis.com/workloadIdentityPoolProviders.create",
+    "iam.googleapis.com/workloadIdentityPools.setAttestationRules",
+];
+
+/// Deployments run as the account of Google's own APIs, an editor unless somebody took that away.
+const DEPLOYS: [&str; 2] =
+    ["deploymentmanager.deployments.create", "deploymentmanager.deployments.update"];
 
 /// Steps that a set of permissions opens: of each way the first, certain before possible.
 pub fn powers(lexicon: &Lexicon, certain: &FixedBitSet, possible: &FixedBitSet) -> Vec<Power> {
@@ -86,7 +100,11 @@ pub fn powers(lexicon: &Lexicon, certain: &FixedBitSet, possible: &FixedBitSet) 
     first(Way::Runs, &mut RUNS.iter().copied());
     first(Way::Attaches, &mut [ACT_AS].into_iter());
     let halves = meaning::table().iter().filter(|(_, row)| row.needs_act_as);
-    first(Way::Makes, &mut halves.map(|(n, _)| n.as_str()));
+    first(Way::Makes, &mut halves.clone().map(|(n, _)| n.as_str()));
+    let mut changes = halves.map(|(n, _)| n.as_str()).filter(|n| !n.ends_with(".create"));
+    first(Way::Changes, &mut changes);
+    first(Way::Federates, &mut FEDERATES.iter().copied());
+    first(Way::Deploys, &mut DEPLOYS.iter().copied());
     out
 }
 
@@ -120,6 +138,16 @@ fn junction(scope: &str) -> Text {
     text(format!("gcp#any service account of {scope}"))
 }
 
+/// Node for all federated identities of the pools at and below a container.
+fn federated(scope: &str) -> Text {
+    text(format!("gcp#any federated identity of {scope}"))
+}
+
+/// Node for the accounts of Google's own APIs at and below a container.
+fn apis(scope: &str) -> Text {
+    text(format!("gcp#the account of Google APIs of {scope}"))
+}
+
 /// Node that a right over service accounts at a scope reaches.
 fn target(scope: &Text) -> Option<Text> {
     if let Some((_, account)) = scope.split_once("/serviceAccounts/") {
@@ -141,15 +169,15 @@ impl Steps {
     pub fn note(&mut self, powers: &[Power], held: &Held, sure: bool) {
         for p in powers {
             match p.way {
-                Way::Attaches | Way::Makes => self.half(p, held, sure),
+                Way::Attaches | Way::Makes | Way::Changes => self.half(p, held, sure),
                 way => self.step(way, p, held, sure),
             }
         }
     }
 
     fn half(&mut self, p: &Power, held: &Held, sure: bool) {
-        if p.way == Way::Makes && held.scope.starts_with("//") {
-            // On one resource nothing new is made; what runs there keeps its account.
+        let one = held.scope.starts_with("//");
+        if (p.way == Way::Makes && one) || (p.way == Way::Changes && !one) {
             return;
         }
         let own = self.pairs.entry(held.principal.clone()).or_default();
@@ -172,12 +200,24 @@ impl Steps {
     }
 
     fn step(&mut self, way: Way, p: &Power, held: &Held, sure: bool) {
-        let Some(to) = target(&held.scope).filter(|to| *to != held.principal) else { return };
+        let container = !held.scope.starts_with("//");
+        let to = match way {
+            Way::Federates => container.then(|| federated(&held.scope)),
+            Way::Deploys => container.then(|| apis(&held.scope)),
+            _ => target(&held.scope),
+        };
+        let Some(to) = to.filter(|to| *to != held.principal) else { return };
         let verb = BECOMES.iter().chain(&MAY).find(|(n, _)| *n == &*p.permission).map(|(_, v)| *v);
         let certain = p.certain && sure;
         let whom = whom(&held.scope);
         let does = match (way, verb) {
             (Way::Runs, _) => format!("runs code that may act as {whom}"),
+            (Way::Federates, _) => {
+                format!("decides whom the federated identities of `{}` are", held.scope)
+            }
+            (Way::Deploys, _) => {
+                format!("deploys as the account of Google's own APIs of `{}`", held.scope)
+            }
             (_, Some(verb)) => format!("{verb} {whom}"),
             (_, None) => format!("acts as {whom}"),
         };
@@ -188,7 +228,7 @@ impl Steps {
                 held.principal, p.permission, held.privilege, held.scope
             )),
             verdict: if certain { Tri::Yes } else { Tri::Conditional },
-            potential: way != Way::Becomes,
+            potential: matches!(way, Way::MayBecome | Way::Runs),
             conditions: held.conditions.clone(),
             not_after: held.not_after,
             refs: held.refs.clone(),
@@ -209,8 +249,11 @@ impl Steps {
         for (child, parent) in
             tree.nodes().filter(|(c, p)| !c.starts_with("//") && !p.starts_with("//"))
         {
-            relations.insert((junction(parent), junction(child)));
+            for node in [junction, federated, apis] {
+                relations.insert((node(parent), node(child)));
+            }
         }
+        outsiders(world, &mut relations);
         for p in &world.facts.principals {
             let account =
                 p.kind == PrincipalKind::ServiceAccount && p.platform.as_deref() == Some("gcp");
@@ -313,6 +356,32 @@ impl Steps {
             refs,
             ..Held::default()
         });
+    }
+}
+
+/// Accounts of Google's own APIs and federated identities, each below the project it is of.
+fn outsiders(world: &World<'_>, relations: &mut BTreeSet<(Text, Text)>) {
+    let names: BTreeMap<&str, &Text> = world
+        .facts
+        .aliases
+        .iter()
+        .filter(|a| &*a.alias_type == "project_number")
+        .map(|a| (&*a.alias, &a.principal_id))
+        .collect();
+    for e in world.facts.entitlements.iter().filter(|e| &*e.platform == "gcp") {
+        let id = &e.principal_id;
+        let (node, number): (fn(&str) -> Text, &str) =
+            if id.ends_with("@cloudservices.gserviceaccount.com") {
+                (apis, member::number_of(id).unwrap_or_default())
+            } else if let Some((pool, _)) = member::pool(id) {
+                let number = pool.strip_prefix("projects/").and_then(|p| p.split('/').next());
+                (federated, number.unwrap_or_default())
+            } else {
+                continue;
+            };
+        let scope = format!("projects/{number}");
+        let project = names.get(scope.as_str()).map_or(scope.as_str(), |name| &***name);
+        relations.insert((node(project), id.clone()));
     }
 }
 

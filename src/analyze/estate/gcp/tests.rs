@@ -283,6 +283,57 @@ fn halves_meet_across_bindings_and_levels() {
 }
 
 #[test]
+fn pools_google_apis_and_changes_of_one_resource_are_steps() {
+    let role = |name: &str, permission: &str| json!({"name": format!("projects/p/roles/{name}"), "title": "r", "includedPermissions": [permission]});
+    let roles = json!([
+        role("pools", "iam.googleapis.com/workloadIdentityPoolProviders.update"),
+        role("deploys", "deploymentmanager.deployments.create"),
+        role("updates", "run.services.update"),
+        role("creates", "run.services.create"),
+        role("acts", "iam.serviceAccounts.actAs"),
+    ]);
+    let pool =
+        "principalSet://iam.googleapis.com/projects/3/locations/global/workloadIdentityPools/gh/*";
+    let p = json!([
+        policy(
+            PROJECT,
+            json!([
+                bind(
+                    "roles/owner",
+                    &[
+                        pool,
+                        "serviceAccount:3@cloudservices.gserviceaccount.com",
+                        "serviceAccount:boss@p.iam.gserviceaccount.com"
+                    ],
+                    None
+                ),
+                bind("projects/p/roles/pools", &["user:ann@x.example"], None),
+                bind("projects/p/roles/deploys", &["user:bob@x.example"], None),
+                bind("projects/p/roles/acts", &["user:cid@x.example", "user:dan@x.example"], None),
+            ])
+        ),
+        policy(
+            "//run.googleapis.com/projects/p/locations/l/services/s",
+            json!([
+                bind("projects/p/roles/updates", &["user:cid@x.example"], None),
+                bind("projects/p/roles/creates", &["user:dan@x.example"], None),
+            ])
+        ),
+    ]);
+    let r = of(&[("p.json", p), ("r.json", roles)]);
+    let steps: Vec<(&str, &str)> =
+        r.escalations.iter().map(|e| (&*e.principal_id, &*e.target_id)).collect();
+    assert_eq!(
+        steps,
+        [
+            ("ann@x.example", pool),
+            ("bob@x.example", "3@cloudservices.gserviceaccount.com"),
+            ("cid@x.example", "boss@p.iam.gserviceaccount.com"),
+        ]
+    );
+}
+
+#[test]
 fn a_right_on_one_account_reaches_that_account_only() {
     let on = |name: &str| {
         format!("//iam.googleapis.com/projects/p/serviceAccounts/{name}@p.iam.gserviceaccount.com")

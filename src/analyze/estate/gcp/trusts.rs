@@ -17,7 +17,7 @@ struct Ours<'w> {
     /// Projects by name.
     projects: &'w BTreeSet<Text>,
     /// Projects by number.
-    numbers: BTreeSet<&'w Text>,
+    numbers: BTreeSet<&'w str>,
     allowed: &'w [String],
 }
 
@@ -32,7 +32,7 @@ impl Ours<'_> {
     fn project(&self, project: &str) -> Option<bool> {
         let scope = format!("projects/{project}");
         if self.projects.contains(scope.as_str())
-            || self.numbers.iter().any(|n| ***n == *scope)
+            || self.numbers.contains(scope.as_str())
             || self.allowed.iter().any(|p| glob::matches(p, project) || glob::matches(p, &scope))
         {
             return Some(true);
@@ -72,7 +72,7 @@ pub fn rows(
             .aliases
             .iter()
             .filter(|a| &*a.alias_type == "project_number")
-            .map(|a| &a.alias)
+            .map(|a| &*a.alias)
             .collect(),
         allowed,
     };

@@ -11,9 +11,11 @@ use serde_json::Value;
 use super::tree::once;
 use super::{Estate, Held, Platform, Use, World, bound};
 use crate::facts::{Entitlement, PrincipalKind, Standing, Text, Tier, TrustFact, text};
-use crate::ingest::services::github::PLATFORM;
 use crate::privilege::class::{Breadth, Class, ClassSet};
 use crate::privilege::dangerous;
+
+/// Platform word.
+const PLATFORM: &str = "github";
 
 /// The platform.
 #[derive(Debug)]

@@ -10,9 +10,11 @@ use serde_json::Value;
 use super::tree::once;
 use super::{Estate, Held, Platform, World, bound};
 use crate::facts::{Standing, Text, Tier, text};
-use crate::ingest::services::okta::PLATFORM;
 use crate::privilege::class::{Breadth, Class, ClassSet};
 use crate::privilege::dangerous;
+
+/// Platform word.
+const PLATFORM: &str = "okta";
 
 /// The platform.
 #[derive(Debug)]

@@ -9,11 +9,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::tree::{Bundle, Right, Tree, once};
 use super::{Edge, Estate, Goal, Held, Platform, World};
 use crate::facts::{Entitlement, Facts, Link, Principal, Text, Tier, Tri, text};
-use crate::ingest::services::postgres::{CLUSTER, PLATFORM, PUBLIC};
 use crate::privilege::class::{Breadth, Class};
 use crate::privilege::postgres::{
     Classes, Version, attribute, is_predefined, on_object, predefined,
 };
+
+/// Platform word.
+const PLATFORM: &str = "postgres";
+/// Scope of what is held in the whole cluster.
+const CLUSTER: &str = "cluster";
+/// Name of the principal that every login is.
+const PUBLIC: &str = "PUBLIC";
 
 /// The platform.
 #[derive(Debug)]
@@ -88,7 +94,9 @@ impl<'a> Cluster<'a> {
             .filter(|db| *db != "?")
             .collect();
         let database = named.first().copied().filter(|_| named.len() == 1);
-        let names: BTreeSet<&str> = principals.iter().map(|p| name_of(&p.principal_id)).collect();
+        // Of the list of roles; what a membership names says nothing about what is not there.
+        let names: BTreeSet<&str> =
+            principals.iter().filter(|p| p.inventoried).map(|p| name_of(&p.principal_id)).collect();
         let since = links.iter().any(|l| l.subject.as_deref() == Some("16+"))
             || names.contains("pg_use_reserved_connections");
         let version = match (since, names.contains("pg_monitor")) {
@@ -356,7 +364,7 @@ impl<'a> Cluster<'a> {
                 }
                 _ => continue,
             };
-            let step = text(format!("A member of `{name}` {takes}."));
+            let step = text(format!("A member of `{name}` {takes}"));
             out.edges.push(Edge {
                 technique: text(format!("postgres:{name}")),
                 step,
@@ -396,7 +404,7 @@ impl<'a> Cluster<'a> {
         Edge {
             technique: text("postgres:createrole"),
             step: text(format!(
-                "`{}` grants itself `pg_execute_server_program` by CREATEROLE, runs programs as the account of the server and makes itself superuser.",
+                "`{}` grants itself `pg_execute_server_program` by CREATEROLE, runs programs as the account of the server and makes itself superuser",
                 name_of(&e.principal_id)
             )),
             verdict: if known { Tri::Yes } else { Tri::Conditional },
@@ -435,13 +443,13 @@ fn step(l: &Link) -> Option<Edge> {
     match &*l.kind {
         "set_role" => Some(Edge {
             technique: text("postgres:set_role"),
-            step: text(format!("`{who}` becomes `{role}` by SET ROLE.")),
+            step: text(format!("`{who}` becomes `{role}` by SET ROLE")),
             ..whole
         }),
         "admin_option" => Some(Edge {
             technique: text("postgres:admin_option"),
             step: text(format!(
-                "`{who}` grants itself `{role}`, which it administers (ADMIN OPTION)."
+                "`{who}` grants itself `{role}`, which it administers (ADMIN OPTION)"
             )),
             ..whole
         }),
@@ -451,7 +459,7 @@ fn step(l: &Link) -> Option<Edge> {
             Some(Edge {
                 technique: text("postgres:security_definer"),
                 step: text(format!(
-                    "{caller} calls `{function}`, which runs as `{role}` (SECURITY DEFINER)."
+                    "{caller} calls `{function}`, which runs as `{role}` (SECURITY DEFINER)"
                 )),
                 // What the function does, the inputs do not show.
                 potential: true,

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use super::tree::{Bundle, Right, Tree, once};
 use super::{Edge, Estate, Goal, Held, Platform, World, bound, source};
 use crate::facts::{Entitlement, Text, Tier, text};
-use crate::ingest::services::snowflake::PLATFORM;
 use crate::privilege::class::{Breadth, Class, ClassSet};
 use crate::privilege::dangerous;
 
@@ -19,6 +18,8 @@ pub struct Snowflake;
 /// Its only instance.
 pub static SNOWFLAKE: Snowflake = Snowflake;
 
+/// Platform word.
+const PLATFORM: &str = "snowflake";
 /// Scope of the whole account.
 const ACCOUNT: &str = "account";
 
@@ -174,7 +175,7 @@ fn edge(e: &Entitlement, names: &BTreeMap<&Text, &str>) -> Option<Edge> {
     let name = e.principal_id.rsplit_once(':').map_or(&*e.principal_id, |(_, n)| n);
     names.contains_key(&target).then(|| Edge {
         technique: text("snowflake:role_ownership"),
-        step: text(format!("`{name}` owns the role `{owned}` and grants it to itself.")),
+        step: text(format!("`{name}` owns the role `{owned}` and grants it to itself")),
         refs: vec![source(e)],
         ..Edge::relation(e.principal_id.clone(), target.clone())
     })

@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::tree::{Bundle, Right, once};
 use super::{Edge, Estate, Goal, Held, Platform, World, bound, source};
 use crate::facts::{Entitlement, Membership, Role, Standing, Text, Tier, Time, Tri, text};
-use crate::ingest::services::vault::{PLATFORM, SCOPE};
 use crate::privilege::class::{Breadth, Class, ClassSet};
 use crate::privilege::vault::{Acl, Caps, Rule, parse};
 
@@ -19,6 +18,10 @@ pub struct Vault;
 /// Its only instance.
 pub static VAULT: Vault = Vault;
 
+/// Platform word.
+const PLATFORM: &str = "vault";
+/// Scope of everything in one Vault.
+const SCOPE: &str = "vault";
 /// Policy that bypasses all policies.
 const ROOT: &str = "root";
 /// Policy that every token has unless told otherwise.
@@ -62,7 +65,7 @@ struct Decided {
 struct State<'a> {
     as_of: Time,
     policies: HashMap<&'a str, Result<Vec<Rule>, &'a str>>,
-    roles: HashMap<&'a str, &'a Role>,
+    roles: BTreeMap<&'a str, &'a Role>,
     held: BTreeMap<&'a Text, BTreeMap<&'a Text, Binding<'a>>>,
     groups: HashMap<&'a str, Vec<&'a Membership>>,
     approles: Vec<&'a Text>,
@@ -73,7 +76,7 @@ impl<'a> State<'a> {
     fn new(world: &World<'a>) -> Self {
         let facts = world.facts;
         let mut policies: HashMap<&str, Result<Vec<Rule>, &str>> = HashMap::new();
-        let mut roles = HashMap::new();
+        let mut roles = BTreeMap::new();
         for r in facts.roles.iter().filter(|r| &*r.platform == PLATFORM) {
             let Some(document) = r.document.as_deref() else { continue };
             roles.insert(&*r.role_id, r);
@@ -312,7 +315,7 @@ impl<'a> State<'a> {
         }) {
             out.edges.push(Edge {
                 technique: text("vault:token_create"),
-                step: text("It creates a token with any policy (`auth/token/create` with sudo)."),
+                step: text("It creates a token with any policy (`auth/token/create` with sudo)"),
                 ..Edge::relation(from.clone(), text(ANY_POLICY))
             });
         }
@@ -323,7 +326,7 @@ impl<'a> State<'a> {
             let knows = acl.allows(&format!("{role}/role-id"), Caps::READ);
             out.edges.push(Edge {
                 technique: text("vault:secret_id"),
-                step: text(format!("It makes a secret id of `{role}` and logs in with it.")),
+                step: text(format!("It makes a secret id of `{role}` and logs in with it")),
                 verdict: if knows { Tri::Yes } else { Tri::Conditional },
                 conditions: if knows {
                     Vec::new()

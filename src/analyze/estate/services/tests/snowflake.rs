@@ -71,7 +71,8 @@ fn the_owner_of_a_role_grants_it_to_itself() {
     assert_eq!(
         paths(&reach, "snowflake"),
         [
-            "snowflake/role:MAKER | self_grant | role `KEEPER` of Snowflake | yes | `MAKER` owns the role `KEEPER` and grants it to itself."
+            "snowflake/role:MAKER | self_grant | role `KEEPER` of Snowflake | yes | `MAKER` owns the role `KEEPER` and grants it to itself",
+            "snowflake/user:ANN | self_grant | role `KEEPER` of Snowflake | yes | `MAKER` owns the role `KEEPER` and grants it to itself",
         ]
     );
 }

@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+"""Cost of the AWS analysis by number of principals, and beside cloudsplaining.
+
+    scripts/bench_aws.py [--sizes 1000,3000,10000,30000,100000] [--runs 3] [--bin PATH]
+                         [--generator ../shared/tools/gen_aws_authz.py] [--policies ../shared/data/aws/managed_policies.jsonl]
+                         [--peer PATH/cloudsplaining] [--peer-sizes 1000] [--peer-runs 3] [--data DIR]
+                         [--csv docs/benchmarks/aws-growth.csv] [--svg docs/images/aws-growth.svg]
+    scripts/bench_aws.py --plot
+
+Writes synthetic exports with the generator (kept in --data, made once), runs a full `scan` with all formats on each, and
+writes a table: wall time and CPU time (user and system) of the best run, and the largest peak of resident memory of all
+runs.  With --peer, cloudsplaining and overstay take turns on the same file.  --plot only draws the picture from the table.
+The load of the machine is part of the table: on a busy machine wall times say little.  Standard library only.
+"""
+import argparse
+import csv
+import math
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+AS_OF = "2026-11-01T00:00:00Z"
+COLUMNS = ["program", "principals", "runs", "wall_s", "cpu_s", "rss_mib", "load"]
+
+
+def binary(given):
+    if given:
+        return given
+    target = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
+    path = os.path.join(target, "release", "overstay")
+    if not os.path.exists(path):
+        sys.exit("no binary: build one with `cargo build --release --locked`, or name it with --bin")
+    return path
+
+
+def run(command):
+    """Wall seconds, CPU seconds and peak of resident memory (MiB) of one run."""
+    start = time.monotonic()
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    error = child.stderr.read()
+    _, status, used = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    wall = time.monotonic() - start
+    if child.returncode != 0:
+        sys.exit(f"{' '.join(command)} ended with {child.returncode}: {error.decode(errors='replace')[-2000:]}")
+    return wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+
+
+def export(a, size):
+    path = os.path.join(a.data, f"aws{size}.json")
+    if not os.path.exists(path):
+        for needed in (a.generator, a.policies):
+            if not os.path.exists(needed):
+                sys.exit(f"nothing at {needed}: name it with --generator or --policies")
+        part = path + ".part"
+        command = [sys.executable, a.generator, a.policies, "-n", str(size), "--seed", "7", "-o", part, "--truth", os.path.join(a.data, f"truth{size}.json")]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        os.rename(part, path)
+    return path
+
+
+def ours(tool, data):
+    with tempfile.TemporaryDirectory() as folder:
+        return run([tool, "--quiet", "scan", data, "--as-of", AS_OF, "--format", "all", "-o", os.path.join(folder, "out")])
+
+
+def theirs(tool, data):
+    with tempfile.TemporaryDirectory() as folder:
+        return run([tool, "scan", "--input-file", data, "--output", folder, "--skip-open-report"])
+
+
+def row(program, size, runs):
+    best = {"wall_s": min(r[0] for r in runs), "cpu_s": min(r[1] for r in runs)}
+    out = {"program": program, "principals": size, "runs": len(runs), "rss_mib": round(max(r[2] for r in runs)), "load": round(os.getloadavg()[0], 1)}
+    out.update({k: round(v, 2) for k, v in best.items()})
+    print("  ".join(f"{k} {out[k]}" for k in COLUMNS), flush=True)
+    return out
+
+
+def measure(a):
+    tool, rows = binary(a.bin), []
+    peers = [int(s) for s in a.peer_sizes.split(",")] if a.peer else []
+    for size in (int(s) for s in a.sizes.split(",")):
+        data = export(a, size)
+        if size in peers:
+            pairs = [(ours(tool, data), theirs(a.peer, data)) for _ in range(a.peer_runs)]
+            rows.append(row("overstay", size, [p[0] for p in pairs] + [ours(tool, data) for _ in range(a.runs - len(pairs))]))
+            rows.append(row("cloudsplaining", size, [p[1] for p in pairs]))
+        else:
+            rows.append(row("overstay", size, [ours(tool, data) for _ in range(a.runs)]))
+    with open(a.csv, "w", newline="", encoding="utf-8") as f:
+        table = csv.DictWriter(f, COLUMNS, lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+
+
+WIDTH, HEIGHT, TOP, BOTTOM = 760, 320, 46, 52
+INK, GRID, LINE, EVEN, PEER = "#333333", "#dddddd", "#0b6e99", "#888888", "#b3541e"
+
+
+def decades(values):
+    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+    return low, max(high, low + 1)
+
+
+def panel(x0, width, title, column, rows):
+    """One picture with logarithmic axes: what grows in proportion is a line of slope one, drawn dashed."""
+    mine = sorted((int(r["principals"]), float(r[column])) for r in rows if r["program"] == "overstay")
+    peer = sorted((int(r["principals"]), float(r[column])) for r in rows if r["program"] != "overstay")
+    (ax, bx), (ay, by) = decades([x for x, _ in mine]), decades([y for _, y in mine + peer])
+    bottom = HEIGHT - BOTTOM
+
+    def px(v):
+        return x0 + (math.log10(v) - ax) / (bx - ax) * width
+
+    def py(v):
+        return bottom - (math.log10(v) - ay) / (by - ay) * (bottom - TOP)
+
+    out = [f'<text x="{x0}" y="{TOP - 14}" font-weight="bold">{title}</text>']
+    for e in range(ax, bx + 1):
+        out.append(f'<path d="M{px(10.0**e):.1f} {TOP}V{bottom}" stroke="{GRID}"/>')
+        out.append(f'<text x="{px(10.0**e):.1f}" y="{bottom + 18}" text-anchor="middle">{10**e:,}</text>')
+    for e in range(ay, by + 1):
+        label = f"{10**e:,}" if e >= 0 else f"{10.0**e:g}"
+        out.append(f'<path d="M{x0} {py(10.0**e):.1f}H{x0 + width}" stroke="{GRID}"/>')
+        out.append(f'<text x="{x0 - 6}" y="{py(10.0**e) + 4:.1f}" text-anchor="end">{label}</text>')
+    (x1, y1), end = mine[0], min(mine[-1][0], mine[0][0] * 10.0**by / mine[0][1])
+    out.append(f'<path d="M{px(x1):.1f} {py(y1):.1f}L{px(end):.1f} {py(y1 * end / x1):.1f}" stroke="{EVEN}" stroke-dasharray="5 4"/>')
+    out.append('<polyline fill="none" stroke-width="2" stroke="%s" points="%s"/>' % (LINE, " ".join(f"{px(x):.1f},{py(y):.1f}" for x, y in mine)))
+    out += [f'<circle cx="{px(x):.1f}" cy="{py(y):.1f}" r="3.5" fill="{LINE}"/>' for x, y in mine]
+    for x, y in peer:
+        out.append(f'<rect x="{px(x) - 3.5:.1f}" y="{py(y) - 3.5:.1f}" width="7" height="7" fill="{PEER}"/>')
+        out.append(f'<text x="{px(x) + 8:.1f}" y="{py(y) + 4:.1f}" fill="{PEER}">cloudsplaining</text>')
+    out.append(f'<text x="{x0 + width / 2}" y="{bottom + 38}" text-anchor="middle">principals in the export</text>')
+    return out
+
+
+def plot(table, picture):
+    with open(table, newline="", encoding="utf-8") as f:
+        rows = list(csv.DictReader(f))
+    out = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" '
+        f'font-family="sans-serif" font-size="12" fill="{INK}">',
+        "<title>CPU time and memory of overstay scan by number of principals</title>",
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
+        *panel(60, 290, "CPU time, seconds", "cpu_s", rows),
+        *panel(450, 290, "Peak memory, MiB", "rss_mib", rows),
+        f'<text x="{WIDTH - 20}" y="20" text-anchor="end" fill="{EVEN}">dashed: in proportion to the smallest export</text>',
+        "</svg>",
+    ]
+    with open(picture, "w", encoding="utf-8") as f:
+        f.write("\n".join(out) + "\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description="cost of the AWS analysis by number of principals")
+    parser.add_argument("--generator", default=os.path.join(ROOT, "..", "shared", "tools", "gen_aws_authz.py"))
+    parser.add_argument("--policies", default=os.path.join(ROOT, "..", "shared", "data", "aws", "managed_policies.jsonl"))
+    parser.add_argument("--bin")
+    parser.add_argument("--sizes", default="1000,3000,10000,30000,100000")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--peer", help="the program `cloudsplaining`")
+    parser.add_argument("--peer-sizes", default="1000")
+    parser.add_argument("--peer-runs", type=int, default=3)
+    parser.add_argument("--data", help="folder that keeps the exports; a temporary one when absent")
+    parser.add_argument("--csv", default=os.path.join(ROOT, "docs", "benchmarks", "aws-growth.csv"))
+    parser.add_argument("--svg", default=os.path.join(ROOT, "docs", "images", "aws-growth.svg"))
+    parser.add_argument("--plot", action="store_true", help="only draw the picture from the table")
+    a = parser.parse_args()
+    if not a.plot:
+        kept, a.data = a.data, a.data or tempfile.mkdtemp()
+        os.makedirs(a.data, exist_ok=True)
+        try:
+            measure(a)
+        finally:
+            if not kept:
+                shutil.rmtree(a.data, ignore_errors=True)
+    plot(a.csv, a.svg)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+//! What cuts policies, as a key: rights with equal frames cut what a policy gives alike, so it is worked
+//! out once for all of them.
+
+use std::sync::Arc;
+
+use super::super::action::ActionSet;
+use super::super::document::Effect;
+use super::super::tri::Tri;
+use super::{Boundary, Compiled, Grants, Rights, Scope};
+use crate::privilege::memo::Memo;
+
+/// Address of a policy, and whether each of its statements applies.
+pub type BoundKey = (usize, Vec<Tri>);
+
+/// What policies allow by themselves, remembered for a run. Keys are addresses of policies, so it must
+/// not outlive them.
+pub type Allowed = Memo<BoundKey, Arc<Grants>>;
+
+/// What cuts the policies of a principal ([`Rights::frame`]): layers with the keys of their policies.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Frame(Vec<(u8, BoundKey)>);
+
+impl Rights<'_> {
+    /// Whether nothing cuts the policies: no boundary, no organisation policy, no Deny.
+    #[must_use]
+    pub fn is_uncut(&self) -> bool {
+        matches!(self.boundary, Boundary::Absent)
+            && self.guardrails.is_empty()
+            && self.denying().next().is_none()
+    }
+
+    /// What cuts the policies of these rights: the boundary, the organisation policies, and the policies
+    /// that deny. Rights with equal frames cut what a policy gives alike.
+    #[must_use]
+    pub fn frame(&self) -> Frame {
+        let mut out = Vec::new();
+        match &self.boundary {
+            Boundary::Absent => {}
+            Boundary::Missing => out.push((1, (0, Vec::new()))),
+            Boundary::Known(b) => out.push((2, b.key())),
+        }
+        for g in &self.guardrails {
+            out.push((3, (usize::from(g.open) + 2 * usize::from(g.missing), vec![g.applies])));
+            out.extend(g.policies.iter().map(|b| (4, b.key())));
+        }
+        let denying = self.bindings.iter().filter(|b| b.live(Effect::Deny).next().is_some());
+        // Of a policy that denies, what it allows does not matter here; nor does the order.
+        let mut denying: Vec<(u8, BoundKey)> = denying
+            .map(|b| {
+                let mut key = b.key();
+                for (s, m) in b.policy.statements.iter().zip(&mut key.1) {
+                    if s.effect == Effect::Allow {
+                        *m = Tri::F;
+                    }
+                }
+                (5, key)
+            })
+            .collect();
+        denying.sort_unstable();
+        denying.dedup();
+        out.extend(denying);
+        Frame(out)
+    }
+}
+
+impl Compiled {
+    /// Whether this Allow statement by itself, whatever cuts it, gives one of these actions at a scope:
+    /// what [`Rights::contribution_of`] would say of it when nothing cuts.
+    #[must_use]
+    pub fn gives_any(&self, scope: Scope, actions: &ActionSet) -> bool {
+        match &self.spread {
+            None => !self.actions.is_disjoint(actions),
+            Some(sp) if self.negate && sp.everything => false,
+            Some(sp) if self.negate => {
+                let beyond = if scope == Scope::All { &sp.touched } else { &sp.every_whole };
+                self.actions.meets_outside(actions, beyond)
+            }
+            Some(sp) if sp.everything => !self.actions.is_disjoint(actions),
+            Some(sp) => {
+                let within = if scope == Scope::Some { &sp.touched } else { &sp.any_whole };
+                self.actions.meets_within(actions, within)
+            }
+        }
+    }
+}
+
+/// Lets equal sets share one body, and empty ones have none.
+pub(super) fn share([certain, possible]: &mut [ActionSet; 2]) {
+    for set in [&mut *certain, &mut *possible] {
+        if set.is_clear() {
+            *set = ActionSet::new();
+        }
+    }
+    if certain == possible {
+        possible.clone_from(certain);
+    }
+}
