@@ -8,8 +8,12 @@
 use cel::common::ast::{CallExpr, Expr, LiteralValue, operators};
 use cel::parser::{Expression, PrattParser};
 
-use super::super::super::facts::time::parse_rfc3339;
+use crate::facts::time::parse_rfc3339;
 use crate::facts::{Time, Tri};
+
+mod roots;
+
+use roots::Roots;
 
 /// Longest condition that is read, bytes. Google allows 12 logical operators and 2,048 characters or so;
 /// what is far beyond is not theirs.
@@ -595,49 +599,6 @@ fn is_request_time(e: &Expression) -> bool {
             matches!(&s.operand.expr, Expr::Ident(name) if name == "request")
         }
         _ => false,
-    }
-}
-
-/// What an undecided clause is about.
-#[derive(Default)]
-struct Roots {
-    recurring: bool,
-    other: bool,
-}
-
-/// Parts of a date that come round.
-const PARTS: [&str; 9] = [
-    "getHours",
-    "getMinutes",
-    "getSeconds",
-    "getMilliseconds",
-    "getDayOfWeek",
-    "getDayOfMonth",
-    "getDayOfYear",
-    "getDate",
-    "getMonth",
-];
-
-impl Roots {
-    /// Walks an expression with a stack of its own.
-    fn read(&mut self, e: &Expression) {
-        let mut stack = vec![e];
-        while let Some(e) = stack.pop() {
-            match &e.expr {
-                Expr::Call(c) => {
-                    let on_time = c.target.as_deref().is_some_and(is_request_time);
-                    if on_time && PARTS.contains(&c.func_name.as_str()) {
-                        self.recurring = true;
-                    } else {
-                        stack.extend(c.target.as_deref());
-                    }
-                    stack.extend(&c.args);
-                }
-                Expr::List(l) => stack.extend(&l.elements),
-                Expr::Literal(_) => {}
-                _ => self.other = true,
-            }
-        }
     }
 }
 
