@@ -13,7 +13,7 @@ use crate::facts::{Time, Tri};
 
 mod roots;
 
-use roots::Roots;
+use roots::{Roots, is_request_time};
 
 /// Longest condition that is read, bytes. Google allows 12 logical operators and 2,048 characters or so;
 /// what is far beyond is not theirs.
@@ -590,15 +590,6 @@ fn string(e: &Expression) -> Option<&str> {
     match &e.expr {
         Expr::Literal(LiteralValue::String(s)) => Some(s.inner()),
         _ => None,
-    }
-}
-
-fn is_request_time(e: &Expression) -> bool {
-    match &e.expr {
-        Expr::Select(s) if s.field == "time" && !s.test => {
-            matches!(&s.operand.expr, Expr::Ident(name) if name == "request")
-        }
-        _ => false,
     }
 }
 

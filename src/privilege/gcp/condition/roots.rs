@@ -3,8 +3,6 @@
 use cel::common::ast::Expr;
 use cel::parser::Expression;
 
-use super::is_request_time;
-
 /// What an undecided clause is about.
 #[derive(Default)]
 pub(super) struct Roots {
@@ -45,5 +43,14 @@ impl Roots {
                 _ => self.other = true,
             }
         }
+    }
+}
+
+pub(super) fn is_request_time(e: &Expression) -> bool {
+    match &e.expr {
+        Expr::Select(s) if s.field == "time" && !s.test => {
+            matches!(&s.operand.expr, Expr::Ident(name) if name == "request")
+        }
+        _ => false,
     }
 }
