@@ -1,28 +1,11 @@
 //! The AWS adapters read any bytes without a panic; the first byte chooses the adapter.
 #![no_main]
 
-use std::io::Write;
-
 use libfuzzer_sys::fuzz_target;
-use overstay::facts::text;
 use overstay::ingest::aws::ADAPTERS;
-use overstay::ingest::source::{Batch, Context, Input};
-use overstay::settings::Settings;
+use overstay_fuzz::{quarantine_is_bounded, read_with};
 
 fuzz_target!(|data: &[u8]| {
-    let Some((choice, content)) = data.split_first() else { return };
-    let Some(adapter) = ADAPTERS.get(usize::from(*choice) % ADAPTERS.len()) else { return };
-    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
-    file.write_all(content).expect("a writable temporary file");
-    let settings = Settings::defaults();
-    let id = text("S0001");
-    let context = Context { settings: &settings, mapping: None, realm: None, source_id: &id };
-    let input = Input {
-        path: file.path().to_path_buf(),
-        name: "111122223333_role_fuzz.json".into(),
-        size: content.len() as u64,
-    };
-    let mut batch = Batch::new(&id);
-    let _ = adapter.read(&input, &context, &mut batch);
-    assert!(batch.facts.quarantine.len() as i64 <= batch.records.saturating_mul(32).max(32));
+    let Some(batch) = read_with(ADAPTERS, data, "111122223333_role_fuzz.json", None) else { return };
+    quarantine_is_bounded(&batch);
 });
