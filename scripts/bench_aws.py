@@ -20,34 +20,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from program import ROOT, binary, measured
+
 AS_OF = "2026-11-01T00:00:00Z"
 COLUMNS = ["program", "principals", "runs", "wall_s", "cpu_s", "rss_mib", "load"]
-
-
-def binary(given):
-    if given:
-        return given
-    target = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
-    path = os.path.join(target, "release", "overstay")
-    if not os.path.exists(path):
-        sys.exit("no binary: build one with `cargo build --release --locked`, or name it with --bin")
-    return path
-
-
-def run(command):
-    """Wall seconds, CPU seconds and peak of resident memory (MiB) of one run."""
-    start = time.monotonic()
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    error = child.stderr.read()
-    _, status, used = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    wall = time.monotonic() - start
-    if child.returncode != 0:
-        sys.exit(f"{' '.join(command)} ended with {child.returncode}: {error.decode(errors='replace')[-2000:]}")
-    return wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
 def export(a, size):
@@ -65,12 +42,12 @@ def export(a, size):
 
 def ours(tool, data):
     with tempfile.TemporaryDirectory() as folder:
-        return run([tool, "--quiet", "scan", data, "--as-of", AS_OF, "--format", "all", "-o", os.path.join(folder, "out")])
+        return measured([tool, "--quiet", "scan", data, "--as-of", AS_OF, "--format", "all", "-o", os.path.join(folder, "out")])
 
 
 def theirs(tool, data):
     with tempfile.TemporaryDirectory() as folder:
-        return run([tool, "scan", "--input-file", data, "--output", folder, "--skip-open-report"])
+        return measured([tool, "scan", "--input-file", data, "--output", folder, "--skip-open-report"])
 
 
 def row(program, size, runs):
@@ -82,7 +59,7 @@ def row(program, size, runs):
 
 
 def measure(a):
-    tool, rows = binary(a.bin), []
+    tool, rows = binary(a.bin, ("release",)), []
     peers = [int(s) for s in a.peer_sizes.split(",")] if a.peer else []
     for size in (int(s) for s in a.sizes.split(",")):
         data = export(a, size)

@@ -14,13 +14,12 @@ import csv
 import json
 import os
 import re
-import resource
 import statistics
 import subprocess
 import sys
-import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from program import ROOT, measured
+
 CODES = {
     "V01_OUTLIVED_TASK": "GRT-003", "V02_NO_EXPIRY": "GRT-001", "V03+V04": "GRT-005", "V05_TTL_TOO_LONG": "GRT-002",
     "V06_SELF_APPROVED": "APR-002", "V07_NOT_APPROVED": "APR-001", "V08_APPROVED_LATE": "APR-003", "V09+V15": "GRT-012",
@@ -45,18 +44,6 @@ for t, columns in ids.items():
         parts.append(f"SELECT * REPLACE ({', '.join(new)}) FROM {t}" if copies > 1 else f"SELECT * FROM {t}")
     c.execute(f"COPY ({' UNION ALL '.join(parts)}) TO '{dst}/{t}.parquet' (FORMAT parquet, COMPRESSION zstd)")
 """
-
-
-def measured(command):
-    """CPU seconds, wall seconds, peak MiB and standard output of a command."""
-    start = time.time()
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    out = child.stdout.read()
-    _, status, use = os.wait4(child.pid, 0)
-    child.returncode = status
-    if status != 0:
-        sys.exit(f"{' '.join(command)} failed with {status}")
-    return use.ru_utime + use.ru_stime, time.time() - start, use.ru_maxrss / 1024, out
 
 
 def prepare(a, copies):
@@ -158,7 +145,7 @@ def main():
         for tool, runs in (("overstay", ours), ("duckdb", peer)):
             if runs:
                 row = {"tool": tool, "input": "csv" if a.csv else "parquet", "grants": truth["rows"]["grants"],
-                       "cpu_s": round(statistics.median(r[0] for r in runs), 2), "wall_s": round(statistics.median(r[1] for r in runs), 2),
+                       "cpu_s": round(statistics.median(r[1] for r in runs), 2), "wall_s": round(statistics.median(r[0] for r in runs), 2),
                        "peak_mib": round(statistics.median(r[2] for r in runs)), "runs": len(runs), "counts": "differ" if wrong else "equal to the truth"}
                 rows.append(row)
                 print(row, flush=True)

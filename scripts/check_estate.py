@@ -15,30 +15,8 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-
-
-def binary(given):
-    if given:
-        return given
-    target = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
-    for profile in ("release", "dist", "debug"):
-        path = os.path.join(target, profile, "overstay")
-        if os.path.exists(path):
-            return path
-    sys.exit("no binary: build one with `cargo build --release --locked`, or name it with --bin")
-
-
-def measured(command):
-    """Wall seconds, CPU seconds and peak MiB of a command."""
-    started = time.monotonic()
-    pid = os.posix_spawnp(command[0], command, os.environ)
-    _, status, usage = os.wait4(pid, 0)
-    if os.waitstatus_to_exitcode(status) != 0:
-        sys.exit(f"{' '.join(command)} ended with {os.waitstatus_to_exitcode(status)}")
-    return time.monotonic() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+from program import ROOT, binary, measured
 
 
 def findings(out):
@@ -68,7 +46,7 @@ def run(tool, bindings, seed, work):
     data = os.path.join(work, f"estate-{bindings}-{seed}")
     subprocess.run([sys.executable, os.path.join(ROOT, "scripts", "gen_estate.py"), data, "--bindings", str(bindings), "--seed", str(seed)], check=True)
     out = os.path.join(work, "out")
-    wall, cpu, peak = measured([tool, "--quiet", "scan", os.path.join(data, "inputs"), "-o", out])
+    wall, cpu, peak, _ = measured([tool, "--quiet", "scan", os.path.join(data, "inputs"), "-o", out])
     with open(os.path.join(data, "truth.json"), encoding="utf-8") as f:
         truth = json.load(f)
     shown = subprocess.run([tool, "--quiet", "facts", out, "holdings", "--json"], check=True, stdout=subprocess.PIPE, encoding="utf-8")

@@ -17,19 +17,9 @@ import subprocess
 import sys
 import tempfile
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from program import ROOT, binary
+
 AS_OF = "2026-06-01T00:00:00Z"
-
-
-def binary(given):
-    if given:
-        return given
-    target = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
-    for profile in ("release", "dist", "debug"):
-        path = os.path.join(target, profile, "overstay")
-        if os.path.exists(path):
-            return path
-    sys.exit("no binary: build one with `cargo build --release --locked`, or name it with --bin")
 
 
 def facts(tool, data, out):

@@ -15,7 +15,8 @@ import subprocess
 import sys
 import tempfile
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from program import ROOT, binary
+
 # Codes of the generator that are one question for us, the rules that answer it, and rules that may answer it too.
 GROUPS = [
     (("V01_OUTLIVED_TASK",), ("GRT-003",), ()),
@@ -33,17 +34,6 @@ GROUPS = [
     (("V13_REVOKED_LATE",), ("GRT-011",), ()),
     (("V14_DUPLICATE_ACTIVE",), ("GRT-009",), ()),
 ]
-
-
-def binary(given):
-    if given:
-        return given
-    target = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
-    for profile in ("release", "dist", "debug"):
-        path = os.path.join(target, profile, "overstay")
-        if os.path.exists(path):
-            return path
-    sys.exit("no binary: build one with `cargo build --release --locked`, or name it with --bin")
 
 
 def read_truth(folder):
