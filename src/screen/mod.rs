@@ -221,7 +221,8 @@ fn read_text(shared: &Shared<'_>, files: &[(usize, &File)]) -> Result<(), String
             let single = || Single::new(file.adapter, &file.input).map_err(|e| e.to_string());
             let mut worker = Worker::new(shared, *number, file, single()?);
             worker.text_file(&single()?)?;
-            worker.finish().map_err(|e| e.to_string())
+            worker.finish();
+            Ok(())
         })
         .collect();
     done.into_iter().collect()

@@ -377,11 +377,10 @@ impl<'s, 'b> Worker<'s, 'b> {
     }
 
     /// Hands everything on.
-    ///
-    /// # Errors
-    /// When the temporary file cannot be written.
-    pub fn finish(mut self) -> io::Result<()> {
-        self.hand_on()?;
+    pub fn finish(mut self) {
+        if let Err(e) = self.hand_on() {
+            self.shared.fail(&e);
+        }
         self.batch.ambiguous_times = self.zoneless;
         if self.span.0 <= self.span.1 {
             self.batch.see(Time::from_micros(self.span.0));
@@ -399,7 +398,6 @@ impl<'s, 'b> Worker<'s, 'b> {
         }
         let mut all = self.shared.sums.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         all.absorb(sums);
-        Ok(())
     }
 
     /// The batch that a reader of text files puts what is no row into.
