@@ -97,7 +97,7 @@ pub(super) fn screen(
         Ok((screened, files)) => Ok(Some((screened, files, collected))),
         Err(Refusal::Small) => Ok(None),
         Err(Refusal::Temporary(why)) => Err(Stop::Ended(PipelineError::Internal(format!(
-            "the temporary file of the screening in `{}` failed: {why}; free space there (about 600 bytes for \
+            "the temporary file of the screening in `{}` failed: {why}; free space there (about 500 bytes for \
              each grant), name another folder in TMPDIR, or raise `screening.memory_mib` in the settings",
             std::env::temp_dir().display()
         )))),

@@ -349,9 +349,16 @@ impl Stage<'_> {
         let cx = join::Context { shared, demands: &demands, as_of: self.as_of, judge: self.judge };
         let mut tallies = each(parts, |at, sums| join::grants(&cx, &joined, at, sums))?;
         refused(shared)?;
+        // What the disk must hold at once is a matter of gigabytes.
+        shared.grants.close();
+        shared.approvals.close();
+        shared.uses.close();
         each(parts, |at, _| join::mentions(&cx, &joined, at))?;
+        joined.mentions.close();
         if shared.has_tasks {
             each(parts, |at, _| join::tasks(&cx, &joined, at))?;
+            shared.tasks.close();
+            joined.by_task.close();
         }
         refused(shared)?;
         let survey = self.survey(&joined);

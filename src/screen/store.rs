@@ -152,6 +152,11 @@ impl<'b, T: Packed> Store<'b, T> {
         Ok(())
     }
 
+    /// Gives the temporary file back, when all rows were taken out.
+    pub fn close(&self) {
+        *lock(&self.file) = None;
+    }
+
     /// Takes the rows of a partition out, in no order that means anything.
     ///
     /// # Errors
