@@ -12,13 +12,15 @@ use crate::ingest::ledger::vendor::{Doc, mentions};
 use crate::ingest::source::Probe;
 use crate::privilege::class::Breadth;
 
+mod history;
+
 /// Platform word.
 const PLATFORM: &str = "snowflake";
 
 /// All exports.
 pub static STATE: Export = Export {
     format: "snowflake-state",
-    title: "Snowflake grants, users, roles, programmatic access tokens",
+    title: "Snowflake grants, users, roles, programmatic access tokens, query and login history",
     layer: Layer::State,
     lower: true,
     recognise,
@@ -39,7 +41,17 @@ fn recognise(p: &Probe<'_>) -> bool {
         &["\"credential_id\"", "\"user_name\"", "\"last_altered\""],
         &["\"assigned_to_users\"", "\"granted_roles\""],
     ];
-    JSON.iter().chain(&TOKENS).any(|words| mentions(p, words))
+    let views = [history::QUERY, history::LOGIN];
+    let in_json = |view: &[&str; 3]| {
+        let keys = |upper: bool| {
+            view.map(|k| format!("\"{}\"", if upper { k.to_uppercase() } else { k.to_owned() }))
+        };
+        [true, false]
+            .into_iter()
+            .any(|upper| mentions(p, &keys(upper).each_ref().map(String::as_str)))
+    };
+    views.iter().any(|view| in_json(view) || columns(p, view))
+        || JSON.iter().chain(&TOKENS).any(|words| mentions(p, words))
         || columns(p, &["privilege", "granted_on", "grantee_name"])
         || columns(p, &["role", "granted_to", "grantee_name"])
         || columns(p, &["login_name", "has_rsa_public_key"])
@@ -60,6 +72,9 @@ fn role_id(r: &Rec<'_>, name: &str) -> Text {
 
 fn record(r: &Rec<'_>, sink: &mut Sink<'_>) -> Result<bool, String> {
     let d = r.doc;
+    if let Some(read) = history::record(r, sink) {
+        return read.map(|()| true);
+    }
     if d.str("grantee_name").is_some() {
         return grant(r, sink);
     }

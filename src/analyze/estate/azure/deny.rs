@@ -6,9 +6,9 @@ use serde::Deserialize;
 
 use super::super::World;
 use super::members::Members;
-use crate::facts::{GuardrailKind, Role};
+use crate::facts::{GuardrailKind, Role, Tri};
 use crate::privilege::azure::permission::{Block, blocks};
-use crate::privilege::azure::scope::Tree;
+use crate::privilege::azure::scope::{Tree, is_group};
 
 /// The id that stands for everybody.
 const EVERYBODY: &str = "00000000-0000-0000-0000-000000000000";
@@ -37,6 +37,8 @@ pub(super) struct Denies<'a> {
     list: Vec<Deny>,
     /// Places in the list by scope.
     at: BTreeMap<String, Vec<usize>>,
+    /// Those at management groups, by the group.
+    groups: BTreeMap<String, Vec<usize>>,
     tree: &'a Tree,
 }
 
@@ -69,7 +71,23 @@ impl<'a> Denies<'a> {
         for (i, d) in list.iter().enumerate() {
             at.entry(d.scope.clone()).or_default().push(i);
         }
-        Self { list, at, tree }
+        let groups = at.iter().filter(|(s, _)| is_group(s));
+        let groups = groups.map(|(s, list)| (s.clone(), list.clone())).collect();
+        Self { list, at, groups, tree }
+    }
+
+    /// Deny assignments at management groups of which no input says whether they stand over a scope.
+    pub(super) fn perhaps_on(&self, scope: &str) -> Vec<usize> {
+        if self.groups.is_empty() || self.tree.unplaced(scope).is_none() {
+            return Vec::new();
+        }
+        let open = |group: &str| self.tree.relation(group, scope) == Tri::Conditional;
+        self.groups.iter().filter(|(g, _)| open(g)).flat_map(|(_, l)| l).copied().collect()
+    }
+
+    /// Scope of a deny assignment.
+    pub(super) fn scope_of(&self, which: usize) -> Option<&str> {
+        self.list.get(which).map(|d| d.scope.as_str())
     }
 
     /// Deny assignments that cover a whole scope; one below it takes only a part away.
