@@ -46,6 +46,10 @@ fn row(held: &Held, person: &Person, activity: &Activity) -> Holding {
     let mut h = Holding {
         principal_id: held.principal.clone(),
         principal_kind: person.kind,
+        principal_name: person
+            .name
+            .clone()
+            .filter(|n| !held.principal.to_lowercase().contains(&n.to_lowercase())),
         platform: held.platform.clone(),
         realm: held.realm.clone().or_else(|| person.realm.clone()),
         environment: person.environment.clone(),

@@ -13,6 +13,8 @@ table! {
         pub principal_id: Text,
         /// Kind of the principal.
         pub principal_kind: PrincipalKind,
+        /// Its display name, where its id does not say it (ids of directories); null else.
+        pub principal_name: Option<Text>,
         /// Platform.
         pub platform: Text,
         /// Account, tenant or cluster.

@@ -39,6 +39,7 @@ pub static ADAPTERS: &[&dyn Adapter] = &[
     &github::STATE,
     &okta::STATE,
     &snowflake::STATE,
+    &snowflake::HISTORY,
     // One line each.
 ];
 

@@ -20,10 +20,20 @@ const PLATFORM: &str = "snowflake";
 /// All exports.
 pub static STATE: Export = Export {
     format: "snowflake-state",
-    title: "Snowflake grants, users, roles, programmatic access tokens, query and login history",
+    title: "Snowflake grants, users, roles, programmatic access tokens",
     layer: Layer::State,
     lower: true,
-    recognise,
+    recognise: |p| recognise(p) && !history::recognise(p),
+    record,
+};
+
+/// Query and login history; grants among its rows are read too.
+pub static HISTORY: Export = Export {
+    format: "snowflake-history",
+    title: "Snowflake query and login history",
+    layer: Layer::Usage,
+    lower: true,
+    recognise: history::recognise,
     record,
 };
 
@@ -41,17 +51,7 @@ fn recognise(p: &Probe<'_>) -> bool {
         &["\"credential_id\"", "\"user_name\"", "\"last_altered\""],
         &["\"assigned_to_users\"", "\"granted_roles\""],
     ];
-    let views = [history::QUERY, history::LOGIN];
-    let in_json = |view: &[&str; 3]| {
-        let keys = |upper: bool| {
-            view.map(|k| format!("\"{}\"", if upper { k.to_uppercase() } else { k.to_owned() }))
-        };
-        [true, false]
-            .into_iter()
-            .any(|upper| mentions(p, &keys(upper).each_ref().map(String::as_str)))
-    };
-    views.iter().any(|view| in_json(view) || columns(p, view))
-        || JSON.iter().chain(&TOKENS).any(|words| mentions(p, words))
+    JSON.iter().chain(&TOKENS).any(|words| mentions(p, words))
         || columns(p, &["privilege", "granted_on", "grantee_name"])
         || columns(p, &["role", "granted_to", "grantee_name"])
         || columns(p, &["login_name", "has_rsa_public_key"])

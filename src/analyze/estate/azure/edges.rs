@@ -260,6 +260,16 @@ fn all_of(reach: Reach) -> Option<(&'static str, &'static str, &'static str)> {
             "entra-reset-sign-in",
             "sets a new password or sign-in method of any user without a directory role",
         ),
+        Reach::Domains => (
+            "entra#users",
+            "entra-federate-domain",
+            "makes a domain trust an issuer of its own and signs in as its users",
+        ),
+        Reach::Certificates => (
+            "entra#users",
+            "entra-certificate-authority",
+            "makes an authority of certificates trusted and signs in as any user",
+        ),
         Reach::Root => {
             (ROOT, "azure-elevate-access", "elevates itself to User Access Administrator of `/`")
         }
@@ -273,7 +283,13 @@ fn directory(b: &Bound<'_>, estate: &mut Estate) {
     for reach in &b.rights.reach {
         let Some((to, technique, step)) = all_of(*reach) else { continue };
         let whole = &*e.scope == DIRECTORY;
-        let conditional = !b.rights.conditions.is_empty();
+        let mut conditions = b.rights.conditions.clone();
+        conditions.extend(match reach {
+            Reach::Domains => Some(text("the user's name is in a domain that may be federated")),
+            Reach::Certificates => Some(text("sign-in with certificates is switched on")),
+            _ => None,
+        });
+        let conditional = !conditions.is_empty();
         estate.edges.push(Edge {
             technique: text(technique),
             step: text(if whole {
@@ -284,7 +300,7 @@ fn directory(b: &Bound<'_>, estate: &mut Estate) {
             verdict: if conditional { Tri::Conditional } else { Tri::Yes },
             // Who is in a part of the directory the inputs do not show.
             potential: !whole,
-            conditions: b.rights.conditions.clone(),
+            conditions,
             not_after: b.not_after,
             refs: vec![(e.source_id.clone(), e.source_ref.clone())],
             ..Edge::relation(e.principal_id.clone(), text(to))

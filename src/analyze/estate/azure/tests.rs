@@ -316,6 +316,7 @@ fn definitions_of_the_export_win() {
 }
 
 mod activation;
+mod dangerous;
 mod delegation;
 mod tree;
 mod wildcards;

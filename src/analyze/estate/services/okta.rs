@@ -3,13 +3,14 @@
 //! Types of roles and names of scopes are the vendor's words; what a custom role permits is not in
 //! these exports and stays unknown. Group administrators hold by their groups where members are known.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 
+use super::super::rows::in_force;
 use super::tree::once;
-use super::{Estate, Held, Platform, World, bound};
-use crate::facts::{Standing, Text, Tier, text};
+use super::{Edge, Estate, Held, Platform, World, bound};
+use crate::facts::{Standing, Text, Tier, Tri, text};
 use crate::privilege::class::{Breadth, Class, ClassSet};
 use crate::privilege::dangerous;
 
@@ -76,12 +77,48 @@ impl Platform for Okta {
                 None => out.held.push(held),
             }
         }
+        applications(&mut out);
         out
     }
 
     fn tier_of(&self, privilege: &str) -> Option<Tier> {
         of_type(privilege).or_else(|| of_scope(privilege)).map(|c| c.tier_at(Breadth::Tenant))
     }
+}
+
+/// Words that let their holder edit applications, and so add a credential to one.
+const EDIT_APPLICATIONS: [&str; 4] =
+    ["APP_ADMIN", "okta.apps.manage", "okta.clients.manage", "okta.apps.clientCredentials.manage"];
+/// Junction of all applications that hold scopes.
+const APPLICATIONS: &str = "okta#applications";
+
+/// Whoever edits applications signs in as one that holds scopes of the management interface. The service
+/// keeps that from some administrators (a setting), so the step is conditional.
+fn applications(out: &mut Estate) {
+    let mut edges = Vec::new();
+    let clients: BTreeSet<&Text> = out
+        .held
+        .iter()
+        .filter(|h| in_force(h) && h.role_id.starts_with("okta/scope/"))
+        .map(|h| &h.principal)
+        .collect();
+    edges.extend(clients.iter().map(|c| Edge::relation(text(APPLICATIONS), (**c).clone())));
+    for h in out.held.iter().filter(|h| !clients.is_empty() && in_force(h)) {
+        let Some(word) = EDIT_APPLICATIONS.iter().find(|w| h.strongest.iter().any(|s| **s == ***w))
+        else {
+            continue;
+        };
+        edges.push(Edge {
+            technique: text("okta:app_credential"),
+            step: text(format!("adds a credential to an application and signs in as it (`{word}`)")),
+            verdict: Tri::Conditional,
+            conditions: vec![text("the organisation lets administrators of applications edit clients that hold scopes")],
+            not_after: h.not_after,
+            refs: h.refs.clone(),
+            ..Edge::relation(h.principal.clone(), text(APPLICATIONS))
+        });
+    }
+    out.edges.append(&mut edges);
 }
 
 fn one(class: Class) -> ClassSet {

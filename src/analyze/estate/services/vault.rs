@@ -353,15 +353,17 @@ impl<'a> State<'a> {
         let from = text(format!("vault#set {number}"));
         let acl = &decided.acl;
         let write = Caps::CREATE.or(Caps::UPDATE);
-        let create = acl.decides("auth/token/create");
-        if create.is_some_and(|r| {
-            r.caps.any(write) && r.caps.any(Caps::SUDO) && !r.caps.any(Caps::DENY) && !r.limited
-        }) {
-            out.edges.push(Edge {
-                technique: text("vault:token_create"),
-                step: text("It creates a token with any policy (`auth/token/create` with sudo)"),
-                ..Edge::relation(from.clone(), text(ANY_POLICY))
-            });
+        // With `sudo` on the path of the request a new token may have policies that its parent lacks.
+        for path in ["auth/token/create", "auth/token/create-orphan"] {
+            if acl.decides(path).is_some_and(|r| {
+                r.caps.any(write) && r.caps.any(Caps::SUDO) && !r.caps.any(Caps::DENY) && !r.limited
+            }) {
+                out.edges.push(Edge {
+                    technique: text("vault:token_create"),
+                    step: text(format!("It creates a token with any policy (`{path}` with sudo)")),
+                    ..Edge::relation(from.clone(), text(ANY_POLICY))
+                });
+            }
         }
         for role in &self.token_roles {
             let name = role.rsplit('/').next().unwrap_or(role);

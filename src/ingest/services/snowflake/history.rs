@@ -1,13 +1,24 @@
 //! Use in Snowflake: `ACCOUNT_USAGE.QUERY_HISTORY` and `LOGIN_HISTORY`, as rows or as a log pipeline wraps
 //! them. Texts of queries are not kept: they may hold data and secrets.
 
-use super::super::{Rec, Sink};
+use super::super::{Rec, Sink, columns};
 use super::{PLATFORM, user_id};
 use crate::facts::{Outcome, Text, Usage, UsageGrain, text};
+use crate::ingest::ledger::vendor::mentions;
+use crate::ingest::source::Probe;
 
-/// Keys that show a row of either view, in any case.
-pub(super) const QUERY: [&str; 3] = ["query_type", "execution_status", "user_name"];
-pub(super) const LOGIN: [&str; 3] = ["event_type", "is_success", "user_name"];
+/// Keys that show a row of either view.
+const VIEWS: [[&str; 3]; 2] =
+    [["query_type", "execution_status", "user_name"], ["event_type", "is_success", "user_name"]];
+
+/// Whether a file holds rows of either view, as a table or in JSON of either letter case.
+pub(super) fn recognise(p: &Probe<'_>) -> bool {
+    let in_json = |view: &[&str; 3], upper: bool| {
+        let key = |k: &str| if upper { k.to_uppercase() } else { k.to_owned() };
+        view.iter().all(|k| mentions(p, &[&format!("\"{}\"", key(k))]))
+    };
+    VIEWS.iter().any(|view| in_json(view, true) || in_json(view, false) || columns(p, view))
+}
 
 /// Reads one row; `None` when it is none of these.
 pub(super) fn record(r: &Rec<'_>, sink: &mut Sink<'_>) -> Option<Result<(), String>> {

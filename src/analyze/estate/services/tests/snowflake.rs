@@ -84,7 +84,7 @@ fn query_and_login_history() {
         ingest(&[shared("other/panther/snowflake_rules.ndjson")], &Settings::defaults()).unwrap(),
     );
     let source = &facts.sources[0];
-    assert_eq!(&*source.format, "snowflake-state");
+    assert_eq!((&*source.format, source.layer), ("snowflake-history", crate::facts::Layer::Usage));
     assert_eq!(source.records, source.accepted + source.quarantined);
     let reasons: std::collections::BTreeSet<&str> =
         facts.quarantine.iter().map(|q| &*q.reason).collect();
