@@ -136,7 +136,7 @@ table! {
         pub says_temporary: Option<bool>,
         /// End that a person wrote into a name or description (`until 2025-06-08`; a date stands for its first instant, UTC). A claim: the platform does not enforce it, so it never ends the binding. Null: none is written.
         pub claimed_end: Option<Time>,
-        /// Where it is written, with the words (`description: until 2025-06-08`).
+        /// Where it is written, with the words (`description says until 2025-06-08`).
         pub claimed_by: Option<Text>,
         /// Source.
         pub source_id: Text,

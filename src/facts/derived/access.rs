@@ -61,7 +61,7 @@ table! {
         pub not_after: Option<Time>,
         /// End that a person wrote into a name or description. A claim that nothing enforces: it is shown and never ends or clears anything. Null: none.
         pub claimed_end: Option<Time>,
-        /// Where it is written, with the words (`description: until 2025-06-08`).
+        /// Where it is written, with the words (`description says until 2025-06-08`).
         pub claimed_by: Option<Text>,
         /// Days by date from the claimed end to the as-of time; null when it lies ahead, or none is written.
         pub past_claim_days: Option<i64>,

@@ -147,7 +147,7 @@ pub(super) fn assignment(
             .map(str::to_lowercase)
             .and_then(|d| TEMPORARY.iter().any(|w| d.contains(w)).then_some(true)),
         claimed_end: claimed.as_ref().map(|(t, _)| *t),
-        claimed_by: claimed.map(|(_, by)| text(format!("description: {by}"))),
+        claimed_by: claimed.map(|(_, by)| text(format!("description says {by}"))),
         source_id: batch.source_id.clone(),
         source_ref: place.clone(),
         ..Entitlement::default()

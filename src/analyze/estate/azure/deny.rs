@@ -1,6 +1,8 @@
 //! Deny assignments: they win over every role, but for whom they except (cloud semantics, 4.3).
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde::Deserialize;
 
@@ -39,6 +41,8 @@ pub(super) struct Denies<'a> {
     at: BTreeMap<String, Vec<usize>>,
     /// Those at management groups, by the group.
     groups: BTreeMap<String, Vec<usize>>,
+    /// Those that may stand over what hangs below a node of unknown place, by the node.
+    perhaps: RefCell<BTreeMap<String, Rc<Vec<usize>>>>,
     tree: &'a Tree,
 }
 
@@ -73,16 +77,24 @@ impl<'a> Denies<'a> {
         }
         let groups = at.iter().filter(|(s, _)| is_group(s));
         let groups = groups.map(|(s, list)| (s.clone(), list.clone())).collect();
-        Self { list, at, groups, tree }
+        Self { list, at, groups, perhaps: RefCell::default(), tree }
     }
 
     /// Deny assignments at management groups of which no input says whether they stand over a scope.
-    pub(super) fn perhaps_on(&self, scope: &str) -> Vec<usize> {
-        if self.groups.is_empty() || self.tree.unplaced(scope).is_none() {
-            return Vec::new();
+    pub(super) fn perhaps_on(&self, scope: &str) -> Rc<Vec<usize>> {
+        let top = if self.groups.is_empty() { None } else { self.tree.unplaced(scope) };
+        let Some(top) = top else { return Rc::default() };
+        if let Some(known) = self.perhaps.borrow().get(&top) {
+            return Rc::clone(known);
         }
-        let open = |group: &str| self.tree.relation(group, scope) == Tri::Conditional;
-        self.groups.iter().filter(|(g, _)| open(g)).flat_map(|(_, l)| l).copied().collect()
+        // A group that stands over the scope for certain hangs below the node, as all that decides is
+        // whether it does: the answer is the same for everything below.
+        let open = |group: &str| self.tree.relation(group, &top) == Tri::Conditional;
+        let found: Vec<usize> =
+            self.groups.iter().filter(|(g, _)| open(g)).flat_map(|(_, l)| l).copied().collect();
+        let found = Rc::new(found);
+        self.perhaps.borrow_mut().insert(top, Rc::clone(&found));
+        found
     }
 
     /// Scope of a deny assignment.

@@ -81,10 +81,10 @@ fn every_statement_about_the_shapes_holds() {
     assert_eq!((r2.standing, r2.not_after, r2.looks_temporary), (Standing::Standing, None, true));
     // The end that the description names is a claim: it is shown, and ends nothing.
     assert_eq!((r2.claimed_end, r2.past_claim_days), (Some(t("2025-06-08T00:00:00Z")), Some(387)));
-    assert_eq!(r2.claimed_by.as_deref(), Some("description: until 2025-06-08"));
+    assert_eq!(r2.claimed_by.as_deref(), Some("description says until 2025-06-08"));
     let standing = found(&s, "STD-001", "p-user-ann");
     assert_eq!(standing.len(), 1);
-    let told = "Its description: until 2025-06-08, 387 days ago; nothing enforces that.";
+    let told = "Its description says until 2025-06-08, 387 days ago; nothing enforces that.";
     assert!(standing[0].message.ends_with(told), "{}", standing[0].message);
     // r3
     let r3 = held(&s, "p-user-root", "User Access Administrator");
