@@ -182,7 +182,7 @@ table! {
     pub struct Link {
         /// Platform whose record says so.
         pub platform: Text,
-        /// Kind: `irsa`, `pod_identity`, `access_entry` (EKS), `gke_workload_identity`, `azure_workload_identity`, `federated_credential`, `managed_identity`, `approver` (of an activation), `owner`, `admin_option`, `set_role`, `role_usage`.
+        /// Kind: `irsa`, `pod_identity`, `access_entry` (EKS), `gke_workload_identity`, `azure_workload_identity`, `federated_credential`, `managed_identity`, `approver` (of an activation), `vault_login`, `owner`, `admin_option`, `set_role`, `role_usage`.
         pub kind: Text,
         /// Who acts or controls, canonical; a pattern when `subject` is one.
         pub principal_id: Text,
