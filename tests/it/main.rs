@@ -26,3 +26,4 @@ mod program;
 mod rights;
 mod sample;
 mod scenarios;
+mod screening;
