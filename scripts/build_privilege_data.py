@@ -119,6 +119,8 @@ ENTRA_REACH = {
     "members": ["User-PasswordProfile.ReadWrite.All", "User Administrator",
                 "Helpdesk Administrator", "Authentication Administrator",
                 "Password Administrator"],
+    "domains": ["Domain.ReadWrite.All", "Domain Name Administrator"],
+    "certificates": ["Organization.ReadWrite.All"],
     "root": ["Global Administrator"],
 }
 

@@ -8,7 +8,7 @@ use overstay::privilege::vault::{Acl, parse};
 use overstay::settings::Settings;
 
 /// Begins by which a file is recognised.
-const HEADS: [&str; 8] = [
+const HEADS: [&str; 16] = [
     "rolname,rolvaliduntil,rolcanlogin\n",
     "nspname,relname,relkind,owner,relacl\n",
     "CREATE ROLE a;\nALTER ROLE a WITH NOSUPERUSER INHERIT;\n",
@@ -17,6 +17,14 @@ const HEADS: [&str; 8] = [
     "{\"login\":\"a\",\"site_admin\":false,\"type\":\"User\"}\n",
     "{\"userId\":\"00u\",\"tokenWindow\":\"P30D\"}\n",
     "privilege,granted_on,grantee_name\n",
+    "{\"auth/gh/role/a\":{\"data\":{\"user_claim\":\"sub\",\"token_policies\":[]}}}\n",
+    "{\"bound_service_account_names\":[],\"token_policies\":[],\"token_ttl\":0}\n",
+    "{\"total_count\":0,\"environments\":[{\"name\":\"a\",\"protection_rules\":[]}]}\n",
+    "{\"enforcement\":\"active\",\"conditions\":{\"ref_name\":{}},\"rules\":[]}\n",
+    "{\"url\":\"https://api.github.com/repos/a/b/branches/c/protection\",\"enforce_admins\":{\"enabled\":true}}\n",
+    "{\"cr0x\":{\"permissions\":[{\"label\":\"okta.users.manage\"}]}}\n",
+    "query_type,execution_status,user_name\n",
+    "{\"event_type\":\"LOGIN\",\"is_success\":\"YES\",\"user_name\":\"a\"}\n",
 ];
 
 fuzz_target!(|data: &[u8]| {
@@ -26,7 +34,8 @@ fuzz_target!(|data: &[u8]| {
     };
     let mut file = head.as_bytes().to_vec();
     file.extend_from_slice(rest);
-    let found = ingest_bytes("state", &file, &Settings::defaults()).expect("no mapping to be wrong");
+    let found =
+        ingest_bytes("state", &file, &Settings::defaults()).expect("no mapping to be wrong");
     for s in &found.facts.sources {
         assert_eq!(s.records, s.accepted + s.quarantined, "a record was lost");
     }

@@ -148,8 +148,8 @@ fn in_scope(platform: Option<&str>, g: &GrantFact, used: Option<&str>, resource:
     if scope::contains(&a, &b) {
         return Some(true);
     }
-    // Less precise than the grant.
-    if !resource && scope::contains(&b, &a) {
+    // Less precise than the grant, or only a tree would tell.
+    if (!resource && scope::contains(&b, &a)) || scope::undecided(&a, &b) {
         return None;
     }
     match (scope::aws_account(&a), scope::aws_account(&b)) {

@@ -166,6 +166,7 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
             &b.via,
         ))
     });
+    estate::repeats(&mut holdings);
     let verdicts: BTreeMap<Text, &access::Outcome> =
         plans.iter().zip(&judged).map(|(p, o)| (p.principal.clone(), o)).collect();
     let mut identity_facts =

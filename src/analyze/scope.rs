@@ -81,6 +81,13 @@ pub fn contains(outer: &str, inner: &str) -> bool {
         || google_cloud(outer, inner)
 }
 
+/// Whether the inputs would have to show a tree to tell if `outer` holds `inner`: management groups of
+/// Azure and what may hang below them. Both canonical.
+#[must_use]
+pub fn undecided(outer: &str, inner: &str) -> bool {
+    azure::undecided(outer, inner)
+}
+
 /// Containment that names of Google Cloud show besides the path: a project is named inside of a full
 /// resource name, and an organisation holds every folder, project and resource. Which folder holds a
 /// project no name says.

@@ -89,7 +89,8 @@ fn fits(u: &Usage, platform: Option<&str>, privilege: &str, grant_scope: Option<
     };
     let scope_fits = match (u.scope.as_deref(), grant_scope) {
         (Some(a), Some(b)) => {
-            scope::contains(&scope::canonical(platform, b), &scope::canonical(platform, a))
+            let (outer, inner) = (scope::canonical(platform, b), scope::canonical(platform, a));
+            scope::contains(&outer, &inner) || scope::undecided(&outer, &inner)
         }
         _ => true,
     };

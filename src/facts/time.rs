@@ -46,6 +46,14 @@ impl Time {
         self.secs_since(earlier) / 86_400
     }
 
+    /// Difference of the UTC dates, in days: what a calendar counts. Up to one more than
+    /// [`Time::days_since`].
+    #[must_use]
+    pub const fn dates_since(self, earlier: Self) -> i64 {
+        const DAY: i64 = 86_400 * 1_000_000;
+        self.0.div_euclid(DAY) - earlier.0.div_euclid(DAY)
+    }
+
     /// This instant moved by seconds (may be negative).
     #[must_use]
     #[inline]

@@ -74,8 +74,8 @@ vocab! {
     pub enum RoleKind { #[default] ManagedPolicy = "managed_policy", InlinePolicy = "inline_policy", PermissionSet = "permission_set", Role = "role", DeclaredRole = "declared_role", ServiceControlPolicy = "service_control_policy", ResourceControlPolicy = "resource_control_policy", }
     /// Kind of a node in an organisation's tree. `unit` is also a folder or management group, `account` also a project or subscription, `group` a namespace, resource group or schema.
     pub enum RealmKind { Organisation = "organisation", Root = "root", Unit = "unit", #[default] Account = "account", Cluster = "cluster", Group = "group", Resource = "resource", }
-    /// Kind of an organisation policy. An `scp` limits what principals of an account may do, an `rcp` what may be done to its resources; `deny` is a deny policy or deny assignment.
-    pub enum GuardrailKind { #[default] Scp = "scp", Rcp = "rcp", Deny = "deny", }
+    /// Kind of an organisation policy. An `scp` limits what principals of an account may do, an `rcp` what may be done to its resources; `deny` is a deny policy or deny assignment, `activation` what an eligible assignment, or a run of a protected branch or environment, asks for first.
+    pub enum GuardrailKind { #[default] Scp = "scp", Rcp = "rcp", Deny = "deny", Activation = "activation", }
     /// Privilege tier (specification: compliance, section 5). T0 controls identity, policy, broker or logs of a whole tenant; T4 is harmless reading.
     pub enum Tier { T0 = "T0", T1 = "T1", T2 = "T2", T3 = "T3", #[default] T4 = "T4", }
     /// Standing state of a holding (specification: cloud semantics, section 6).

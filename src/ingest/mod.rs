@@ -2,6 +2,7 @@
 
 pub mod aws;
 pub mod azure;
+pub mod claims;
 pub mod detect;
 pub mod driver;
 pub mod fold;

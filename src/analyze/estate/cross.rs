@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::protections::Protections;
 use super::{Edge, Estate, Goal, World};
 use crate::facts::{Facts, Link, Text, Tier, Tri, Trust, text};
 use crate::privilege::aws::condition::Condition;
@@ -49,8 +50,9 @@ pub fn add(world: &World<'_>, estate: &mut Estate) {
         }
     }
     unannotated(facts, &trusts, &told, estate);
-    repositories(&trusts, estate);
+    repositories(&trusts, &Protections::new(facts), estate);
     elsewhere(facts, estate);
+    pushes(estate);
 }
 
 /// Trusts in providers of tokens, by the subjects that their conditions name.
@@ -218,20 +220,26 @@ fn azure(l: &Link, facts: &Facts, estate: &mut Estate) {
 }
 
 /// Runs of a repository, as the principal `repo:OWNER/NAME`, to the roles that trust them.
-fn repositories(trusts: &[Federated<'_>], estate: &mut Estate) {
+fn repositories(trusts: &[Federated<'_>], protections: &Protections, estate: &mut Estate) {
     for f in trusts.iter().filter(|f| f.trust.trusted.contains(GITHUB)) {
         for subject in &f.subjects {
+            let subject = subject.as_str();
             let Some(rest) = subject.strip_prefix("repo:") else { continue };
             let repo = rest.split(':').next().unwrap_or(rest);
-            let whole = !repo.contains(['*', '?']) && repo.contains('/');
+            let (owner, name) = repo.split_once('/').unwrap_or_default();
+            let wild = |s: &str| s.contains(['*', '?']);
+            // `OWNER/*` is any repository of an owner; looser patterns name nobody.
+            let whole = !owner.is_empty() && !wild(owner) && (name == "*" || !wild(name));
             if !whole {
                 continue;
             }
             let role = &f.trust.principal_id;
+            let (verdict, conditions) = protections.of(subject);
             estate.edges.push(Edge {
                 technique: text("aws:github_oidc"),
                 step: text(format!("a run of `{repo}` (`{subject}`) takes the role `{role}`")),
-                verdict: Tri::Yes,
+                verdict,
+                conditions,
                 refs: vec![(f.trust.source_id.clone(), f.trust.source_ref.clone())],
                 ..Edge::relation(text(format!("repo:{repo}")), role.clone())
             });
@@ -258,4 +266,49 @@ fn elsewhere(facts: &Facts, estate: &mut Estate) {
             estate.edges.push(Edge::relation(text(repo), id.clone()));
         }
     }
+}
+
+/// Junction of the repositories of an organisation, for rights that name none.
+pub(super) fn repositories_of(organisation: &str) -> Text {
+    text(format!("github#repositories of {}", organisation.to_lowercase()))
+}
+
+/// Node of what runs in a repository; names of repositories have no case.
+pub(super) fn repository(name: &str) -> Text {
+    text(format!("github#repository {}", name.to_lowercase()))
+}
+
+/// Who may push to a repository decides what its runs do: from its junction to the node that trusts name.
+/// Where a right names the organisation only, all repositories of it that some trust names.
+fn pushes(estate: &mut Estate) {
+    let mut repos: BTreeSet<&str> = BTreeSet::new();
+    for e in &estate.edges {
+        repos.extend(e.from.strip_prefix("repo:"));
+    }
+    let mut relations = Vec::new();
+    // Repositories that rights name, by owner.
+    let mut known: BTreeMap<&str, BTreeSet<&Text>> = BTreeMap::new();
+    for e in &estate.edges {
+        let name = e.to.strip_prefix("github#repository ");
+        if let Some((owner, _)) = name.and_then(|n| n.split_once('/')) {
+            known.entry(owner).or_default().insert(&e.to);
+        }
+    }
+    for repo in repos {
+        let name = repo.split(':').next().unwrap_or(repo);
+        if let Some(owner) = name.strip_suffix("/*") {
+            for one in known.get(&*owner.to_lowercase()).into_iter().flatten() {
+                relations.push(Edge::relation((*one).clone(), text(format!("repo:{repo}"))));
+            }
+        }
+        relations.push(Edge::relation(repository(name), text(format!("repo:{repo}"))));
+        if let Some((owner, _)) = name.split_once('/') {
+            relations.push(Edge::relation(repositories_of(owner), repository(name)));
+        }
+        // Rights of a list that does not name its organisation; their steps say so.
+        relations.push(Edge::relation(repositories_of("organization"), repository(name)));
+    }
+    relations.sort_by(|a, b| (&a.from, &a.to).cmp(&(&b.from, &b.to)));
+    relations.dedup_by(|a, b| (&a.from, &a.to) == (&b.from, &b.to));
+    estate.edges.append(&mut relations);
 }

@@ -20,11 +20,12 @@ mod cross;
 mod gcp;
 mod k8s;
 mod paths;
+mod protections;
 mod rows;
 mod services;
 
 pub use paths::escalations;
-pub use rows::{holdings, on_escalating, on_identities};
+pub use rows::{holdings, on_escalating, on_identities, repeats};
 
 /// All platforms. Adding one is a line here.
 static PLATFORMS: &[&dyn Platform] = &[
@@ -140,6 +141,12 @@ pub struct Held {
     pub strongest: Vec<Text>,
     /// Default of the platform, which it would restore: counted, never a finding.
     pub provider_owned: bool,
+    /// The role is the provider's own, wildcards included.
+    pub by_provider: bool,
+    /// End that a person wrote down, and where. Nothing enforces it.
+    pub claimed: Option<(Time, Text)>,
+    /// What activating it asks for, when it is eligible and the inputs say so.
+    pub activation: Option<Activation>,
     /// A broker or a purpose with an end left its mark on it.
     pub temporary: bool,
     /// Use, where the platform knows it by binding; else the use by the identity counts.
@@ -173,12 +180,30 @@ impl Default for Held {
             n_actions: None,
             strongest: Vec::new(),
             provider_owned: false,
+            by_provider: false,
+            claimed: None,
+            activation: None,
             temporary: false,
             used: None,
             normal: String::new(),
             refs: Vec::new(),
         }
     }
+}
+
+/// What activating an eligible binding asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Activation {
+    /// The approval of somebody else.
+    pub approval: Option<bool>,
+    /// A reason or a ticket.
+    pub reason: Option<bool>,
+    /// A second factor, or a sign-in of a stated strength.
+    pub mfa: Option<bool>,
+    /// Longest activation, seconds.
+    pub max_s: Option<i64>,
+    /// Who approves.
+    pub approvers: Vec<Text>,
 }
 
 /// Use of one binding.

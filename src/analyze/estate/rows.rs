@@ -46,6 +46,10 @@ fn row(held: &Held, person: &Person, activity: &Activity) -> Holding {
     let mut h = Holding {
         principal_id: held.principal.clone(),
         principal_kind: person.kind,
+        principal_name: person
+            .name
+            .clone()
+            .filter(|n| !held.principal.to_lowercase().contains(&n.to_lowercase())),
         platform: held.platform.clone(),
         realm: held.realm.clone().or_else(|| person.realm.clone()),
         environment: person.environment.clone(),
@@ -73,6 +77,23 @@ fn row(held: &Held, person: &Person, activity: &Activity) -> Holding {
         wildcards: held.wildcards.clone(),
         n_actions: held.n_actions,
         strongest_actions: held.strongest.iter().take(12).cloned().collect(),
+        by_provider: held.by_provider,
+        claimed_end: held.claimed.as_ref().map(|(t, _)| *t),
+        claimed_by: held.claimed.as_ref().map(|(_, by)| by.clone()),
+        past_claim_days: held
+            .claimed
+            .as_ref()
+            .map(|(t, _)| activity.as_of.dates_since(*t))
+            .filter(|d| *d > 0),
+        activation_approval: held.activation.as_ref().and_then(|a| a.approval),
+        activation_reason: held.activation.as_ref().and_then(|a| a.reason),
+        activation_mfa: held.activation.as_ref().and_then(|a| a.mfa),
+        activation_max_s: held.activation.as_ref().and_then(|a| a.max_s),
+        activation_approvers: held
+            .activation
+            .as_ref()
+            .map(|a| a.approvers.clone())
+            .unwrap_or_default(),
         looks_temporary: held.temporary || held.standing == Standing::TimeBound,
         principal_age_days: person.created_at.map(|t| activity.as_of.days_since(t)),
         owner: person.owner.clone(),
@@ -101,7 +122,7 @@ fn use_columns(h: &mut Holding, held: &Held, activity: &Activity) {
     match (&by.last, by.tracked) {
         (Some((t, _)), true) if !activity.recent(*t) => {
             h.used = Some(false);
-            h.idle_days = Some(activity.as_of.days_since(*t).max(0));
+            h.idle_days = Some(activity.as_of.dates_since(*t).max(0));
         }
         (None, true) => {
             h.used = Some(false);
@@ -110,6 +131,35 @@ fn use_columns(h: &mut Holding, held: &Held, activity: &Activity) {
         }
         (Some(_), _) => h.use_unknown = Some(text("not_by_binding")),
         (None, false) => h.use_unknown = Some(text("no_source")),
+    }
+}
+
+/// Says of each row how often its principal holds the role, and which row is to speak for it: the one
+/// with wildcards, of the strongest tier, on the widest scope. Rows must be sorted by principal.
+pub fn repeats(holdings: &mut [Holding]) {
+    for of in holdings.chunk_by_mut(|a, b| a.principal_id == b.principal_id) {
+        let mut groups: BTreeMap<(Text, Text, Vec<Text>), Vec<usize>> = BTreeMap::new();
+        for (i, h) in of.iter().enumerate() {
+            if matches!(h.standing, Standing::Residue | Standing::Eligible) {
+                continue;
+            }
+            // Statements of one policy that live longer than others are a matter of their own.
+            let key = (h.platform.clone(), h.role_id.clone(), h.statements.clone());
+            groups.entry(key).or_default().push(i);
+        }
+        for rows in groups.values() {
+            let first = rows.iter().copied().min_by_key(|i| {
+                let h = of.get(*i);
+                let depth = |s: &str| s.matches('/').count();
+                h.map(|h| (h.wildcards.is_empty(), h.tier.is_none(), h.tier, depth(&h.scope), *i))
+            });
+            for i in rows {
+                if let Some(h) = of.get_mut(*i) {
+                    h.n_bindings = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+                    h.repeats = Some(*i) != first;
+                }
+            }
+        }
     }
 }
 

@@ -134,6 +134,10 @@ table! {
         pub origin_hint: Option<Text>,
         /// The source itself calls the binding temporary.
         pub says_temporary: Option<bool>,
+        /// End that a person wrote into a name or description (`until 2025-06-08`; a date stands for its first instant, UTC). A claim: the platform does not enforce it, so it never ends the binding. Null: none is written.
+        pub claimed_end: Option<Time>,
+        /// Where it is written, with the words (`description says until 2025-06-08`).
+        pub claimed_by: Option<Text>,
         /// Source.
         pub source_id: Text,
         /// Place in the source.
@@ -178,7 +182,7 @@ table! {
     pub struct Link {
         /// Platform whose record says so.
         pub platform: Text,
-        /// Kind: `irsa`, `pod_identity`, `access_entry` (EKS), `gke_workload_identity`, `azure_workload_identity`, `federated_credential`, `managed_identity`, `owner`, `admin_option`, `set_role`, `role_usage`.
+        /// Kind: `irsa`, `pod_identity`, `access_entry` (EKS), `gke_workload_identity`, `azure_workload_identity`, `federated_credential`, `managed_identity`, `approver` (of an activation), `vault_login`, `owner`, `admin_option`, `set_role`, `role_usage`.
         pub kind: Text,
         /// Who acts or controls, canonical; a pattern when `subject` is one.
         pub principal_id: Text,

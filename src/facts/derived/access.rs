@@ -13,6 +13,8 @@ table! {
         pub principal_id: Text,
         /// Kind of the principal.
         pub principal_kind: PrincipalKind,
+        /// Its display name, where its id does not say it (ids of directories); null else.
+        pub principal_name: Option<Text>,
         /// Platform.
         pub platform: Text,
         /// Account, tenant or cluster.
@@ -57,10 +59,32 @@ table! {
         pub not_before: Option<Time>,
         /// End of validity.
         pub not_after: Option<Time>,
+        /// End that a person wrote into a name or description. A claim that nothing enforces: it is shown and never ends or clears anything. Null: none.
+        pub claimed_end: Option<Time>,
+        /// Where it is written, with the words (`description says until 2025-06-08`).
+        pub claimed_by: Option<Text>,
+        /// Days by date from the claimed end to the as-of time; null when it lies ahead, or none is written.
+        pub past_claim_days: Option<i64>,
+        /// Activating it asks for the approval of somebody else. Null: it is not eligible, or no input holds its rules.
+        pub activation_approval: Option<bool>,
+        /// Activating it asks for a reason or a ticket. Null as above.
+        pub activation_reason: Option<bool>,
+        /// Activating it asks for a second factor or a sign-in of a stated strength. Null as above.
+        pub activation_mfa: Option<bool>,
+        /// Longest activation, seconds. Null as above.
+        pub activation_max_s: Option<i64>,
+        /// Who approves, by id; empty when nobody is named.
+        pub activation_approvers: Vec<Text>,
         /// Statements of the policy that the row is about, when others of the same policy live longer or shorter (their own `aws:CurrentTime` bounds); empty = all of them.
         pub statements: Vec<Text>,
         /// Undecided condition texts.
         pub conditions: Vec<Text>,
+        /// The provider defines the role, wildcards included, and nobody here can narrow it. Policies that AWS maintains do not count: they are judged like any other.
+        pub by_provider: bool,
+        /// Rows in effect by which the principal holds this role, this one included; 0 for rows without effect.
+        pub n_bindings: i64,
+        /// Another row gives the principal the same role on a wider or equal scope: what is to be said of the role is said there.
+        pub repeats: bool,
         /// Wildcard permission patterns (`*`, `iam:*`, open-ended NotAction) in Allow statements that still have effect.
         pub wildcards: Vec<Text>,
         /// Number of actions certainly allowed.
@@ -97,7 +121,7 @@ table! {
         pub last_used_at: Option<Time>,
         /// Used inside the observation window; null when no usage source covers it.
         pub used: Option<bool>,
-        /// Days since last use, or since the window began when never used.
+        /// Days since last use, or since the window began when never used. Outside of AWS days by UTC date, as the reports of the platforms count them.
         pub idle_days: Option<i64>,
         /// Why usage columns are null.
         pub use_unknown: Option<Text>,

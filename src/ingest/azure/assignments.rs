@@ -12,6 +12,7 @@ use crate::facts::{
     Alias, BindingKind, Confidence, Entitlement, Guardrail, GuardrailKind, Membership, Principal,
     PrincipalKind, Role, RoleKind, Text, text,
 };
+use crate::ingest::claims::claimed_end;
 use crate::ingest::source::Batch;
 use crate::privilege::azure::catalogue::catalogue;
 use crate::privilege::azure::{ORPHAN, SCHEDULED, scope};
@@ -127,6 +128,7 @@ pub(super) fn assignment(
     named_role(&role, &name, "azure", place, batch);
     let created = see(batch, r.time(&["createdOn"])?);
     let description = r.str(&["description"]);
+    let claimed = description.and_then(claimed_end);
     let assignment = tail(r.str(&["name", "roleAssignmentName", "id"]).unwrap_or_default());
     batch.facts.entitlements.push(Entitlement {
         entitlement_id: text(format!("azure|{principal_id}|{role}|{at}|{assignment}")),
@@ -144,6 +146,8 @@ pub(super) fn assignment(
         says_temporary: description
             .map(str::to_lowercase)
             .and_then(|d| TEMPORARY.iter().any(|w| d.contains(w)).then_some(true)),
+        claimed_end: claimed.as_ref().map(|(t, _)| *t),
+        claimed_by: claimed.map(|(_, by)| text(format!("description says {by}"))),
         source_id: batch.source_id.clone(),
         source_ref: place.clone(),
         ..Entitlement::default()

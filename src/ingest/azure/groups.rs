@@ -64,18 +64,43 @@ pub(super) fn owners(
 ) -> Result<(), String> {
     for (i, o) in r.list("owners").enumerate() {
         let here = text(format!("{place}/owners/{i}"));
-        let id = o.need_id(&["id"])?;
-        object(o, &id, &here, batch);
+        let id = object(o, None, false, &here, batch)?;
         owner(id, target, &here, batch);
     }
     Ok(())
 }
 
-/// A directory object of any kind that a list names.
-fn object(r: Rec<'_>, id: &Text, place: &Text, batch: &mut Batch) {
-    let kind = principal_kind(r.str(&["@odata.type"]).unwrap_or_default());
-    let shown = r.str(&["userPrincipalName", "displayName"]);
-    principal(&Named { id, kind, name: shown, inventoried: false }, place, batch);
+/// An object of the directory, however a list shows it: its row, its other names, what it says of
+/// itself. The kind is that of the list, else the object's own word.
+fn object(
+    r: Rec<'_>,
+    kind: Option<PrincipalKind>,
+    inventoried: bool,
+    place: &Text,
+    batch: &mut Batch,
+) -> Result<Text, String> {
+    let id = r.need_id(&["id"])?;
+    let created = see(batch, r.time(&["createdDateTime"])?);
+    let kind = kind.unwrap_or_else(|| principal_kind(r.str(&["@odata.type"]).unwrap_or_default()));
+    let upn = r.str(&["userPrincipalName"]);
+    let name = r.str(&["displayName"]).or(upn);
+    principal(&Named { id: &id, kind, name: upn.or(name), inventoried }, place, batch);
+    if let Some(p) = batch.facts.principals.last_mut() {
+        p.name = name.map(text);
+        p.created_at = created;
+        p.disabled = r.flag("accountEnabled").map(|on| !on);
+        p.email = r.str(&["mail"]).map(|m| text(m.to_lowercase()));
+        if let Some(word) = r.str(&["userType"]) {
+            p.tags.push(text(format!("userType={word}")));
+        }
+        if r.flag("isAssignableToRole") == Some(true) {
+            p.tags.push(text(ROLE_ASSIGNABLE));
+        }
+    }
+    if let Some(mail) = r.str(&["mail"]).filter(|_| kind == PrincipalKind::Human) {
+        alias(&id, "email", mail, Confidence::Strong, place, batch);
+    }
+    Ok(id)
 }
 
 /// Graph `users`, `az ad user list`.
@@ -85,26 +110,8 @@ pub(super) fn user(
     reader: &mut Reader<'_>,
     batch: &mut Batch,
 ) -> Result<(), String> {
-    let id = r.need_id(&["id"])?;
-    let upn = r.need(&["userPrincipalName"])?;
-    let created = see(batch, r.time(&["createdDateTime"])?);
-    principal(
-        &Named { id: &id, kind: PrincipalKind::Human, name: Some(upn), inventoried: true },
-        place,
-        batch,
-    );
-    if let Some(p) = batch.facts.principals.last_mut() {
-        p.created_at = created;
-        p.disabled = r.flag("accountEnabled").map(|on| !on);
-        p.email = r.str(&["mail"]).map(|m| text(m.to_lowercase()));
-        if let Some(kind) = r.str(&["userType"]) {
-            p.tags.push(text(format!("userType={kind}")));
-        }
-        p.name = r.str(&["displayName"]).map(text).or_else(|| Some(text(upn)));
-    }
-    if let Some(mail) = r.str(&["mail"]) {
-        alias(&id, "email", mail, Confidence::Strong, place, batch);
-    }
+    r.need(&["userPrincipalName"])?;
+    let id = object(r, Some(PrincipalKind::Human), true, place, batch)?;
     relate(&id, place, reader, batch);
     Ok(())
 }
@@ -116,24 +123,10 @@ pub(super) fn group(
     reader: &mut Reader<'_>,
     batch: &mut Batch,
 ) -> Result<(), String> {
-    let id = r.need_id(&["id"])?;
-    let created = see(batch, r.time(&["createdDateTime"])?);
-    let name = r.str(&["displayName"]);
-    principal(
-        &Named { id: &id, kind: PrincipalKind::Group, name, inventoried: true },
-        place,
-        batch,
-    );
-    if let Some(p) = batch.facts.principals.last_mut() {
-        p.created_at = created;
-        if r.flag("isAssignableToRole") == Some(true) {
-            p.tags.push(text(ROLE_ASSIGNABLE));
-        }
-    }
+    let id = object(r, Some(PrincipalKind::Group), true, place, batch)?;
     for (i, m) in r.list("members").enumerate() {
         let here = text(format!("{place}/members/{i}"));
-        let member = m.need_id(&["id"])?;
-        object(m, &member, &here, batch);
+        let member = object(m, None, false, &here, batch)?;
         membership(member, &id, &here, batch);
     }
     owners(r, &id, place, batch)?;
@@ -148,11 +141,10 @@ pub(super) fn member(
     reader: &mut Reader<'_>,
     batch: &mut Batch,
 ) -> Result<(), String> {
-    let id = r.need_id(&["id"])?;
     if matches!(about(reader), About::Nothing) {
         return Err("the list does not say of what: put `groups/ID/members` or `.../owners` into `<file>.realm`".to_owned());
     }
-    object(r, &id, place, batch);
+    let id = object(r, None, false, place, batch)?;
     relate(&id, place, reader, batch);
     Ok(())
 }

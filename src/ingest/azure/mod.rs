@@ -11,7 +11,9 @@ use super::source::{Adapter, Batch, Context, IngestError, Input, Match, Probe, S
 use super::{detect, reader, records, table};
 use crate::facts::{Completeness, Facts, Layer, Text, Time, text};
 
+mod activation;
 mod assignments;
+mod delegation;
 mod directory;
 mod finish;
 mod groups;
@@ -28,7 +30,19 @@ pub static ADAPTERS: &[&dyn Adapter] = &[
         format: "azure-role-assignments",
         title: "Azure role assignments (az, Resource Manager, Az PowerShell JSON and CSV)",
         layer: Layer::State,
-        kinds: &[Kind::Assignment],
+        kinds: &[Kind::Assignment, Kind::ClassicAdministrator],
+    },
+    &Export {
+        format: "azure-delegations",
+        title: "Azure Lighthouse: access delegated to other tenants",
+        layer: Layer::State,
+        kinds: &[Kind::Delegation, Kind::DelegationAssignment],
+    },
+    &Export {
+        format: "entra-pim-policies",
+        title: "Microsoft Entra PIM, what activating a role asks for (Graph, ARM)",
+        layer: Layer::Context,
+        kinds: &[Kind::ActivationPolicy],
     },
     &Export {
         format: "entra-pim-instances",
@@ -111,6 +125,10 @@ pub fn finish(facts: &mut Facts) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Assignment,
+    ClassicAdministrator,
+    Delegation,
+    DelegationAssignment,
+    ActivationPolicy,
     DirectoryAssignment,
     Instance,
     Definition,
@@ -145,6 +163,8 @@ fn kind(r: Rec<'_>) -> Option<Kind> {
     Some(if any(&["scheduleInfo"]) {
         // Requests and schedules of PIM are the ledger's.
         return None;
+    } else if let Some(kind) = named(r, &arm) {
+        kind
     } else if has(&["roleDefinitionId", "memberType"])
         && any(&["roleAssignmentScheduleId", "roleEligibilityScheduleId"])
     {
@@ -204,6 +224,8 @@ fn kind(r: Rec<'_>) -> Option<Kind> {
     } else if arm.ends_with("microsoft.management/managementgroups") {
         Kind::ManagementGroup
     } else if arm == "/subscriptions"
+        || arm == "microsoft.resources/subscriptions"
+        || arm.ends_with("/managementgroups/subscriptions")
         || (has(&["tenantId", "state"]) && any(&["homeTenantId", "subscriptionId"]))
     {
         Kind::Subscription
@@ -226,6 +248,23 @@ fn kind(r: Rec<'_>) -> Option<Kind> {
     } else {
         return None;
     })
+}
+
+/// Records that say by a word of their own what they are.
+fn named(r: Rec<'_>, arm: &str) -> Option<Kind> {
+    let policy = r.has("effectiveRules")
+        || (r.has("policyId") && r.has("scopeType"))
+        || arm.ends_with("/rolemanagementpolicyassignments")
+        || arm.ends_with("/rolemanagementpolicies");
+    if policy {
+        Some(Kind::ActivationPolicy)
+    } else if arm.ends_with("/registrationdefinitions") {
+        Some(Kind::Delegation)
+    } else if arm.ends_with("/registrationassignments") {
+        Some(Kind::DelegationAssignment)
+    } else {
+        delegation::is_classic(r).then_some(Kind::ClassicAdministrator)
+    }
 }
 
 /// A sign-in of the log, as Graph prints it or as diagnostic settings send it.
@@ -271,6 +310,12 @@ struct Seen {
     nameless: u64,
     holderless: u64,
     next: bool,
+    /// Policies of group memberships, and policies whose role nothing says.
+    group_policies: u64,
+    loose_policies: u64,
+    /// Definitions of delegations, which hold where they are assigned.
+    definitions: u64,
+    classic: u64,
 }
 
 impl Adapter for Export {
@@ -341,6 +386,13 @@ fn conclude(seen: &Seen, batch: &mut Batch) {
         ),
         (seen.first_party, "credentials of managed identities are rotated by the platform"),
         (seen.basic_scopes, "delegated permissions are those of signing in only"),
+        (seen.group_policies, "policies are of memberships in groups, which are not judged"),
+        (
+            seen.loose_policies,
+            "policies do not say of which role they are: ask for `roleManagementPolicyAssignments`",
+        ),
+        (seen.definitions, "delegations are definitions, in force where an assignment of them is"),
+        (seen.classic, "classic administrators: the platform retired them on 2024-08-31"),
     ] {
         if n > 0 {
             limits.push(format!("{n} {what}"));
@@ -352,7 +404,7 @@ fn conclude(seen: &Seen, batch: &mut Batch) {
 }
 
 /// Key under which pages hold their records.
-const LISTS: [&str; 2] = ["value", "records"];
+const LISTS: [&str; 3] = ["value", "records", "data"];
 
 /// The list of a page, its key, and the page's own record, if it is one.
 fn page_of(value: &Value) -> Option<(&str, &Vec<Value>)> {
@@ -397,6 +449,10 @@ fn one(r: Rec<'_>, place: &Text, reader: &mut Reader<'_>, batch: &mut Batch) {
         None => Err("not a record of a known kind".to_owned()),
         Some(kind) => match kind {
             Kind::Assignment => assignments::assignment(r, place, reader, batch),
+            Kind::ClassicAdministrator => delegation::classic(r, place, reader, batch),
+            Kind::Delegation => delegation::definition(r, place, reader, batch),
+            Kind::DelegationAssignment => delegation::assignment(r, place, batch),
+            Kind::ActivationPolicy => activation::policy(r, place, reader, batch),
             Kind::DirectoryAssignment => assignments::directory(r, place, batch),
             Kind::Instance => assignments::instance(r, place, batch),
             Kind::Definition => assignments::definition(r, place, batch),

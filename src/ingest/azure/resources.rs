@@ -67,12 +67,40 @@ fn children(
 
 /// `az account list`, and subscriptions as entities of a management group.
 pub(super) fn subscription(r: Rec<'_>, place: &Text, batch: &mut Batch) -> Result<(), String> {
-    let id = r.need(&["subscriptionId", "id", "name"])?;
-    let id = scope::canonical(id);
-    let id = if id.starts_with('/') { id } else { format!("/subscriptions/{id}") };
-    let parent = r.str(&["parent/id", "managementGroupId"]).map(|p| text(scope::canonical(p)));
-    realm(&id, RealmKind::Account, parent, r, place, batch);
-    if let Some(realm) = batch.facts.realms.last_mut() {
+    let id = scope::canonical(r.need(&["subscriptionId", "id", "name"])?);
+    // `/providers/Microsoft.Management/managementGroups/G/subscriptions/S` names both.
+    let (within, id) = match id.rsplit_once("/subscriptions/") {
+        Some((group, own)) if scope::is_group(group) => {
+            (Some(text(group)), format!("/subscriptions/{own}"))
+        }
+        _ if id.starts_with('/') => (None, id),
+        _ => (None, format!("/subscriptions/{id}")),
+    };
+    let chain: Vec<&str> = r
+        .list("managementGroupAncestorsChain")
+        .filter_map(|g| g.str(&["name"]))
+        .take(DEEPEST)
+        .collect();
+    let nearest = chain.first().map(|g| text(scope::group(g)));
+    let stated = r.str(&["parent/id", "managementGroupId"]).map(|p| text(scope::canonical(p)));
+    realm(&id, RealmKind::Account, within.or(stated).or(nearest), r, place, batch);
+    // Resource Graph lists the groups above, nearest first.
+    let mut above = chain.iter();
+    while let Some(group) = above.next() {
+        let parent = above.as_slice().first().map(|g| text(scope::group(g)));
+        batch.facts.realms.push(Realm {
+            platform: text("azure"),
+            realm_id: text(scope::group(group)),
+            kind: RealmKind::Unit,
+            parent_id: parent,
+            organisation: r.id(&["tenantId"]),
+            source_id: batch.source_id.clone(),
+            source_ref: place.clone(),
+            ..Realm::default()
+        });
+    }
+    let own = batch.facts.realms.iter_mut().rev().find(|own| *own.realm_id == *id);
+    if let Some(realm) = own {
         realm.name = realm.name.take().or_else(|| r.str(&["name"]).map(text));
     }
     Ok(())

@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::{Binding, Export, Rec, Sink};
+use super::{Binding, Export, Rec, Sink, github_guards};
 use crate::facts::{Layer, PrincipalKind, Text, text};
 use crate::ingest::ledger::github::{key_holder, organisation};
 use crate::ingest::ledger::vendor::{Doc, mentions};
@@ -21,7 +21,7 @@ const ORGANISATION: &str = "organization";
 /// Lists of people and teams.
 pub static STATE: Export = Export {
     format: "github-state",
-    title: "GitHub organisation members, collaborators and teams (REST)",
+    title: "GitHub organisation members, collaborators, teams, protected branches and environments (REST)",
     layer: Layer::State,
     lower: false,
     recognise: |p| {
@@ -31,6 +31,7 @@ pub static STATE: Export = Export {
             && !mentions(p, &["\"run_number\""])
             && !mentions(p, &["\"action\""])
             || mentions(p, &["\"slug\"", "\"privacy\"", "\"permission\""])
+            || github_guards::recognise(p)
     },
     record,
 };
@@ -59,6 +60,9 @@ fn list(r: &Rec<'_>) -> Option<List> {
 
 fn record(r: &Rec<'_>, sink: &mut Sink<'_>) -> Result<bool, String> {
     let d = r.doc;
+    if let Some(read) = github_guards::record(r, sink) {
+        return read.map(|()| true);
+    }
     if d.str("slug").is_some() && d.at("permission").is_some() {
         return team(r, sink);
     }

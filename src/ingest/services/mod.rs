@@ -21,6 +21,7 @@ use crate::ingest::{detect, table};
 use crate::privilege::class::Breadth;
 
 pub mod github;
+mod github_guards;
 pub mod okta;
 pub mod postgres;
 pub mod snowflake;
@@ -34,9 +35,11 @@ pub static ADAPTERS: &[&dyn Adapter] = &[
     &postgres::Dump,
     &vault::STATE,
     &vault::Policy,
+    &vault::PolicyList,
     &github::STATE,
     &okta::STATE,
     &snowflake::STATE,
+    &snowflake::HISTORY,
     // One line each.
 ];
 
@@ -483,6 +486,11 @@ impl Run<'_> {
 
 fn upper(key: &str) -> bool {
     key.bytes().any(|b| b.is_ascii_uppercase())
+}
+
+/// Whether a value is a list of texts.
+pub(super) fn is_text_list(value: &Value) -> bool {
+    value.as_array().is_some_and(|list| list.iter().all(Value::is_string))
 }
 
 /// A page of an API without entries.

@@ -9,6 +9,10 @@ use crate::ingest::ledger::history::opaque;
 use crate::ingest::ledger::vendor::mentions;
 use crate::privilege::class::Breadth;
 
+mod custom;
+
+use custom::RESOURCE_SET;
+
 /// Platform word.
 const PLATFORM: &str = "okta";
 
@@ -23,12 +27,20 @@ pub static STATE: Export = Export {
             || mentions(p, &["\"assignmentType\"", "\"label\"", "\"status\""])
             || mentions(p, &["\"scopeId\"", "\"issuer\""])
             || mentions(p, &["\"profile\"", "\"login\"", "\"statusChanged\""])
+            || mentions(p, &["\"label\"", "\"okta.", "\"created\""])
+            || mentions(p, &["\"permissions\"", "\"okta."])
+            || mentions(p, &["\"resource-sets\"", "\"label\""])
+            || mentions(p, &["\"resources\"", "\"orn\""])
+            || mentions(p, &["\"label\"", "iam/roles"])
     },
     record,
 };
 
 fn record(r: &Rec<'_>, sink: &mut Sink<'_>) -> Result<bool, String> {
     let d = r.doc;
+    if let Some(read) = custom::record(r, sink) {
+        return read.map(|()| true);
+    }
     if d.at("tokenWindow").is_some() {
         return token(r, sink);
     }
@@ -106,12 +118,18 @@ fn role(r: &Rec<'_>, sink: &mut Sink<'_>) -> Result<bool, String> {
         sink.principal((&who, PLATFORM, of), |p| p.realm = r.realm.map(text));
     }
     let id = format!("{PLATFORM}/role/{role}");
-    let scope = org(r);
+    let within = r.doc.str("resource-set");
+    let scope = match within {
+        Some(set) => format!("{}/{RESOURCE_SET}{set}", org(r)),
+        None => org(r),
+    };
     let bound = r.time("created")?;
     if sink.first(&text(format!("role {id}"))) {
         // What a custom role permits is in another export.
-        let content = (kind != "CUSTOM").then(|| serde_json::json!({ "type": kind }).to_string());
-        sink.role(PLATFORM, &id, role, content);
+        if kind != "CUSTOM" {
+            let content = serde_json::json!({ "type": kind }).to_string();
+            sink.role(PLATFORM, &id, role, Some(content));
+        }
     }
     let via_group = r.doc.str("assignmentType") == Some("GROUP") && !group;
     let inactive = r.doc.str("status").is_some_and(|s| s != "ACTIVE");
@@ -121,7 +139,8 @@ fn role(r: &Rec<'_>, sink: &mut Sink<'_>) -> Result<bool, String> {
         role_id: id,
         privilege: role,
         scope: &scope,
-        breadth: Breadth::Tenant,
+        // How much a resource set holds is decided where all of it is known.
+        breadth: if within.is_some() { Breadth::Group } else { Breadth::Tenant },
     };
     if let Some(e) = sink.entitlement(&binding) {
         e.via = vec![text(if via_group { "group" } else { "direct" })];

@@ -12,6 +12,8 @@ use crate::ingest::ledger::vendor::{Doc, mentions};
 use crate::ingest::source::Probe;
 use crate::privilege::class::Breadth;
 
+mod history;
+
 /// Platform word.
 const PLATFORM: &str = "snowflake";
 
@@ -21,7 +23,17 @@ pub static STATE: Export = Export {
     title: "Snowflake grants, users, roles, programmatic access tokens",
     layer: Layer::State,
     lower: true,
-    recognise,
+    recognise: |p| recognise(p) && !history::recognise(p),
+    record,
+};
+
+/// Query and login history; grants among its rows are read too.
+pub static HISTORY: Export = Export {
+    format: "snowflake-history",
+    title: "Snowflake query and login history",
+    layer: Layer::Usage,
+    lower: true,
+    recognise: history::recognise,
     record,
 };
 
@@ -60,6 +72,9 @@ fn role_id(r: &Rec<'_>, name: &str) -> Text {
 
 fn record(r: &Rec<'_>, sink: &mut Sink<'_>) -> Result<bool, String> {
     let d = r.doc;
+    if let Some(read) = history::record(r, sink) {
+        return read.map(|()| true);
+    }
     if d.str("grantee_name").is_some() {
         return grant(r, sink);
     }

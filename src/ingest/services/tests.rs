@@ -36,6 +36,15 @@ fn every_format_survives_wrong_types_depth_and_bytes() {
         r#"{"privilege":{},"granted_on":1,"grantee_name":[]}"#,
         r#"{"role_restriction":"","user_name":null,"name":1,"expires_at":"never ever"}"#,
         r#"{"login_name":"a","has_rsa_public_key":"perhaps"}"#,
+        r#"{"query_type":[],"user_name":{},"execution_status":1}"#,
+        r#"{"event_type":"LOGIN","is_success":"perhaps","user_name":"a","event_timestamp":[]}"#,
+        r#"{"bound_service_account_names":7,"bound_service_account_namespaces":{},"token_policies":{"a":1},"token_ttl":[]}"#,
+        r#"{"user_claim":1,"bound_claims":[],"token_policies":[1],"token_ttl":"x"}"#,
+        r#"{"protection_rules":{},"name":[],"environments":7}"#,
+        r#"{"enforcement":[],"ref_name":1,"rules":{},"conditions":"x"}"#,
+        r#"{"enforce_admins":7,"enabled":[],"required_pull_request_reviews":"x"}"#,
+        r#"{"permissions":[{"label":7},"okta."],"created":[]}"#,
+        r#"{"resources":[[]],"orn":{},"id":7}"#,
     ];
     for head in heads {
         let mut content = format!("{head}\n{{\"x\":{deep}}}\n").into_bytes();
@@ -48,6 +57,14 @@ fn every_format_survives_wrong_types_depth_and_bytes() {
         }
         assert_eq!(found.facts.sources.len(), 1, "{head} is of no format");
     }
+    // Patterns that name more accounts than there are.
+    let names: Vec<String> = (0..200).map(|i| format!("\"n{i}\"")).collect();
+    let many = names.join(",");
+    let wide = format!(
+        "{{\"bound_service_account_names\":[{many}],\"bound_service_account_namespaces\":[{many}],\"token_policies\":[\"p\"],\"token_ttl\":0}}"
+    );
+    let found = ingest_bytes("role.json", wide.as_bytes(), &Settings::defaults()).unwrap();
+    assert!(found.facts.quarantine[0].reason.contains("more than"), "{:?}", found.facts.quarantine);
     let policy = format!("path \"a\" {{ capabilities = {deep} }}\n");
     let found = ingest_bytes("p.hcl", policy.as_bytes(), &Settings::defaults()).unwrap();
     assert!(found.facts.roles[0].malformed.is_some());

@@ -4,13 +4,23 @@
 //! Specification: cloud semantics 3.4 and 4.4. An AppRole is `auth/approle/role/NAME`; an entity is its
 //! id, as tokens and audit lines name it.
 
-use super::{Binding, Export, Rec, Sink};
-use crate::facts::{BindingKind, Confidence, Layer, PrincipalKind, RoleKind, Text, text};
+use serde_json::Value;
+
+use super::{Binding, Export, Rec, Sink, is_text_list};
+use crate::facts::{
+    BindingKind, Completeness, Confidence, Layer, PrincipalKind, RoleKind, Text, text,
+};
 use crate::ingest::ledger::vendor::{contains, mentions};
 use crate::ingest::reader;
 use crate::ingest::source::{Adapter, Batch, Context, IngestError, Input, Match, Probe, Shape};
 use crate::privilege::class::Breadth;
 
+mod auth;
+
+pub use auth::LOGIN;
+
+/// Mark in `roles.version` of a policy that a complete list of policies names.
+pub const LISTED: &str = "listed";
 /// Platform word.
 const PLATFORM: &str = "vault";
 /// Scope of everything in one Vault.
@@ -22,11 +32,14 @@ const SHORT_S: i64 = 24 * 3600;
 /// Policies in JSON, AppRole roles, entities, groups.
 pub static STATE: Export = Export {
     format: "vault-state",
-    title: "Vault policies (JSON), AppRole roles, auth methods, entities and groups",
+    title: "Vault policies (JSON), roles of auth methods, entities and groups",
     layer: Layer::State,
     lower: false,
     recognise: |p| {
         mentions(p, &["\"token_policies\"", "\"bind_secret_id\""])
+            || mentions(p, &["\"token_policies\"", "\"token_ttl\""])
+            || mentions(p, &["\"allowed_policies\"", "\"orphan\""])
+            || (mentions(p, &["\"auth/", "olicies\""]) && !contains(p, "\"request\""))
             || (mentions(p, &["\"path\"", "\"capabilities\""]) && !contains(p, "\"request\""))
             || (mentions(p, &["\"policy\"", "\"name\""]) && contains(p, "path \\\""))
             || (mentions(p, &["\"rules\"", "\"name\""]) && contains(p, "path \\\""))
@@ -65,6 +78,9 @@ fn policy(name: &str, document: &str, sink: &mut Sink<'_>) {
 
 fn record(r: &Rec<'_>, sink: &mut Sink<'_>) -> Result<bool, String> {
     let d = r.doc;
+    if let Some(method) = auth::method(r) {
+        return auth::login(method, r, sink);
+    }
     if d.at("token_policies").is_some() || d.at("bind_secret_id").is_some() {
         return approle(r, sink);
     }
@@ -99,7 +115,7 @@ fn record(r: &Rec<'_>, sink: &mut Sink<'_>) -> Result<bool, String> {
 fn strings(r: &Rec<'_>, key: &str) -> Vec<String> {
     r.doc
         .at(key)
-        .and_then(serde_json::Value::as_array)
+        .and_then(Value::as_array)
         .into_iter()
         .flatten()
         .filter_map(|v| v.as_str().map(str::to_owned))
@@ -214,6 +230,75 @@ impl Adapter for Policy {
             Ok(document) => {
                 let mut seen = std::collections::BTreeSet::new();
                 policy(&name, document, &mut Sink { batch, place: text("L1"), seen: &mut seen });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `vault policy list -format=json`, or `sys/policies/acl`: the names of all policies there are.
+#[derive(Debug)]
+pub struct PolicyList;
+
+/// Names in a list of policies, plain or in the answer of the API.
+fn names(value: &Value) -> Option<Vec<&str>> {
+    let keys = ["/keys", "/data/keys", "/policies", "/data/policies"];
+    let list = std::iter::once(value)
+        .chain(keys.iter().filter_map(|k| value.pointer(k)))
+        .find(|v| v.as_array().is_some_and(|l| !l.is_empty()) && is_text_list(v))?;
+    Some(list.as_array()?.iter().filter_map(Value::as_str).collect())
+}
+
+impl Adapter for PolicyList {
+    fn format(&self) -> &'static str {
+        "vault-policy-list"
+    }
+
+    fn title(&self) -> &'static str {
+        "Vault, list of all policies"
+    }
+
+    fn layer(&self) -> Layer {
+        Layer::Context
+    }
+
+    fn recognise(&self, probe: &Probe<'_>) -> Option<Match> {
+        // Every Vault has these two, and they are in every list.
+        let json = matches!(probe.shape, Shape::JsonArray | Shape::JsonObject);
+        let both = contains(probe, "\"default\"") && contains(probe, "\"root\"");
+        if !json || !both {
+            return None;
+        }
+        let value: Value = serde_json::from_slice(probe.head).ok()?;
+        let found = names(&value)?;
+        (found.contains(&"default") && found.contains(&"root")).then_some(Match::Specific)
+    }
+
+    fn read(&self, input: &Input, ctx: &Context<'_>, batch: &mut Batch) -> Result<(), IngestError> {
+        let _ = ctx;
+        let bytes = reader::read_all(input)?;
+        batch.records = 1;
+        let value: Value = match serde_json::from_slice(&bytes) {
+            Ok(value) => value,
+            Err(e) => {
+                batch.quarantine("L1", crate::ingest::records::json_message(&e));
+                return Ok(());
+            }
+        };
+        let Some(found) = names(&value) else {
+            batch.quarantine("L1", "not a list of names");
+            return Ok(());
+        };
+        batch.records = i64::try_from(found.len()).unwrap_or(i64::MAX);
+        batch.completeness = Completeness::Complete;
+        let mut seen = std::collections::BTreeSet::new();
+        for (i, name) in found.iter().enumerate() {
+            let place = text(format!("/{i}"));
+            let mut sink = Sink { batch, place, seen: &mut seen };
+            sink.role(PLATFORM, &policy_id(name), name, None);
+            if let Some(role) = sink.batch.facts.roles.last_mut() {
+                role.kind = RoleKind::ManagedPolicy;
+                role.version = Some(text(LISTED));
             }
         }
         Ok(())

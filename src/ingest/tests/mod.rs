@@ -5,6 +5,7 @@ mod brokers;
 mod formats;
 mod hostile;
 mod ledgers;
+mod mutated;
 
 use std::path::{Path, PathBuf};
 

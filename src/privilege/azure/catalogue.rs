@@ -49,6 +49,10 @@ pub enum Reach {
     Users,
     /// Everybody without a directory role.
     Members,
+    /// Users of a domain that it makes trust an issuer of its own.
+    Domains,
+    /// Everybody, by a certificate of an authority that it makes trusted.
+    Certificates,
     /// User access administration of every subscription.
     Root,
 }
@@ -176,6 +180,8 @@ fn entra() -> BTreeMap<String, Privilege> {
             "groups" => Some(Reach::Groups),
             "users" => Some(Reach::Users),
             "members" => Some(Reach::Members),
+            "domains" => Some(Reach::Domains),
+            "certificates" => Some(Reach::Certificates),
             "root" => Some(Reach::Root),
             _ => None,
         };

@@ -22,5 +22,9 @@ pub const ROLE_ASSIGNABLE: &str = "isAssignableToRole=true";
 pub const HOME_TENANT: &str = "appOwnerOrganizationId=";
 /// Begin of the tag that names the resource of a managed identity.
 pub const RESOURCE: &str = "resource=";
+/// Begin of the ids of the roles that hold what activating a role at a scope asks for.
+pub const ACTIVATION: &str = "activation:";
+/// Tag of a principal of another tenant that holds by delegation (Azure Lighthouse).
+pub const DELEGATED_TO: &str = "delegation=lighthouse";
 /// Tag of a managed identity.
 pub const MANAGED: &str = "servicePrincipalType=ManagedIdentity";

@@ -102,7 +102,11 @@ impl<'a> Contents<'a> {
             if !matches!(&*r.platform, "azure" | "entra") || denies.contains(&*r.role_id) {
                 continue;
             }
-            names.insert((&*r.platform, &*r.role_id), &*r.name);
+            // Bindings that do not name their role carry its id for a name.
+            let name = names.entry((&*r.platform, &*r.role_id)).or_insert(&*r.name);
+            if **name == *r.role_id {
+                *name = &*r.name;
+            }
             if r.version.as_deref() == Some("disabled") {
                 own.insert(&r.role_id, Entry::Disabled);
                 continue;
@@ -129,6 +133,15 @@ impl<'a> Contents<'a> {
     /// Content of the role of an assignment; `None` when neither the inputs nor the catalogue has it.
     pub(super) fn of(&self, e: &Entitlement) -> Option<&Entry> {
         self.own.get(&*e.role_id).or_else(|| fallback().get(&*e.role_id))
+    }
+
+    /// Name of a role: as the inputs write it, else by the catalogue, else its id.
+    pub(super) fn name<'n>(&'n self, platform: &'n str, role: &'n str) -> &'n str {
+        let c = catalogue();
+        let own = self.names.get(&(platform, role)).copied();
+        own.or_else(|| c.roles.get(role).map(|r| r.name.as_str()))
+            .or_else(|| c.entra.get(role).map(|p| p.name.as_str()))
+            .unwrap_or(role)
     }
 
     /// Whether the role is switched off.

@@ -1,14 +1,16 @@
 //! Deny assignments: they win over every role, but for whom they except (cloud semantics, 4.3).
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde::Deserialize;
 
 use super::super::World;
 use super::members::Members;
-use crate::facts::{GuardrailKind, Role};
+use crate::facts::{GuardrailKind, Role, Tri};
 use crate::privilege::azure::permission::{Block, blocks};
-use crate::privilege::azure::scope::Tree;
+use crate::privilege::azure::scope::{Tree, is_group};
 
 /// The id that stands for everybody.
 const EVERYBODY: &str = "00000000-0000-0000-0000-000000000000";
@@ -37,6 +39,10 @@ pub(super) struct Denies<'a> {
     list: Vec<Deny>,
     /// Places in the list by scope.
     at: BTreeMap<String, Vec<usize>>,
+    /// Those at management groups, by the group.
+    groups: BTreeMap<String, Vec<usize>>,
+    /// Those that may stand over what hangs below a node of unknown place, by the node.
+    perhaps: RefCell<BTreeMap<String, Rc<Vec<usize>>>>,
     tree: &'a Tree,
 }
 
@@ -69,7 +75,31 @@ impl<'a> Denies<'a> {
         for (i, d) in list.iter().enumerate() {
             at.entry(d.scope.clone()).or_default().push(i);
         }
-        Self { list, at, tree }
+        let groups = at.iter().filter(|(s, _)| is_group(s));
+        let groups = groups.map(|(s, list)| (s.clone(), list.clone())).collect();
+        Self { list, at, groups, perhaps: RefCell::default(), tree }
+    }
+
+    /// Deny assignments at management groups of which no input says whether they stand over a scope.
+    pub(super) fn perhaps_on(&self, scope: &str) -> Rc<Vec<usize>> {
+        let top = if self.groups.is_empty() { None } else { self.tree.unplaced(scope) };
+        let Some(top) = top else { return Rc::default() };
+        if let Some(known) = self.perhaps.borrow().get(&top) {
+            return Rc::clone(known);
+        }
+        // A group that stands over the scope for certain hangs below the node, as all that decides is
+        // whether it does: the answer is the same for everything below.
+        let open = |group: &str| self.tree.relation(group, &top) == Tri::Conditional;
+        let found: Vec<usize> =
+            self.groups.iter().filter(|(g, _)| open(g)).flat_map(|(_, l)| l).copied().collect();
+        let found = Rc::new(found);
+        self.perhaps.borrow_mut().insert(top, Rc::clone(&found));
+        found
+    }
+
+    /// Scope of a deny assignment.
+    pub(super) fn scope_of(&self, which: usize) -> Option<&str> {
+        self.list.get(which).map(|d| d.scope.as_str())
     }
 
     /// Deny assignments that cover a whole scope; one below it takes only a part away.

@@ -6,11 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::protections::Protections;
 use super::super::{Edge, Estate, Goal, World};
 use super::members::Members;
 use super::{Bound, Reach, Tree, catalogue, text};
 use crate::facts::{PrincipalKind, Text, Tier, Tri};
-use crate::privilege::azure::scope::{DIRECTORY, canonical};
+use crate::privilege::azure::scope::{DIRECTORY, canonical, is_group};
 use crate::privilege::azure::{MANAGED, RESOURCE, ROLE_ASSIGNABLE};
 use crate::privilege::class::{Breadth, Class, ClassSet};
 
@@ -37,6 +38,7 @@ pub(super) fn fill(
         runs(b, &running, estate);
         directory(b, estate);
     }
+    Unplaced::new(&running, tree).add(bound, tree, estate);
     junctions(world, bound, estate);
     links(world, estate);
     groups(world, bound, estate);
@@ -98,10 +100,51 @@ fn workloads(
 
 /// Running code as an identity, or attaching one, by what an assignment gives.
 fn runs(b: &Bound<'_>, running: &BTreeMap<String, BTreeSet<String>>, estate: &mut Estate) {
-    let e = b.entitlement;
-    let Some(there) = running.get(&*e.scope) else { return };
+    let Some(there) = running.get(&*b.entitlement.scope) else { return };
+    for run in ways(b, there) {
+        let to = node(&run.family, &b.entitlement.scope);
+        estate.edges.push(run.edge(b, to, None));
+    }
+}
+
+/// One way to run code as an identity.
+struct Run {
+    family: String,
+    /// Needs a partner that the assignment does not give.
+    half: bool,
+    unsure: bool,
+    operation: &'static str,
+}
+
+impl Run {
+    /// The step to a junction; `perhaps` says what no input decides about the place.
+    fn edge(&self, b: &Bound<'_>, to: Text, perhaps: Option<Text>) -> Edge {
+        let e = b.entitlement;
+        let (technique, what) = if self.family == IDENTITIES {
+            ("azure-identity-take", "acts as a managed identity in")
+        } else {
+            ("azure-run-as-identity", "runs code under the managed identity of a resource in")
+        };
+        let mut conditions = if self.unsure { b.rights.conditions.clone() } else { Vec::new() };
+        let open = self.unsure || perhaps.is_some();
+        conditions.extend(perhaps);
+        Edge {
+            technique: text(technique),
+            step: text(format!("{what} `{}` (`{}` by `{}`)", e.scope, self.operation, e.privilege)),
+            verdict: if open { Tri::Conditional } else { Tri::Yes },
+            potential: self.half,
+            conditions,
+            not_after: b.not_after,
+            refs: vec![(e.source_id.clone(), e.source_ref.clone())],
+            ..Edge::relation(e.principal_id.clone(), to)
+        }
+    }
+}
+
+/// The best way of an assignment into each family of what runs in a place.
+fn ways(b: &Bound<'_>, there: &BTreeSet<String>) -> Vec<Run> {
     let operations = &catalogue().operations;
-    let mut best: BTreeMap<&str, (bool, bool, &str)> = BTreeMap::new();
+    let mut best: BTreeMap<&str, (bool, bool, &'static str)> = BTreeMap::new();
     // Somebody who attaches an identity needs something of his own to attach it to.
     let computes = b.rights.steps.iter().any(|(i, sure)| {
         operations
@@ -119,22 +162,80 @@ fn runs(b: &Bound<'_>, running: &BTreeMap<String, BTreeSet<String>>, estate: &mu
             *slot = new;
         }
     }
-    for (family, (half, unsure, name)) in best {
-        let (technique, what) = if family == IDENTITIES {
-            ("azure-identity-take", "acts as a managed identity in")
+    let run = |(family, (half, unsure, operation)): (&str, (bool, bool, &'static str))| Run {
+        family: family.to_owned(),
+        half,
+        unsure,
+        operation,
+    };
+    best.into_iter().map(run).collect()
+}
+
+/// Management groups without a known place that are looked at one by one; beyond that they are taken
+/// together, and a group may be offered what hangs above it as possible.
+const ONE_BY_ONE: usize = 64;
+
+/// What runs in subscriptions and management groups of which no input says where they hang: rights on a
+/// management group may reach it.
+struct Unplaced<'a> {
+    running: &'a BTreeMap<String, BTreeSet<String>>,
+    subscriptions: Vec<&'a str>,
+    groups: Vec<&'a str>,
+}
+
+impl<'a> Unplaced<'a> {
+    fn new(running: &'a BTreeMap<String, BTreeSet<String>>, tree: &Tree) -> Self {
+        let open = |s: &&str| tree.unplaced(s).as_deref() == Some(s);
+        let all: Vec<&str> = running.keys().map(String::as_str).filter(open).collect();
+        let (groups, subscriptions) = all.into_iter().partition(|s| is_group(s));
+        Self { running, subscriptions, groups }
+    }
+
+    /// Steps from what is assigned at management groups.
+    fn add(&self, bound: &[Bound<'_>], tree: &Tree, estate: &mut Estate) {
+        let subscriptions = self.junction("azure#subscriptions", &self.subscriptions, estate);
+        let many = self.groups.len() > ONE_BY_ONE;
+        let groups = if many {
+            self.junction("azure#groups", &self.groups, estate)
         } else {
-            ("azure-run-as-identity", "runs code under the managed identity of a resource in")
+            BTreeSet::new()
         };
-        estate.edges.push(Edge {
-            technique: text(technique),
-            step: text(format!("{what} `{}` (`{name}` by `{}`)", e.scope, e.privilege)),
-            verdict: if unsure { Tri::Conditional } else { Tri::Yes },
-            potential: half,
-            conditions: if unsure { b.rights.conditions.clone() } else { Vec::new() },
-            not_after: b.not_after,
-            refs: vec![(e.source_id.clone(), e.source_ref.clone())],
-            ..Edge::relation(e.principal_id.clone(), node(family, &e.scope))
-        });
+        for b in bound.iter().filter(|b| is_group(&b.entitlement.scope)) {
+            let scope = &*b.entitlement.scope;
+            let mut put = |there: &BTreeSet<String>, at: &str| {
+                for run in ways(b, there) {
+                    let what = if is_group(at) { at } else { "the subscription of what runs" };
+                    let perhaps = text(format!(
+                        "whether `{scope}` holds {what}: no input holds the tree of management groups"
+                    ));
+                    let to = node(&run.family, at);
+                    estate.edges.push(run.edge(b, to, Some(perhaps)));
+                }
+            };
+            put(&subscriptions, "azure#subscriptions");
+            if many {
+                put(&groups, "azure#groups");
+            }
+            for group in self.groups.iter().filter(|_| !many) {
+                if tree.relation(scope, group) == Tri::Conditional
+                    && let Some(there) = self.running.get(*group)
+                {
+                    put(there, group);
+                }
+            }
+        }
+    }
+
+    /// A junction that leads to all of these scopes. Returns the families there.
+    fn junction(&self, name: &str, scopes: &[&str], estate: &mut Estate) -> BTreeSet<String> {
+        let mut out = BTreeSet::new();
+        for scope in scopes {
+            for family in self.running.get(*scope).into_iter().flatten() {
+                estate.edges.push(Edge::relation(node(family, name), node(family, scope)));
+                out.insert(family.clone());
+            }
+        }
+        out
     }
 }
 
@@ -159,6 +260,16 @@ fn all_of(reach: Reach) -> Option<(&'static str, &'static str, &'static str)> {
             "entra-reset-sign-in",
             "sets a new password or sign-in method of any user without a directory role",
         ),
+        Reach::Domains => (
+            "entra#users",
+            "entra-federate-domain",
+            "makes a domain trust an issuer of its own and signs in as its users",
+        ),
+        Reach::Certificates => (
+            "entra#users",
+            "entra-certificate-authority",
+            "makes an authority of certificates trusted and signs in as any user",
+        ),
         Reach::Root => {
             (ROOT, "azure-elevate-access", "elevates itself to User Access Administrator of `/`")
         }
@@ -172,7 +283,13 @@ fn directory(b: &Bound<'_>, estate: &mut Estate) {
     for reach in &b.rights.reach {
         let Some((to, technique, step)) = all_of(*reach) else { continue };
         let whole = &*e.scope == DIRECTORY;
-        let conditional = !b.rights.conditions.is_empty();
+        let mut conditions = b.rights.conditions.clone();
+        conditions.extend(match reach {
+            Reach::Domains => Some(text("the user's name is in a domain that may be federated")),
+            Reach::Certificates => Some(text("sign-in with certificates is switched on")),
+            _ => None,
+        });
+        let conditional = !conditions.is_empty();
         estate.edges.push(Edge {
             technique: text(technique),
             step: text(if whole {
@@ -183,7 +300,7 @@ fn directory(b: &Bound<'_>, estate: &mut Estate) {
             verdict: if conditional { Tri::Conditional } else { Tri::Yes },
             // Who is in a part of the directory the inputs do not show.
             potential: !whole,
-            conditions: b.rights.conditions.clone(),
+            conditions,
             not_after: b.not_after,
             refs: vec![(e.source_id.clone(), e.source_ref.clone())],
             ..Edge::relation(e.principal_id.clone(), text(to))
@@ -206,13 +323,27 @@ fn junctions(world: &World<'_>, bound: &[Bound<'_>], estate: &mut Estate) {
         .filter(|h| &*h.platform == "entra" && super::super::rows::in_force(h))
         .map(|h| &h.principal)
         .collect();
+    let has_directory_role: BTreeSet<&Text> = world
+        .facts
+        .entitlements
+        .iter()
+        .filter(|e| &*e.platform == "entra")
+        .filter(|e| &*e.scope == DIRECTORY || e.scope.starts_with("entra/administrativeunits/"))
+        .filter(|e| catalogue().entra.get(&*e.role_id).is_none_or(|p| p.role))
+        .map(|e| &e.principal_id)
+        .collect();
     let mut relations = Vec::new();
     for id in &holders {
         let Some(p) = world.people.get(id) else { continue };
         let mut to = |node: &str| relations.push(Edge::relation(text(node), id.clone()));
         match p.kind {
             PrincipalKind::App if p.disabled != Some(true) => to("entra#applications"),
-            PrincipalKind::Group if !p.tags.iter().any(|t| &**t == ROLE_ASSIGNABLE) => {
+            // A directory role may be assigned to no other group, so one that holds such a role is
+            // assignable whether or not its own record was exported.
+            PrincipalKind::Group
+                if !p.tags.iter().any(|t| &**t == ROLE_ASSIGNABLE)
+                    && !has_directory_role.contains(id) =>
+            {
                 to("entra#groups");
             }
             PrincipalKind::Human if p.platform.as_deref() == Some("entra") => {
@@ -235,6 +366,7 @@ fn junctions(world: &World<'_>, bound: &[Bound<'_>], estate: &mut Estate) {
 
 /// Owners and federated identities.
 fn links(world: &World<'_>, estate: &mut Estate) {
+    let protections = Protections::new(world.facts);
     let aliases: BTreeMap<&str, &Text> =
         world.facts.aliases.iter().map(|a| (&*a.alias, &a.principal_id)).collect();
     for l in world.facts.links.iter().filter(|l| &*l.platform == "entra") {
@@ -263,9 +395,15 @@ fn links(world: &World<'_>, estate: &mut Estate) {
             }
             _ => continue,
         };
+        let (verdict, conditions) = match l.subject.as_deref() {
+            Some(subject) if technique == "entra-federated-credential" => protections.of(subject),
+            _ => (Tri::Yes, Vec::new()),
+        };
         estate.edges.push(Edge {
             technique: text(technique),
             step: text(step),
+            verdict,
+            conditions,
             not_after: l.not_after,
             refs: vec![(l.source_id.clone(), l.source_ref.clone())],
             ..Edge::relation(from, l.target_id.clone())

@@ -4,14 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Estate, Held, Platform, Use, World};
-use crate::facts::{BindingKind, Entitlement, Outcome, Standing, Text, Tier, Time, text};
+use crate::facts::{BindingKind, Entitlement, Outcome, Standing, Text, Tier, Time, Tri, text};
 use crate::privilege::azure::catalogue::{Reach, catalogue};
 use crate::privilege::azure::classes::{Question, Roster, verdict};
 use crate::privilege::azure::permission::{Block, Plane};
-use crate::privilege::azure::scope::Tree;
+use crate::privilege::azure::scope::{self, Tree};
 use crate::privilege::azure::{HOME_TENANT, ORPHAN, SCHEDULED};
 use crate::privilege::class::{Breadth, ClassSet};
 
+mod activation;
 mod content;
 mod deny;
 mod edges;
@@ -44,7 +45,11 @@ impl Platform for Azure {
         let roster = contents.roster();
         contents.tiers(&roster, &mut estate);
         let realms = world.facts.realms.iter().filter(|r| &*r.platform == "azure");
-        let tree = Tree::new(realms.filter_map(|r| Some((&r.realm_id, r.parent_id.as_ref()?))));
+        let tree = Tree::new(realms.map(|r| scope::Node {
+            id: &r.realm_id,
+            parent: r.parent_id.as_deref(),
+            tenant: r.organisation.as_deref(),
+        }));
         let members = Members::new(world);
         let reader = Reader {
             world,
@@ -52,7 +57,8 @@ impl Platform for Azure {
             roster: &roster,
             denies: deny::Denies::new(world, &tree),
             members: &members,
-            used: used(world),
+            activations: activation::Activations::new(world),
+            used: Used::new(world, &tree),
             tree: &tree,
         };
         let mut bound = Vec::new();
@@ -63,6 +69,7 @@ impl Platform for Azure {
         }
         edges::fill(world, &bound, &members, &tree, &mut estate);
         trusts::fill(world, &mut estate);
+        reader.activations.edges(world, &contents, &roster, &mut estate);
         estate
     }
 
@@ -87,26 +94,60 @@ fn provider_owned(world: &World<'_>, estate: &mut Estate) {
     }
 }
 
-/// Last use of an operation on a scope, by principal.
-type Used<'a> = BTreeMap<&'a str, Vec<(&'a str, &'a str, Time)>>;
+/// Last use of each operation, at one scope.
+type Operations<'a> = BTreeMap<&'a str, Time>;
 
-fn used<'a>(world: &World<'a>) -> Used<'a> {
-    let mut last: BTreeMap<(&str, &str, &str), Time> = BTreeMap::new();
-    for u in &world.facts.usage {
-        let (Some(id), Some(action), Some(at)) = (&u.principal_id, &u.action, &u.scope) else {
-            continue;
-        };
-        let Some(t) = u.last_at.filter(|t| *t <= world.as_of) else { continue };
-        if u.platform.as_deref() == Some("azure") && u.outcome == Outcome::Allowed {
-            let slot = last.entry((id, action, at)).or_insert(t);
-            *slot = (*slot).max(t);
+/// What one principal used, by the scopes that the operations lie in.
+#[derive(Debug, Default)]
+struct UsedBy<'a> {
+    /// By every scope that certainly holds the place of the operation, and the place itself.
+    within: BTreeMap<String, Operations<'a>>,
+    /// By the node of which no export says where it hangs: management groups may stand over it.
+    unplaced: BTreeMap<String, Operations<'a>>,
+}
+
+/// Last use of operations, by principal.
+#[derive(Debug, Default)]
+struct Used<'a>(BTreeMap<&'a str, UsedBy<'a>>);
+
+impl<'a> Used<'a> {
+    fn new(world: &World<'a>, tree: &Tree) -> Self {
+        let mut last: BTreeMap<(&str, &str, &str), Time> = BTreeMap::new();
+        for u in &world.facts.usage {
+            let (Some(id), Some(action), Some(at)) = (&u.principal_id, &u.action, &u.scope) else {
+                continue;
+            };
+            let Some(t) = u.last_at.filter(|t| *t <= world.as_of) else { continue };
+            if u.platform.as_deref() == Some("azure") && u.outcome == Outcome::Allowed {
+                let slot = last.entry((id, at, action)).or_insert(t);
+                *slot = (*slot).max(t);
+            }
         }
+        let mut out = Self::default();
+        let mut ways: BTreeMap<&str, (Vec<String>, Option<String>)> = BTreeMap::new();
+        for ((id, at, action), t) in last {
+            let (above, unplaced) =
+                ways.entry(at).or_insert_with(|| (tree.above(at), tree.unplaced(at)));
+            let of = out.0.entry(id).or_default();
+            let own = std::iter::once(at).chain(above.iter().map(String::as_str));
+            for scope in own {
+                put(&mut of.within, scope, action, t);
+            }
+            if let Some(top) = unplaced {
+                put(&mut of.unplaced, top, action, t);
+            }
+        }
+        out
     }
-    let mut out: Used<'_> = BTreeMap::new();
-    for ((id, action, at), t) in last {
-        out.entry(id).or_default().push((action, at, t));
+}
+
+fn put<'a>(map: &mut BTreeMap<String, Operations<'a>>, scope: &str, action: &'a str, t: Time) {
+    if !map.contains_key(scope) {
+        map.insert(scope.to_owned(), Operations::new());
     }
-    out
+    if let Some(slot) = map.get_mut(scope).map(|of| of.entry(action).or_insert(t)) {
+        *slot = (*slot).max(t);
+    }
 }
 
 /// A binding and what it gives, for the steps it opens.
@@ -124,6 +165,7 @@ struct Reader<'a> {
     roster: &'a Roster<'a>,
     denies: deny::Denies<'a>,
     members: &'a Members,
+    activations: activation::Activations<'a>,
     used: Used<'a>,
     tree: &'a Tree,
 }
@@ -136,6 +178,7 @@ impl<'a> Reader<'a> {
         let (standing, residue) = self.standing(e, hint);
         let entry = self.contents.of(e);
         let denied = self.denies.on(&e.scope);
+        let maybe = self.denies.perhaps_on(&e.scope);
         let whole = self.contents.rights(entry, e, &[], self.roster);
         let holders = self.members.of(&e.principal_id);
         if standing != Standing::Residue && standing != Standing::Eligible {
@@ -147,15 +190,33 @@ impl<'a> Reader<'a> {
             });
         }
         for member in holders {
-            let against = self.denies.against(&denied, &member.id, self.members);
-            let rights = if against.is_empty() {
+            let mut against = self.denies.against(&denied, &member.id, self.members);
+            let mut rights = if against.is_empty() {
                 whole.clone()
             } else {
                 self.contents.rights(entry, e, &against, self.roster)
             };
+            let perhaps = self.denies.against(&maybe, &member.id, self.members);
+            if let Some((first, _)) = perhaps.first() {
+                // Certain is what is left if the management group of the deny holds the scope.
+                let group = self.denies.scope_of(*first).unwrap_or_default();
+                against.extend(&perhaps);
+                let less = self.contents.rights(entry, e, &against, self.roster);
+                if less.certain != rights.certain {
+                    rights.conditions.push(text(format!(
+                        "whether `{group}`, where something is denied, holds `{}`: no input holds the tree",
+                        e.scope
+                    )));
+                }
+                rights.certain = less.certain;
+                rights.normal = less.normal;
+            }
             let mut held = self.held(e, &member, &rights, breadth);
             held.standing = joined(standing, &member);
             held.residue.clone_from(&residue);
+            if held.standing == Standing::Eligible {
+                held.activation = self.activations.of(&e.scope, &e.role_id);
+            }
             held.used = self.use_of(&member.id, e, entry);
             estate.held.push(held);
         }
@@ -172,7 +233,11 @@ impl<'a> Reader<'a> {
             principal: member.id.clone(),
             platform: e.platform.clone(),
             realm: realm(&e.scope),
-            privilege: e.privilege.clone(),
+            privilege: if e.privilege == e.role_id {
+                text(self.contents.name(&e.platform, &e.role_id))
+            } else {
+                e.privilege.clone()
+            },
             role_id: e.role_id.clone(),
             scope: e.scope.clone(),
             breadth,
@@ -186,6 +251,8 @@ impl<'a> Reader<'a> {
             wildcards: rights.wildcards.clone(),
             n_actions: rights.n_operations,
             strongest: rights.strongest.clone(),
+            by_provider: catalogue().roles.contains_key(&*e.role_id),
+            claimed: e.claimed_end.zip(e.claimed_by.clone()),
             temporary: e.says_temporary == Some(true),
             normal: rights.normal.clone(),
             refs,
@@ -225,15 +292,26 @@ impl<'a> Reader<'a> {
     fn use_of(&self, id: &str, e: &Entitlement, entry: Option<&Entry>) -> Option<Use> {
         let Some(Entry::Azure { blocks, .. }) = entry else { return None };
         let gives = |action: &str| blocks.iter().any(|b| b.plane(Plane::Control).has(action));
-        let last = self
-            .used
-            .get(id)?
-            .iter()
-            .filter(|(action, at, _)| gives(action) && self.tree.contains(&e.scope, at))
-            .map(|(_, _, t)| *t)
-            .max()?;
+        let latest = |of: &Operations<'_>| {
+            of.iter().filter(|(action, _)| gives(action)).map(|(_, t)| *t).max()
+        };
+        let of = self.used.0.get(id)?;
+        let last = of.within.get(&*e.scope).and_then(latest);
+        let possible = || {
+            let tops = of
+                .unplaced
+                .iter()
+                .filter(|(top, _)| self.tree.relation(&e.scope, top) == Tri::Conditional);
+            tops.filter_map(|(_, of)| latest(of)).max()
+        };
+        let maybe = if scope::is_group(&e.scope) { possible() } else { None };
         let activity = self.world.activity;
-        let idle = activity.as_of.days_since(last).max(0);
+        if maybe > last && !last.is_some_and(|t| activity.recent(t)) {
+            return Some(Use { last, unknown: Some(text("scope_tree_missing")), ..Use::default() });
+        }
+        let last = last?;
+        // Days by date, as the reports of the service count them.
+        let idle = activity.as_of.dates_since(last).max(0);
         Some(Use {
             last: Some(last),
             used: activity.recent(last).then_some(true),

@@ -70,8 +70,7 @@ fn every_statement_about_the_shapes_holds() {
     // r1
     let r1 = held(&s, "p-sp-ci", "Owner");
     assert_eq!((r1.standing, r1.tier, r1.admin), (Standing::Standing, Some(Tier::T0), Tri::Yes));
-    // The statement counts dates; 270 whole days went by.
-    assert_eq!((r1.used, r1.idle_days), (Some(false), Some(270)));
+    assert_eq!((r1.used, r1.idle_days), (Some(false), Some(271)));
     let k1 = s.derived.credential_facts.iter().find(|c| &*c.credential_id == "k1").unwrap();
     assert_eq!(&*k1.principal_id, "p-sp-ci");
     assert!(k1.lifetime_days > Some(100_000) && k1.tier == Some(Tier::T0));
@@ -80,6 +79,13 @@ fn every_statement_about_the_shapes_holds() {
     // r2
     let r2 = held(&s, "p-user-ann", "Contributor");
     assert_eq!((r2.standing, r2.not_after, r2.looks_temporary), (Standing::Standing, None, true));
+    // The end that the description names is a claim: it is shown, and ends nothing.
+    assert_eq!((r2.claimed_end, r2.past_claim_days), (Some(t("2025-06-08T00:00:00Z")), Some(387)));
+    assert_eq!(r2.claimed_by.as_deref(), Some("description says until 2025-06-08"));
+    let standing = found(&s, "STD-001", "p-user-ann");
+    assert_eq!(standing.len(), 1);
+    let told = "Its description says until 2025-06-08, 387 days ago; nothing enforces that.";
+    assert!(standing[0].message.ends_with(told), "{}", standing[0].message);
     // r3
     let r3 = held(&s, "p-user-root", "User Access Administrator");
     assert_eq!((&*r3.scope, r3.standing, r3.tier), ("/", Standing::Standing, Some(Tier::T0)));
@@ -308,3 +314,9 @@ fn definitions_of_the_export_win() {
     let b = s.derived.holdings.iter().find(|h| &*h.principal_id == "b").unwrap();
     assert_eq!((b.tier, b.content_unknown.as_deref()), (None, Some("role_unexpanded")));
 }
+
+mod activation;
+mod dangerous;
+mod delegation;
+mod tree;
+mod wildcards;

@@ -8,7 +8,7 @@ use super::super::{Estate, World};
 use super::MICROSOFT;
 use crate::facts::{Link, RealmKind, Text, Tier, TrustFact, text};
 use crate::privilege::aws::condition::Condition;
-use crate::privilege::azure::HOME_TENANT;
+use crate::privilege::azure::{DELEGATED_TO, HOME_TENANT};
 use crate::privilege::glob;
 
 /// Fills `estate.trusts`.
@@ -89,12 +89,18 @@ fn foreign(world: &World<'_>, tiers: &BTreeMap<&str, Tier>) -> Vec<TrustFact> {
     let allowed =
         |tenant: &str| world.settings.trusted_accounts.iter().any(|p| glob::matches(p, tenant));
     let mut out = Vec::new();
+    let mut seen: BTreeSet<(&str, &str)> = BTreeSet::new();
     for p in &world.facts.principals {
         let Some(home) = p.tags.iter().find_map(|t| t.strip_prefix(HOME_TENANT)) else { continue };
         let Some(tier) = tiers.get(&*p.principal_id) else { continue };
         if MICROSOFT.contains(&home) || ours.contains(home) {
             continue;
         }
+        // Several files may list it; one party is trusted once.
+        if !seen.insert((&p.principal_id, home)) {
+            continue;
+        }
+        let delegated = p.tags.iter().any(|t| &**t == DELEGATED_TO);
         let external = if allowed(home) {
             Some(false)
         } else {
@@ -104,7 +110,7 @@ fn foreign(world: &World<'_>, tiers: &BTreeMap<&str, Tier>) -> Vec<TrustFact> {
         out.push(TrustFact {
             principal_id: p.principal_id.clone(),
             principal_kind: p.kind,
-            resource_kind: text("application"),
+            resource_kind: text(if delegated { "delegation" } else { "application" }),
             platform: text("entra"),
             trusted: text(format!("tenant {home}")),
             trusted_kind: text("account"),

@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 
+use super::super::cross::{repositories_of, repository as repository_node};
 use super::tree::once;
-use super::{Estate, Held, Platform, Use, World, bound};
-use crate::facts::{Entitlement, PrincipalKind, Standing, Text, Tier, TrustFact, text};
+use super::{Edge, Estate, Held, Platform, Use, World, bound, source};
+use crate::facts::{Entitlement, PrincipalKind, Standing, Text, Tier, Tri, TrustFact, text};
 use crate::privilege::class::{Breadth, Class, ClassSet};
 use crate::privilege::dangerous;
 
@@ -60,6 +61,17 @@ impl Platform for GitHub {
             }
             let like = Held { used: used(e, world), ..like };
             let own = rows(content, e, &like, owners.contains(&*e.principal_id));
+            let in_force = own.iter().any(super::super::rows::in_force);
+            if let Some(edge) =
+                push(content, e, &like, owners.contains(&*e.principal_id)).filter(|_| in_force)
+            {
+                match members.get(&*e.principal_id) {
+                    Some(list) => out
+                        .edges
+                        .extend(list.iter().map(|m| Edge { from: (**m).clone(), ..edge.clone() })),
+                    None => out.edges.push(edge),
+                }
+            }
             for row in own {
                 match members.get(&*e.principal_id) {
                     Some(list) => out.held.extend(list.iter().map(|m| Held {
@@ -93,6 +105,21 @@ struct Content {
     suspended: bool,
     /// Limited by the rights of the user behind it.
     of_user: bool,
+    /// Where it may push.
+    push: Push,
+}
+
+/// Where somebody may push, and so decide what runs do there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Push {
+    #[default]
+    Nowhere,
+    /// To the repository of the binding.
+    Here,
+    /// To every repository of the organisation; workflows themselves too, or what they run only.
+    Everywhere { workflows: bool },
+    /// To repositories that the record does not name.
+    Selected { workflows: bool },
 }
 
 impl Content {
@@ -145,6 +172,11 @@ fn app(permissions: &Value, all: bool, out: &mut Content) {
         let breadth = if *org || all { Breadth::Tenant } else { Breadth::Resource };
         out.put(breadth, permission(name, level), &format!("{name}:{level}"));
     }
+    let has = |want: &str| list.iter().any(|(_, n, l)| *n == want && *l != "read");
+    if has("contents") {
+        let workflows = has("workflows");
+        out.push = if all { Push::Everywhere { workflows } } else { Push::Selected { workflows } };
+    }
     if all && writes {
         out.put(Breadth::Tenant, Class::Admin, "writes in every repository");
     }
@@ -167,6 +199,9 @@ fn repository(word: &str, out: &mut Content) {
         "triage" => &[Class::Write, Class::DataRead],
         _ => &[Class::DataRead],
     };
+    if matches!(word, "admin" | "maintain" | "push" | "write") {
+        out.push = Push::Here;
+    }
     for class in classes {
         out.put(Breadth::Resource, *class, word);
     }
@@ -192,12 +227,20 @@ fn content(document: &str) -> Option<Content> {
                     _ => Class::Write,
                 }
             });
+            if scope == "repo" {
+                out.push = Push::Everywhere {
+                    workflows: scopes.iter().any(|s| s.as_str() == Some("workflow")),
+                };
+            }
             out.put(Breadth::Tenant, class, scope);
         }
         out.of_user = true;
     } else if let Some(word) = doc.get("organization").and_then(Value::as_str) {
         match word {
-            "owner" => out.put(Breadth::Tenant, Class::Admin, "organization owner"),
+            "owner" => {
+                out.push = Push::Everywhere { workflows: true };
+                out.put(Breadth::Tenant, Class::Admin, "organization owner");
+            }
             _ => out.put(Breadth::Tenant, Class::Read, word),
         }
     } else if let Some(word) = doc.get("repository").and_then(Value::as_str) {
@@ -210,6 +253,47 @@ fn content(document: &str) -> Option<Content> {
     out.what.sort();
     out.what.dedup();
     Some(out)
+}
+
+/// The step from a right to push to what the runs of the repository may do.
+fn push(content: &Content, e: &Entitlement, like: &Held, owner: bool) -> Option<Edge> {
+    let mut open: Vec<Text> = Vec::new();
+    let mut unnamed = false;
+    let (to, place) = match content.push {
+        Push::Nowhere => return None,
+        Push::Here => (repository_node(&e.scope), format!("`{}`", e.scope)),
+        Push::Everywhere { workflows } | Push::Selected { workflows } => {
+            if !workflows {
+                open.push(text("a workflow of the repository runs what is pushed"));
+            }
+            if matches!(content.push, Push::Selected { .. }) {
+                unnamed = true;
+                open.push(text("the repository is among those that were selected"));
+            }
+            if &*e.scope == "organization" {
+                open.push(text(
+                    "the repository is of the organisation, which the record does not name",
+                ));
+            }
+            (repositories_of(&e.scope), format!("the repositories of `{}`", e.scope))
+        }
+    };
+    if content.of_user && !owner {
+        open.push(text(format!("as far as the rights of `{}` go", e.principal_id)));
+    }
+    Some(Edge {
+        technique: text("github:push"),
+        step: text(format!(
+            "pushes to {place} (`{}`) and so decides what its runs do",
+            e.privilege
+        )),
+        verdict: if open.is_empty() { Tri::Yes } else { Tri::Conditional },
+        potential: unnamed,
+        conditions: open,
+        not_after: like.not_after,
+        refs: vec![source(e)],
+        ..Edge::relation(e.principal_id.clone(), to)
+    })
 }
 
 fn rows(content: &Content, e: &Entitlement, like: &Held, owner: bool) -> Vec<Held> {

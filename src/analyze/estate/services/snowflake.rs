@@ -168,6 +168,16 @@ fn edge(e: &Entitlement, names: &BTreeMap<&Text, &str>) -> Option<Edge> {
     if names.contains_key(&e.role_id) {
         return Some(Edge::relation(e.principal_id.clone(), e.role_id.clone()));
     }
+    if &*e.role_id == "snowflake/user/IMPERSONATE" {
+        let (base, _) = e.principal_id.split_once('/')?;
+        let user = e.scope.strip_prefix("user/")?;
+        return Some(Edge {
+            technique: text("snowflake:impersonate"),
+            step: text(format!("acts as the user `{user}` (IMPERSONATE)")),
+            refs: vec![source(e)],
+            ..Edge::relation(e.principal_id.clone(), text(format!("{base}/user:{user}")))
+        });
+    }
     let owned =
         e.scope.strip_prefix("role/").filter(|_| &*e.role_id == "snowflake/role/OWNERSHIP")?;
     let (base, _) = e.principal_id.split_once('/')?;

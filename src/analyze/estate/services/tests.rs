@@ -7,6 +7,7 @@ use crate::facts::{Facts, Holding, Standing, Time};
 use crate::ingest::{Ingested, ingest};
 use crate::settings::Settings;
 
+mod dangerous;
 mod github;
 mod okta;
 mod postgres;

@@ -11,6 +11,8 @@ use crate::facts::{Entitlement, Membership, Role, Standing, Text, Tier, Time, Tr
 use crate::privilege::class::{Breadth, Class, ClassSet};
 use crate::privilege::vault::{Acl, Caps, Rule, parse};
 
+mod logins;
+
 /// The platform.
 #[derive(Debug)]
 pub struct Vault;
@@ -26,6 +28,8 @@ const SCOPE: &str = "vault";
 const ROOT: &str = "root";
 /// Policy that every token has unless told otherwise.
 const DEFAULT: &str = "default";
+/// Mark of a policy that a complete list names.
+const LISTED: &str = "listed";
 /// End of paths: whoever can take any policy.
 const ANY_POLICY: &str = "vault#any policy";
 
@@ -35,7 +39,9 @@ impl Platform for Vault {
     }
 
     fn read(&self, world: &World<'_>) -> Estate {
-        State::new(world).estate()
+        let mut out = State::new(world).estate();
+        logins::fill(world, &mut out);
+        out
     }
 
     fn tier_of(&self, privilege: &str) -> Option<Tier> {
@@ -69,6 +75,10 @@ struct State<'a> {
     held: BTreeMap<&'a Text, BTreeMap<&'a Text, Binding<'a>>>,
     groups: HashMap<&'a str, Vec<&'a Membership>>,
     approles: Vec<&'a Text>,
+    /// Roles by which tokens are made.
+    token_roles: Vec<&'a Text>,
+    /// Names of all policies there are, where a complete list was read.
+    listed: BTreeSet<&'a str>,
     realms: HashMap<&'a str, &'a Text>,
 }
 
@@ -117,13 +127,36 @@ impl<'a> State<'a> {
             .map(|p| &p.principal_id)
             .filter(|id| id.starts_with("auth/approle/role/"))
             .collect();
+        let token_roles = facts
+            .principals
+            .iter()
+            .filter(of)
+            .map(|p| &p.principal_id)
+            .filter(|id| id.starts_with("auth/token/role"))
+            .collect();
+        let listed = facts
+            .roles
+            .iter()
+            .filter(|r| &*r.platform == PLATFORM && r.version.as_deref() == Some(LISTED))
+            .map(|r| &*r.role_id)
+            .collect();
         let realms = facts
             .principals
             .iter()
             .filter(of)
             .filter_map(|p| Some((&*p.principal_id, p.realm.as_ref()?)))
             .collect();
-        Self { as_of: world.as_of, policies, roles, held, groups, approles, realms }
+        Self {
+            as_of: world.as_of,
+            policies,
+            roles,
+            held,
+            groups,
+            approles,
+            token_roles,
+            listed,
+            realms,
+        }
     }
 
     fn estate(self) -> Estate {
@@ -273,6 +306,17 @@ impl<'a> State<'a> {
                 normal: ROOT.into(),
                 ..like
             });
+        } else if decided.missing.contains(&b.first.role_id)
+            && !self.listed.is_empty()
+            && !self.listed.contains(&*b.first.role_id)
+        {
+            // The list of all policies does not name it: a token with it has nothing by it.
+            out.held.push(Held {
+                standing: Standing::Residue,
+                residue: Some(text("missing_role")),
+                normal: "missing".into(),
+                ..like
+            });
         } else if decided.missing.contains(&b.first.role_id) {
             let own = name == DEFAULT;
             out.held.push(Held {
@@ -309,15 +353,27 @@ impl<'a> State<'a> {
         let from = text(format!("vault#set {number}"));
         let acl = &decided.acl;
         let write = Caps::CREATE.or(Caps::UPDATE);
-        let create = acl.decides("auth/token/create");
-        if create.is_some_and(|r| {
-            r.caps.any(write) && r.caps.any(Caps::SUDO) && !r.caps.any(Caps::DENY) && !r.limited
-        }) {
-            out.edges.push(Edge {
-                technique: text("vault:token_create"),
-                step: text("It creates a token with any policy (`auth/token/create` with sudo)"),
-                ..Edge::relation(from.clone(), text(ANY_POLICY))
-            });
+        // With `sudo` on the path of the request a new token may have policies that its parent lacks.
+        for path in ["auth/token/create", "auth/token/create-orphan"] {
+            if acl.decides(path).is_some_and(|r| {
+                r.caps.any(write) && r.caps.any(Caps::SUDO) && !r.caps.any(Caps::DENY) && !r.limited
+            }) {
+                out.edges.push(Edge {
+                    technique: text("vault:token_create"),
+                    step: text(format!("It creates a token with any policy (`{path}` with sudo)")),
+                    ..Edge::relation(from.clone(), text(ANY_POLICY))
+                });
+            }
+        }
+        for role in &self.token_roles {
+            let name = role.rsplit('/').next().unwrap_or(role);
+            if acl.allows(&format!("auth/token/create/{name}"), write) {
+                out.edges.push(Edge {
+                    technique: text("vault:token_role"),
+                    step: text(format!("It creates a token by the role `{role}`")),
+                    ..Edge::relation(from.clone(), (**role).clone())
+                });
+            }
         }
         for role in &self.approles {
             if !acl.allows(&format!("{role}/secret-id"), write) {

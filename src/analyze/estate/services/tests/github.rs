@@ -65,3 +65,88 @@ fn tokens_of_the_cartography_sample() {
     assert_eq!(rows.len(), 4, "{}", rows.join("\n"));
     assert!(rows.iter().all(|r| r.contains("hjsimpson") || r.contains("mbsimpson")));
 }
+
+/// From a right to push over a run to a role of AWS, and what stands between.
+#[test]
+fn pushes_lead_where_runs_may_go() {
+    let trust = |role: &str, subject: &str| {
+        format!(
+            r#"{{"Path":"/","RoleName":"{role}","RoleId":"AROA{role}","Arn":"arn:aws:iam::111122223333:role/{role}","CreateDate":"2025-01-01T00:00:00+00:00","AssumeRolePolicyDocument":{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"Federated":"arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"}},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{{"StringLike":{{"token.actions.githubusercontent.com:sub":"{subject}"}},"StringEquals":{{"token.actions.githubusercontent.com:aud":"sts.amazonaws.com"}}}}}}]}},"InstanceProfileList":[],"RolePolicyList":[{{"PolicyName":"all","PolicyDocument":{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"*","Resource":"*"}}]}}}}],"AttachedManagedPolicies":[],"Tags":[]}}"#
+        )
+    };
+    let aws = |roles: &[String]| {
+        format!(
+            r#"{{"UserDetailList":[],"GroupDetailList":[],"Policies":[],"RoleDetailList":[{}]}}"#,
+            roles.join(",")
+        )
+    };
+    let people = r#"{"acme/web":[{"login":"dev","site_admin":false,"type":"User","role_name":"write","permissions":{"admin":false,"push":true,"pull":true}},{"login":"seer","site_admin":false,"type":"User","role_name":"read","permissions":{"admin":false,"push":false,"pull":true}}]}"#;
+    let found = |subject: &str, more: &[(&str, &str)]| {
+        let details = aws(&[trust("deploy", subject)]);
+        let mut inputs = vec![("details.json", details.as_str()), ("collaborators.json", people)];
+        inputs.extend(more);
+        let (facts, reach) = files(&inputs);
+        assert!(facts.quarantine.is_empty(), "{:?}", facts.quarantine);
+        assert!(!reach.escalations.iter().any(|e| &*e.principal_id == "seer"));
+        let all: Vec<_> = reach.escalations.iter().filter(|e| &*e.principal_id == "dev").collect();
+        assert_eq!(all.len(), 1, "{subject}: {:#?}", reach.escalations);
+        assert!(all[0].to_admin && &*all[0].techniques[0] == "github:push", "{:?}", all[0]);
+        (all[0].verdict.to_string(), all[0].conditions.join("; "))
+    };
+    let yes = ("yes".to_owned(), String::new());
+    // Any branch, any pull request: whoever may push.
+    assert_eq!(found("repo:acme/web:*", &[]), yes);
+    assert_eq!(found("repo:acme/*", &[]), yes);
+    assert_eq!(found("repo:acme/web:pull_request", &[]), yes);
+    // An environment or a branch whose guards no input shows.
+    let (verdict, why) = found("repo:acme/web:environment:prod", &[]);
+    assert!(verdict == "conditional" && why.contains("no input says"), "{why}");
+    let environments = |rules: &str| {
+        format!(
+            r#"{{"total_count":1,"environments":[{{"id":1,"name":"prod","url":"https://api.github.com/repos/acme/web/environments/prod","protection_rules":[{rules}],"deployment_branch_policy":null}}]}}"#
+        )
+    };
+    let reviewed = environments(
+        r#"{"id":1,"type":"required_reviewers","reviewers":[{"type":"User","reviewer":{"login":"boss"}}]},{"id":2,"type":"wait_timer","wait_timer":30}"#,
+    );
+    let (verdict, why) =
+        found("repo:acme/web:environment:prod", &[("environments.json", &reviewed)]);
+    assert!(verdict == "conditional" && why.contains("(boss)"), "{why}");
+    let waits = environments(r#"{"id":2,"type":"wait_timer","wait_timer":30}"#);
+    assert_eq!(found("repo:acme/web:environment:prod", &[("environments.json", &waits)]), yes);
+    assert_eq!(
+        found("repo:acme/web:environment:new", &[("environments.json", &reviewed)]),
+        yes,
+        "an environment that is not there is made without guards"
+    );
+    let protection = |reviews: &str| {
+        format!(
+            r#"{{"url":"https://api.github.com/repos/acme/web/branches/main/protection","enforce_admins":{{"enabled":true}},"restrictions":null{reviews}}}"#
+        )
+    };
+    let asks =
+        protection(r#","required_pull_request_reviews":{"required_approving_review_count":1}"#);
+    let (verdict, why) = found("repo:acme/web:ref:refs/heads/main", &[("main.json", &asks)]);
+    assert!(verdict == "conditional" && why.contains("somebody else approves"), "{why}");
+    assert_eq!(found("repo:acme/web:ref:refs/heads/main", &[("main.json", &protection(""))]), yes);
+    let ruleset = r#"{"id":7,"name":"main","target":"branch","source_type":"Repository","source":"acme/web","enforcement":"active","conditions":{"ref_name":{"include":["refs/heads/rel*"],"exclude":[]}},"rules":[{"type":"pull_request","parameters":{"required_approving_review_count":2}}]}"#;
+    let (verdict, why) = found("repo:acme/web:ref:refs/heads/release", &[("rules.json", ruleset)]);
+    assert!(verdict == "conditional" && why.contains("somebody else approves"), "{why}");
+}
+
+/// An app that writes in every repository, and one that writes where it was let in.
+#[test]
+fn apps_that_push() {
+    let details = r#"{"UserDetailList":[],"GroupDetailList":[],"Policies":[],"RoleDetailList":[{"Path":"/","RoleName":"deploy","RoleId":"AROA1","Arn":"arn:aws:iam::111122223333:role/deploy","CreateDate":"2025-01-01T00:00:00+00:00","AssumeRolePolicyDocument":{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringLike":{"token.actions.githubusercontent.com:sub":"repo:acme/web:*"}}}]},"InstanceProfileList":[],"RolePolicyList":[{"PolicyName":"all","PolicyDocument":{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}}],"AttachedManagedPolicies":[],"Tags":[]}]}"#;
+    let app = |id: u32, slug: &str, selection: &str| {
+        format!(
+            r#"{{"id":{id},"app_id":{id},"app_slug":"{slug}","account":{{"login":"acme"}},"repository_selection":"{selection}","permissions":{{"contents":"write"}},"created_at":"2026-01-01T00:00:00Z","suspended_at":null,"events":[]}}"#
+        )
+    };
+    let apps = format!(r#"{{"total_count":1,"installations":[{}]}}"#, app(2, "some", "selected"));
+    let (_, reach) = files(&[("details.json", details), ("installations.json", &apps)]);
+    let some: Vec<_> = reach.escalations.iter().filter(|e| &*e.principal_id == "some").collect();
+    assert_eq!(some.len(), 1, "{:#?}", reach.escalations);
+    assert_eq!((&*some[0].gain, some[0].verdict.as_str()), ("potential", "conditional"));
+    assert!(some[0].conditions.iter().any(|c| c.contains("were selected")));
+}

@@ -52,3 +52,32 @@ fn groups_custom_roles_and_scopes() {
     let ann = reach.identity_facts.iter().find(|f| &*f.principal_id == "00u5").unwrap();
     assert_eq!(ann.disabled, Some(true));
 }
+
+/// What a custom role permits, and how wide its resource set is.
+#[test]
+fn custom_roles_and_resource_sets() {
+    let bound = r#"{"00u9":[
+        {"id":"r1","type":"CUSTOM","role":"cr0x","resource-set":"iamall","label":"Helpers","status":"ACTIVE","assignmentType":"USER"},
+        {"id":"r2","type":"CUSTOM","role":"cr0x","resource-set":"iamone","label":"Helpers","status":"ACTIVE","assignmentType":"USER"},
+        {"id":"r3","type":"CUSTOM","role":"cr0x","resource-set":"iamopen","label":"Helpers","status":"ACTIVE","assignmentType":"USER"},
+        {"id":"r4","type":"CUSTOM","role":"cr0r","resource-set":"iamall","label":"Administrators","status":"ACTIVE","assignmentType":"USER"}]}"#;
+    let permissions = r#"{"cr0x":{"permissions":[{"label":"okta.users.manage","created":"2024-01-01T00:00:00.000Z"},{"label":"okta.groups.read","created":"2024-01-01T00:00:00.000Z"}]},
+        "cr0r":{"permissions":[{"label":"okta.users.read"},{"label":"okta.apps.manage","conditions":{"include":{"okta:ResourceAttribute/User/Profile":["city"]}}}]}}"#;
+    let resources = r#"{"iamall":{"resources":[{"id":"ire1","orn":"orn:okta:directory:00o1:users"}]},
+        "iamone":{"resources":[{"id":"ire2","orn":"orn:okta:directory:00o1:groups:00g1"}]}}"#;
+    let (facts, reach) = files(&[
+        ("roles.json", bound),
+        ("permissions.json", permissions),
+        ("resources.json", resources),
+    ]);
+    assert!(facts.quarantine.is_empty(), "{:?}", facts.quarantine);
+    assert_eq!(
+        held(&reach, "okta"),
+        [
+            "00u9 | cr0r | okta/resource-set:iamall | T4 | read | possibly escalation",
+            "00u9 | cr0x | okta/resource-set:iamall | T0 | escalation, read",
+            "00u9 | cr0x | okta/resource-set:iamone | T1 | escalation, read",
+            "00u9 | cr0x | okta/resource-set:iamopen | T4 |  | possibly escalation, read",
+        ]
+    );
+}

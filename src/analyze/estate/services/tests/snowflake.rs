@@ -76,3 +76,46 @@ fn the_owner_of_a_role_grants_it_to_itself() {
         ]
     );
 }
+
+/// Queries and sign-ins are use of the user; texts of queries are never kept.
+#[test]
+fn query_and_login_history() {
+    let (facts, _) = judged(
+        ingest(&[shared("other/panther/snowflake_rules.ndjson")], &Settings::defaults()).unwrap(),
+    );
+    let source = &facts.sources[0];
+    assert_eq!((&*source.format, source.layer), ("snowflake-history", crate::facts::Layer::Usage));
+    assert_eq!(source.records, source.accepted + source.quarantined);
+    let reasons: std::collections::BTreeSet<&str> =
+        facts.quarantine.iter().map(|q| &*q.reason).collect();
+    assert_eq!(
+        reasons.into_iter().collect::<Vec<_>>(),
+        ["the row carries no time", "the row names no role"]
+    );
+    let queries: Vec<_> =
+        facts.usage.iter().filter(|u| u.action.as_deref() != Some("login")).collect();
+    let logins: Vec<_> =
+        facts.usage.iter().filter(|u| u.action.as_deref() == Some("login")).collect();
+    assert_eq!((queries.len(), logins.len()), (8, 17));
+    use crate::facts::Outcome;
+    assert!(logins.iter().any(|u| u.outcome == Outcome::Denied));
+    let lex = queries.iter().find(|u| &*u.principal == "snowflake/user:LEX_LUTHOR").unwrap();
+    assert_eq!(
+        (lex.action.as_deref(), lex.privilege.as_deref()),
+        (Some("get_files"), Some("PUBLIC"))
+    );
+    assert!(!format!("{facts:?}").contains("data_exfil"), "the text of a query was kept");
+    let csv = "QUERY_ID,USER_NAME,ROLE_NAME,QUERY_TYPE,EXECUTION_STATUS,DATABASE_NAME,SCHEMA_NAME,START_TIME\n1,ANN,OPS,SELECT,SUCCESS,FIN,PUBLIC,2026-06-01 10:00:00.000 Z\n2,ANN,OPS,DROP,FAIL,FIN,,2026-06-01 11:00:00.000 Z\n";
+    let (facts, _) = files(&[("q.csv", csv)]);
+    let rows: Vec<_> = facts
+        .usage
+        .iter()
+        .map(|u| (u.scope.as_deref().unwrap_or_default(), u.outcome.as_str()))
+        .collect();
+    assert_eq!(
+        rows,
+        [("database/FIN/PUBLIC", "allowed"), ("database/FIN", "error")],
+        "{:?}",
+        facts.quarantine
+    );
+}
