@@ -166,6 +166,9 @@ pub struct Summary {
     pub principal_kinds: BTreeMap<String, u64>,
     /// Entitlements.
     pub entitlements: u64,
+    /// Holdings that the platform itself makes and would make again, by platform: counted, never a finding.
+    #[serde(default)]
+    pub provider_holdings: BTreeMap<String, u64>,
     /// Tasks.
     pub tasks: u64,
     /// Usage records.

@@ -16,10 +16,12 @@ use crate::privilege::gcp::member::{self, Member, Party};
 
 mod denied;
 mod groups;
+pub(super) mod junctions;
 mod roles;
 mod steps;
 mod tree;
 mod trusts;
+pub(super) mod ways;
 
 use denied::{Denies, Signature};
 use groups::{Groups, Joined};
@@ -61,7 +63,7 @@ struct Judged {
     /// Only what is surely denied taken away.
     possible: Content,
     /// Steps to other identities, with whether they are certain.
-    powers: Vec<steps::Power>,
+    powers: Vec<ways::Power>,
 }
 
 /// Key of [`Judged`]: role, service of the resource, and the deny rules that hold.
@@ -296,6 +298,7 @@ impl<'w> Reading<'w> {
             held.unknown = Some(text("role_unexpanded"));
             return;
         }
+        held.basis = self.roles.basis(role);
         let service = content::service_of(&e.scope).map(text);
         let who = member::of_id(&held.principal);
         let signature = self.denies.signature(&self.tree, &e.scope, &who, &self.groups);
@@ -375,7 +378,7 @@ impl<'w> Reading<'w> {
         self.denies.take(&signature.maybe, &mut certain);
         let lexicon = &self.roles.lexicon;
         let judged = Arc::new(Judged {
-            powers: steps::powers(lexicon, &certain, &possible),
+            powers: ways::powers(lexicon, &certain, &possible),
             certain: lexicon.judge(&certain),
             possible: lexicon.judge(&possible),
         });
@@ -489,5 +492,7 @@ fn listed(world: &World<'_>) -> Listed {
     out
 }
 
+#[cfg(test)]
+mod step_tests;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::{Edge, Estate, Goal, Held, World};
+use super::super::{Edge, Estate, Goal, Held, World, gke};
 use super::roles::{Found, Known, Roles};
 use super::{OBJECTS, account_of, place_of, subject_of, verdict};
 use crate::facts::{Standing, Text, Tier, Workload, text};
@@ -99,14 +99,19 @@ pub fn add(world: &World<'_>, roles: &Roles<'_>, estate: &mut Estate) {
         edges.extend(out.best.into_values());
     }
     let users: BTreeSet<(&str, &Text)> = powers.keys().copied().collect();
-    drop_unused(&mut edges, &accounts, &users);
+    drop_unused(&mut edges, &accounts, &users, gke::ends(world.facts));
     estate.edges.extend(edges);
     estate.goals.extend(goals.into_values());
 }
 
-/// Adds what junctions lead to, for the junctions that some step ends at.
-fn drop_unused(edges: &mut Vec<Edge>, accounts: &Accounts<'_>, users: &BTreeSet<(&str, &Text)>) {
-    accounts.relations(edges);
+/// Adds what junctions lead to, for the junctions that some step ends at, here or `from_outside`.
+fn drop_unused(
+    edges: &mut Vec<Edge>,
+    accounts: &Accounts<'_>,
+    users: &BTreeSet<(&str, &Text)>,
+    from_outside: BTreeSet<Text>,
+) {
+    accounts.relations(edges, from_outside);
     let wanted: BTreeSet<Text> =
         edges.iter().filter(|e| e.to.ends_with("#users")).map(|e| e.to.clone()).collect();
     for (cluster, id) in users {
@@ -423,8 +428,9 @@ impl<'a> Accounts<'a> {
     }
 
     /// What junctions lead to.
-    fn relations(&self, edges: &mut Vec<Edge>) {
-        let ends: BTreeSet<Text> = edges.iter().map(|e| e.to.clone()).collect();
+    fn relations(&self, edges: &mut Vec<Edge>, from_outside: BTreeSet<Text>) {
+        let mut ends = from_outside;
+        ends.extend(edges.iter().map(|e| e.to.clone()));
         for (cluster, spaces) in &self.by_place {
             let nodes = Nodes { cluster };
             let all = |what: &str| ends.contains(&nodes.of(None, what));

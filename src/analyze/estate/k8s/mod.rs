@@ -8,7 +8,7 @@ use crate::facts::{Entitlement, PrincipalKind, Standing, Text, Tier, Time, Tri, 
 use crate::privilege::class::{Breadth, Class, ClassSet};
 use crate::privilege::k8s::DEFAULTS;
 use crate::privilege::k8s::content::{Given, Place};
-use crate::privilege::k8s::permissions::{catalogue, default_roles};
+use crate::privilege::k8s::permissions::{DEFAULTS_VERSION, catalogue, default_roles};
 
 mod edges;
 mod roles;
@@ -74,6 +74,13 @@ pub(super) fn account_of(id: &str) -> Option<(&str, &str, &str)> {
     };
     let (namespace, name) = rest.split_once(':')?;
     Some((cluster, namespace, name))
+}
+
+/// Cluster of an identity: what its name begins with.
+pub(super) fn cluster_of(id: &str) -> Option<&str> {
+    account_of(id)
+        .map(|(cluster, ..)| cluster)
+        .or_else(|| subject_of(id).map(|(cluster, _)| cluster))
 }
 
 /// Name behind the cluster: `user:x`, `group:y`.
@@ -168,6 +175,9 @@ fn held(
         n_actions: role.content.n_actions,
         strongest: role.strongest(place).to_vec(),
         normal: role.normal.clone(),
+        basis: role
+            .embedded
+            .then(|| text(format!("embedded default roles of Kubernetes {DEFAULTS_VERSION}"))),
         ..base
     };
     row.refs.extend(role.at.clone());

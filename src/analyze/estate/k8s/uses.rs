@@ -13,8 +13,13 @@ use crate::facts::{Outcome, Standing, Text, Time, Usage, UsageGrain, text};
 use crate::privilege::k8s::content::{Place, allows};
 use crate::privilege::k8s::rbac::{Request, Rule, covers};
 
-/// Format of the logs.
+/// Format of the log that a cluster writes itself.
 const FORMAT: &str = "kubernetes-audit";
+/// Format of the log that holds calls to clusters among others: what it says of a cluster begins and ends
+/// with those, and reads are in it only where somebody switched them on (section 9).
+const CLOUD: &str = "gcp-audit";
+/// Verbs that read.
+const READS: &[&str] = &["get", "list", "watch"];
 /// Days that a log may end before the as-of time and still speak of now.
 const FRESH_DAYS: i64 = 7;
 
@@ -25,6 +30,10 @@ struct Log<'a> {
     last: Option<Time>,
     /// Last use by binding, scope and actor.
     named: BTreeMap<(&'a str, &'a str), BTreeMap<&'a str, Time>>,
+    /// Reads may be missing.
+    cloud: bool,
+    /// Some read is in it.
+    reads: bool,
     /// What was done, by actor.
     done: BTreeMap<&'a str, BTreeSet<(&'a str, &'a str)>>,
 }
@@ -60,24 +69,26 @@ pub fn fill(world: &World<'_>, roles: &Roles<'_>, estate: &mut Estate) {
 
 /// Logs that say which binding allowed a call; others say nothing about bindings.
 fn read<'a>(world: &World<'a>) -> BTreeMap<&'a str, Log<'a>> {
-    let sources: BTreeMap<&str, (Option<Time>, Option<Time>)> = world
+    let sources: BTreeMap<&str, (bool, Option<Time>, Option<Time>)> = world
         .facts
         .sources
         .iter()
-        .filter(|s| &*s.format == FORMAT)
-        .map(|s| (&*s.source_id, (s.first_time, s.last_time)))
+        .filter(|s| matches!(&*s.format, FORMAT | CLOUD))
+        .map(|s| (&*s.source_id, (&*s.format == CLOUD, s.first_time, s.last_time)))
         .collect();
     let mut logs: BTreeMap<&str, Log<'_>> = BTreeMap::new();
     let mut with_reasons: BTreeSet<&str> = BTreeSet::new();
-    for u in world.facts.usage.iter().filter(|u| u.outcome == Outcome::Allowed) {
-        let (Some((first, last)), Some(scope)) = (sources.get(&*u.source_id), u.scope.as_deref())
-        else {
-            continue;
-        };
+    let ours = |u: &&Usage| u.outcome == Outcome::Allowed && u.platform.as_deref() == Some("k8s");
+    for u in world.facts.usage.iter().filter(ours) {
+        let Some((cloud, first, last)) = sources.get(&*u.source_id).copied() else { continue };
+        let Some(scope) = u.scope.as_deref() else { continue };
+        let (first, last) = if cloud { (u.first_at, u.last_at) } else { (first, last) };
         let (cluster, namespace) = place_of(scope);
         let log = logs.entry(cluster).or_default();
-        log.first = [log.first, *first].into_iter().flatten().min();
-        log.last = log.last.max(*last);
+        log.cloud |= cloud;
+        log.reads |= u.action.as_deref().is_some_and(reads);
+        log.first = [log.first, first].into_iter().flatten().min();
+        log.last = log.last.max(last);
         let who = u.principal_id.as_deref().unwrap_or(&u.principal);
         match (binding_of(u), &u.action) {
             (Some(binding), _) => {
@@ -96,6 +107,11 @@ fn read<'a>(world: &World<'a>) -> BTreeMap<&'a str, Log<'a>> {
     }
     logs.retain(|cluster, _| with_reasons.contains(cluster));
     logs
+}
+
+/// Whether an action only reads.
+fn reads(action: &str) -> bool {
+    action.rsplit(':').next().is_some_and(|verb| READS.contains(&verb))
 }
 
 fn binding_of(u: &Usage) -> Option<&str> {
@@ -138,6 +154,10 @@ fn unnamed(
     let unused = Use { used: Some(false), idle_days: Some(days), ..Use::default() };
     let (cluster, namespace) = place_of(&h.scope);
     let Found::Role(role) = roles.find(cluster, &h.role_id) else { return not_known("shadowed") };
+    let reading = || role.content.rules.iter().any(|r| READS.iter().any(|v| r.has_verb(v)));
+    if log.cloud && !log.reads && reading() {
+        return not_known("reads_not_logged");
+    }
     if h.principal.contains("/group:") {
         // Members may have been allowed by bindings of their own.
         return not_known("shadowed");
