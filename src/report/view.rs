@@ -169,6 +169,9 @@ pub struct Summary {
     /// Holdings that the platform itself makes and would make again, by platform: counted, never a finding.
     #[serde(default)]
     pub provider_holdings: BTreeMap<String, u64>,
+    /// Holdings whose role the inputs do not define, by the embedded catalogue that stands in, with its date.
+    #[serde(default)]
+    pub embedded_content: BTreeMap<String, u64>,
     /// Tasks.
     pub tasks: u64,
     /// Usage records.

@@ -161,6 +161,7 @@ fn summary() -> Summary {
             .map(|(k, n)| (k.to_string(), n))
             .into(),
         provider_holdings: [("aws".to_string(), 3)].into(),
+        embedded_content: [].into(),
         entitlements: 1877,
         tasks: 986,
         usage: 48_112,

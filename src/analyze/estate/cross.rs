@@ -33,6 +33,10 @@ pub fn add(world: &World<'_>, estate: &mut Estate) {
     let facts = world.facts;
     let trusts = federated(facts);
     let roles: BTreeSet<&str> = facts.trusts.iter().map(|t| &*t.principal_id).collect();
+    let mut by_role: BTreeMap<&str, Vec<&Federated<'_>>> = BTreeMap::new();
+    for f in trusts.iter().filter(|f| is_cluster(&f.trust.trusted)) {
+        by_role.entry(&f.trust.principal_id).or_default().push(f);
+    }
     let mut told: BTreeSet<(&str, &str)> = BTreeSet::new();
     let asked = facts.links.iter().any(|l| &*l.kind == "azure_workload_identity");
     let clients: BTreeMap<String, &Text> = facts
@@ -50,7 +54,7 @@ pub fn add(world: &World<'_>, estate: &mut Estate) {
     for l in facts.links.iter().filter(|l| &*l.platform == "k8s") {
         match &*l.kind {
             "irsa" => {
-                irsa(l, &trusts, &roles, estate);
+                irsa(l, &by_role, &roles, estate);
                 told.insert((&l.principal_id, &l.target_id));
             }
             "pod_identity" => step(l, "eks:pod_identity", "is given the role", &[], estate),
@@ -127,12 +131,15 @@ fn to(
 
 /// The annotation of EKS: certain with a trust of the role that takes the subject, nothing with trusts that
 /// do not, open where the inputs do not hold the role.
-fn irsa(l: &Link, trusts: &[Federated<'_>], roles: &BTreeSet<&str>, estate: &mut Estate) {
+fn irsa(
+    l: &Link,
+    by_role: &BTreeMap<&str, Vec<&Federated<'_>>>,
+    roles: &BTreeSet<&str>,
+    estate: &mut Estate,
+) {
     let does = "runs as a service account that takes the role";
     let subject = l.subject.as_deref().unwrap_or_default();
-    let of_role = |f: &&Federated<'_>| f.trust.principal_id == l.target_id;
-    let taken =
-        trusts.iter().filter(of_role).find(|f| is_cluster(&f.trust.trusted) && f.takes(subject));
+    let taken = by_role.get(&*l.target_id).into_iter().flatten().find(|f| f.takes(subject));
     if let Some(f) = taken {
         to(l, &l.target_id, ("eks:irsa", does), &[], Some(f.trust), estate);
     } else if !roles.contains(&*l.target_id) {

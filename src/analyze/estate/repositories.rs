@@ -11,7 +11,7 @@ use super::cross::Federated;
 use super::{Edge, Estate, Held, World, rows};
 use crate::analyze::reach::people::Person;
 use crate::facts::{Facts, Link, PrincipalKind, Text, Tri, text};
-use crate::privilege::class::{Breadth, Class};
+use crate::privilege::class::Breadth;
 use crate::privilege::gcp::member;
 use crate::privilege::glob;
 
@@ -21,6 +21,10 @@ pub const HOST: &str = "token.actions.githubusercontent.com";
 const MAX_PAIRS: usize = 20_000_000;
 /// Platform of those who write code.
 const GITHUB: &str = "github";
+
+/// Rights by which code is written: of owners and collaborators, of deploy keys, apps and tokens.
+const WRITES: [&str; 7] =
+    ["organization owner", "admin", "maintain", "push", "write", "contents:write", "repo"];
 
 /// What takes the runs of repositories in.
 struct Way {
@@ -160,7 +164,7 @@ fn google(facts: &Facts) -> Vec<Way> {
         let subjects = narrower(subjects, limits);
         out.push(Way {
             to: e.principal_id.clone(),
-            does: format!("signs in as `{}`", e.principal_id),
+            does: format!("signs in as {}", member::shown(&e.principal_id)),
             subjects,
             technique: "gcp:github_oidc",
             conditions,
@@ -343,14 +347,11 @@ fn writers(repositories: &Repositories, estate: &mut Estate) {
     let mut edges: BTreeMap<(Text, Text), Edge> = BTreeMap::new();
     let mut everywhere = false;
     for h in held {
-        let writes = |set: crate::privilege::class::ClassSet| {
-            set.contains(Class::Admin) || set.contains(Class::DataWrite)
-        };
-        if !writes(h.possible) {
+        if !h.strongest.iter().any(|p| WRITES.contains(&&**p)) {
             continue;
         }
         let mut conditions = h.conditions.clone();
-        let sure = writes(h.certain);
+        let sure = !h.certain.is_empty();
         let one = repositories.get(&h.scope.to_lowercase());
         let (name, what) = match one {
             Some(r) => (r.name.clone(), format!("`{}`", r.name)),
@@ -414,5 +415,58 @@ fn organisation(scope: &str, repositories: &Repositories) -> Option<String> {
     match owners.first() {
         Some(one) if nameless && owners.len() == 1 => Some((*one).to_owned()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_equalities_are_understood() {
+        for (condition, want) in [
+            ("", Some(None)),
+            (" true ", Some(None)),
+            ("assertion.repository_owner == 'acme'", Some(Some("repo:acme/*"))),
+            ("assertion.repository==\"acme/app\"", Some(Some("repo:acme/app:*"))),
+            ("assertion.repository == 'acme/*'", None),
+            ("assertion.repository == 'a' || true == 'b'", None),
+            ("assertion.ref == 'refs/heads/main'", None),
+            ("assertion.repository_owner != 'acme'", None),
+            ("'acme' == assertion.repository_owner", None),
+            ("assertion.repository == '", None),
+        ] {
+            let got = limit(condition);
+            assert_eq!(got.as_ref().map(Option::as_deref), want, "{condition}");
+        }
+        for (expression, want) in [
+            ("claims['sub'] matches 'repo:acme/app:*'", Some("repo:acme/app:*")),
+            ("claims['sub'] eq 'repo:acme/app:pull_request'", Some("repo:acme/app:pull_request")),
+            ("claims['sub'] eq 'repo:acme/*'", None),
+            ("claims['sub'] matches 'a' and claims['x'] eq 'b'", None),
+            ("claims['job_workflow_ref'] matches 'x'", None),
+            ("", None),
+        ] {
+            assert_eq!(matched(expression).as_deref(), want, "{expression}");
+        }
+    }
+
+    #[test]
+    fn patterns_meet_where_one_lies_in_the_other() {
+        let meet = |a: &str, b: &str| narrower(a.into(), Some(b.into()));
+        assert_eq!(meet("repo:*", "repo:acme/*"), "repo:acme/*");
+        assert_eq!(meet("repo:acme/app:*", "repo:acme/*"), "repo:acme/app:*");
+        assert_eq!(meet("repo:acme/app:*", "repo:other/*"), "");
+        assert_eq!(narrower("repo:x/y".into(), None), "repo:x/y");
+        for (subject, want) in [
+            ("repo:acme/app:ref:refs/heads/main", Some("acme/app")),
+            ("repo:acme/app", Some("acme/app")),
+            ("repo:acme/*", None),
+            ("repo:acme", None),
+            ("repo:/app", None),
+            ("acme/app", None),
+        ] {
+            assert_eq!(named(subject), want, "{subject}");
+        }
     }
 }

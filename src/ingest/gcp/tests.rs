@@ -334,3 +334,36 @@ fn a_log_and_an_export_of_one_cluster_find_each_other() {
     // Of a cluster of another name nothing follows.
     assert!(scope(Some("other")).starts_with("k8s:gke_p_europe-west1_main/ns/pay "));
 }
+
+/// A call that cannot be read costs itself only, and what can be read of odd ones is.
+#[test]
+fn damaged_calls_to_clusters_are_told() {
+    let good = call("io.k8s.core.v1.pods.list", "core/v1/namespaces/pay/pods", "");
+    let odd = |from: &str, to: &str| {
+        assert!(good.contains(from), "{from}");
+        good.replace(from, to).replace("\"insertId\":\"", "\"insertId\":\"x")
+    };
+    let lines = [
+        good.clone(),
+        // The same entry twice counts once.
+        good.clone(),
+        odd("\"methodName\":\"io.k8s.core.v1.pods.list\"", "\"methodName\":7"),
+        odd("2026-06-20T10:00:00Z", "yesterday"),
+        odd("\"timestamp\":\"2026-06-20T10:00:00Z\",", ""),
+        odd("\"resourceName\":\"core/v1/namespaces/pay/pods\"", "\"resourceName\":[1]"),
+        odd("\"cluster_name\":\"main\"", "\"cluster_name\":{}"),
+        odd("\"labels\":{", "\"labels\":[{").replace("\"main\"}}", "\"main\"}]}"),
+        odd("\"protoPayload\":{", "\"protoPayload\":{\"status\":{\"code\":\"seven\"},"),
+        odd("\"principalEmail\":\"system:serviceaccount:pay:runner\"", "\"principalEmail\":null"),
+    ];
+    let found = read(&[("log.ndjson", &lines.join("\n"))]);
+    let source = &found.facts.sources[0];
+    assert_eq!((source.records, source.quarantined), (10, 3), "{:?}", found.facts.quarantine);
+    let scopes: BTreeSet<&str> =
+        found.facts.usage.iter().map(|u| u.scope.as_deref().unwrap()).collect();
+    // A path that is no resource is one of the cluster; a call to a cluster without a name is one of none.
+    assert_eq!(
+        scopes,
+        ["k8s/ns/pay", "k8s:gke_p_europe-west1_main", "k8s:gke_p_europe-west1_main/ns/pay"].into()
+    );
+}

@@ -184,6 +184,13 @@ pub fn honest_lines(view: &View) -> Vec<String> {
         out.push(format!("Left out by the settings: {}.", some(&ignored)));
     }
     out.extend(defaults_line(s));
+    for (basis, n) in &s.embedded_content {
+        let what = counted(*n, "holding is of a role", "holdings are of roles");
+        out.push(format!(
+            "{what} that the inputs do not define: judged by the {}.",
+            clip(basis, 200)
+        ));
+    }
     let loose = view.settings.iter().filter(|r| r.loosened).count();
     if loose > 0 {
         let n = counted(u64::try_from(loose).unwrap_or(u64::MAX), "setting is", "settings are");

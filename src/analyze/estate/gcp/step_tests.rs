@@ -164,7 +164,7 @@ fn halves_meet_on_resources_beside_each_other_in_one_project_only() {
     let r = of(&[("p.json", p), ("r.json", roles)]);
     let ann = path(&r, "ann@").unwrap();
     assert_eq!((&*ann.target_id, ann.verdict, &*ann.gain), (BOSS, Tri::Yes, "principal"));
-    assert!(ann.steps[0].contains("serviceAccounts/boss@") && ann.steps[0].contains("services/s"));
+    assert!(ann.steps[0].contains("on the account itself") && ann.steps[0].contains("services/s"));
     assert!(path(&r, "bob@").is_none() && path(&r, "cid@").is_none());
 }
 
@@ -319,4 +319,32 @@ fn rights_of_iam_reach_into_the_clusters_of_the_project() {
     let ann = path(&r, "ann@").unwrap();
     assert!(ann.target_id.contains("none is in the inputs"), "{ann:?}");
     assert!(!ann.to_admin);
+}
+
+/// Members times bindings of a group are rows; beyond a bound the group holds the rest, and says so.
+#[test]
+fn large_groups_with_many_bindings_hold_for_their_members() {
+    let members: Vec<Value> = (0..300)
+        .map(|i| json!({"kind": "admin#directory#member", "type": "USER", "role": "MEMBER", "email": format!("u{i}@x.example")}))
+        .collect();
+    let bindings: Vec<Value> = (0..100)
+        .map(|i| bind(&format!("projects/p/roles/r{i}"), &["group:all@x.example"], None))
+        .collect();
+    let roles: Vec<Value> =
+        (0..100).map(|i| role(&format!("r{i}"), &["secretmanager.versions.access"])).collect();
+    let dir = tempfile::tempdir().unwrap();
+    for (name, content) in [
+        ("p.json", json!([policy(PROJECT, json!(bindings))]).to_string()),
+        ("r.json", json!(roles).to_string()),
+        ("m.json", json!(members).to_string()),
+        ("m.json.realm", "all@x.example".to_owned()),
+    ] {
+        std::fs::write(dir.path().join(name), content).unwrap();
+    }
+    let r = super::tests::judged(dir.path(), &crate::settings::Settings::defaults());
+    let of = |who: &str| r.holdings.iter().filter(|h| h.principal_id.contains(who)).count();
+    assert_eq!((of("u0@"), of("u299@"), of("group:all@")), (66, 66, 34));
+    let group =
+        r.identity_facts.iter().find(|i| &*i.principal_id == "group:all@x.example").unwrap();
+    assert!(group.proof.iter().any(|p| p.contains("each of its 300 members")), "{:?}", group.proof);
 }

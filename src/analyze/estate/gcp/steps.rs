@@ -10,6 +10,7 @@ use super::ways::{BINDS_KEYS, Pair, Power, Side, Way, verb};
 use crate::facts::{Standing, Text, Tier, Time, Tri, text};
 use crate::privilege::class::{Breadth, Class, ClassSet};
 use crate::privilege::gcp::meaning::ACT_AS;
+use crate::privilege::gcp::member::shown;
 
 /// What an API key that is bound to an account is worth hangs on who takes it.
 const TAKES_KEYS: &str = "which services take an API key for its account";
@@ -73,6 +74,15 @@ fn whom(scope: &Text) -> String {
     match scope.split_once("/serviceAccounts/") {
         Some((_, account)) => format!("`{account}`"),
         None => format!("any service account of `{scope}`"),
+    }
+}
+
+/// Where a right is held, in words: an account is named by the step already.
+fn on(scope: &Text) -> String {
+    if scope.contains("/serviceAccounts/") {
+        "on the account itself".to_owned()
+    } else {
+        format!("on `{scope}`")
     }
 }
 
@@ -201,8 +211,11 @@ impl Steps {
         self.edges.push(Edge {
             technique: text(format!("gcp:{}", p.permission)),
             step: text(format!(
-                "`{}` {does} (`{}` by `{}` on `{}`)",
-                held.principal, p.permission, held.privilege, held.scope
+                "{} {does} (`{}` by `{}` {})",
+                shown(&held.principal),
+                p.permission,
+                held.privilege,
+                on(&held.scope)
             )),
             verdict: if certain { Tri::Yes } else { Tri::Conditional },
             potential: matches!(way, Way::MayBecome | Way::SignsLinks),
@@ -317,8 +330,12 @@ impl Steps {
         self.edges.push(Edge {
             technique: text(format!("gcp:{lock}+{}", make.permission)),
             step: text(format!(
-                "`{principal}` {does} (`{lock}` by `{}` on `{act_at}`, `{}` by `{}` on `{make_at}`)",
-                act.role, make.permission, make.role
+                "{} {does} (`{lock}` by `{}` {}, `{}` by `{}` on `{make_at}`)",
+                shown(principal),
+                act.role,
+                on(act_at),
+                make.permission,
+                make.role
             )),
             verdict: if certain { Tri::Yes } else { Tri::Conditional },
             potential: false,
@@ -388,9 +405,12 @@ impl Steps {
                 self.edges.push(Edge {
                     technique: text(format!("gcp:{}", half.permission)),
                     step: text(format!(
-                        "`{principal}` binds the tag that its own `{}` on `{}` asks for (`{}` by `{}` on \
-                         `{at}`)",
-                        b.role, b.scope, half.permission, half.role
+                        "{} binds the tag that its own `{}` on `{}` asks for (`{}` by `{}` on `{at}`)",
+                        shown(principal),
+                        b.role,
+                        b.scope,
+                        half.permission,
+                        half.role
                     )),
                     verdict: Tri::Conditional,
                     conditions,

@@ -92,6 +92,8 @@ pub(super) fn subject_of(id: &str) -> Option<(&str, &str)> {
 /// Service accounts that the inputs list, by cluster and namespace.
 struct Listed<'a> {
     accounts: BTreeMap<&'a str, BTreeMap<&'a str, BTreeSet<&'a str>>>,
+    /// Clusters that are listed whole, which the account `default` of two namespaces shows.
+    whole: BTreeSet<&'a str>,
 }
 
 impl<'a> Listed<'a> {
@@ -102,11 +104,16 @@ impl<'a> Listed<'a> {
                 accounts.entry(cluster).or_default().entry(ns).or_default().insert(name);
             }
         }
-        Self { accounts }
+        let defaults = |spaces: &BTreeMap<&str, BTreeSet<&str>>| {
+            spaces.values().filter(|names| names.contains("default")).take(2).count()
+        };
+        let whole = accounts.iter().filter(|(_, spaces)| defaults(spaces) == 2);
+        let whole = whole.map(|(cluster, _)| *cluster).collect();
+        Self { accounts, whole }
     }
 
     /// Whether a service account is certainly not there: its namespace is listed with others, or the
-    /// cluster is listed whole, which the account `default` of two namespaces shows.
+    /// cluster is listed whole.
     fn misses(&self, id: &str) -> bool {
         let Some((cluster, ns, name)) = account_of(id) else { return false };
         if ns.is_empty() {
@@ -116,7 +123,7 @@ impl<'a> Listed<'a> {
         let Some(spaces) = self.accounts.get(cluster) else { return false };
         match spaces.get(ns) {
             Some(names) => !names.contains(name),
-            None => spaces.values().filter(|names| names.contains("default")).count() >= 2,
+            None => self.whole.contains(cluster),
         }
     }
 }

@@ -23,6 +23,9 @@ const READS: &[&str] = &["get", "list", "watch"];
 /// Days that a log may end before the as-of time and still speak of now.
 const FRESH_DAYS: i64 = 7;
 
+/// Rules of the bindings in use, by principal and scope, each once.
+type InUse = BTreeMap<Text, BTreeMap<Text, BTreeSet<Rule>>>;
+
 /// What the logs of one cluster say.
 #[derive(Default)]
 struct Log<'a> {
@@ -45,7 +48,7 @@ pub fn fill(world: &World<'_>, roles: &Roles<'_>, estate: &mut Estate) {
         return;
     }
     // Bindings in use by principal: their rules may make others redundant.
-    let mut in_use: BTreeMap<Text, Vec<(Text, Vec<Rule>)>> = BTreeMap::new();
+    let mut in_use = InUse::new();
     let mut found: Vec<Option<Use>> = Vec::with_capacity(estate.held.len());
     for h in &estate.held {
         let cluster = place_of(&h.scope).0;
@@ -53,8 +56,9 @@ pub fn fill(world: &World<'_>, roles: &Roles<'_>, estate: &mut Estate) {
         if used.is_some()
             && let Found::Role(role) = roles.find(cluster, &h.role_id)
         {
-            let rules = (h.scope.clone(), role.content.rules.clone());
-            in_use.entry(h.principal.clone()).or_default().push(rules);
+            let at = in_use.entry(h.principal.clone()).or_default();
+            let scope = text(h.scope.split(OBJECTS).next().unwrap_or_default());
+            at.entry(scope).or_default().extend(role.content.rules.iter().cloned());
         }
         found.push(used);
     }
@@ -138,13 +142,7 @@ fn named(log: &Log<'_>, h: &Held, as_of: Time) -> Option<Use> {
     })
 }
 
-fn unnamed(
-    log: &Log<'_>,
-    h: &Held,
-    roles: &Roles<'_>,
-    in_use: &BTreeMap<Text, Vec<(Text, Vec<Rule>)>>,
-    world: &World<'_>,
-) -> Use {
+fn unnamed(log: &Log<'_>, h: &Held, roles: &Roles<'_>, in_use: &InUse, world: &World<'_>) -> Use {
     let not_known = |why: &str| Use { unknown: Some(text(why)), ..Use::default() };
     let (Some(first), Some(last)) = (log.first, log.last) else { return not_known("no_source") };
     let days = world.as_of.days_since(first);
@@ -176,13 +174,12 @@ fn unnamed(
     if !matched {
         return unused;
     }
-    let wide: Vec<Rule> = in_use
-        .get(&h.principal)
-        .into_iter()
-        .flatten()
-        .filter(|(scope, _)| place_of(scope).1.is_none() || **scope == *h.scope)
-        .flat_map(|(_, rules)| rules.iter().cloned())
-        .collect();
+    let own = in_use.get(&h.principal);
+    let at = |scope: &str| own.and_then(|o| o.get(scope)).into_iter().flatten().cloned();
+    let mut wide: Vec<Rule> = at(cluster).collect();
+    if namespace.is_some() {
+        wide.extend(at(h.scope.split(OBJECTS).next().unwrap_or_default()));
+    }
     // What is used gives all of it: taking it away changes nothing.
     let redundant = role.content.rules.iter().all(|rule| covers(&wide, rule));
     if redundant { unused } else { not_known("shadowed") }
