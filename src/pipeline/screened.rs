@@ -14,7 +14,7 @@ use crate::report::OutputFile;
 use crate::report::view::{NotAssessed, View};
 use crate::rules::Pack;
 use crate::screen::judge::Hit;
-use crate::screen::plan::{File, Refusal};
+use crate::screen::plan::{self, File, Refusal};
 use crate::screen::rows::Place;
 use crate::screen::{self, Screened};
 use crate::settings::Settings;
@@ -71,40 +71,74 @@ impl Exceptions {
     }
 }
 
-/// Screens, when the inputs are a large flat ledger.
+/// Why a run is not a screening.
+pub(super) enum Stop {
+    /// The row engine judges, and the reader is told why.
+    Told(String),
+    /// Nobody can judge.
+    Ended(PipelineError),
+}
+
+/// Screens, when the inputs are a large flat ledger; `Ok(None)` when nobody needs to be told why not.
 ///
 /// # Errors
-/// Why not; `Ok(None)` when nobody needs to be told.
+/// Why not.
 pub(super) fn screen(
     request: &ScanRequest,
     settings: &Settings,
     pack: &Pack,
-) -> Result<Option<(Screened, Vec<File>, Collected)>, String> {
+) -> Result<Option<(Screened, Vec<File>, Collected)>, Stop> {
     let stdin = request.inputs.iter().any(|p| p.as_os_str() == "-");
-    if !request.screen || stdin || request.inputs.iter().any(|p| !p.exists()) {
+    if stdin || request.inputs.iter().any(|p| !p.exists()) {
         return Ok(None);
     }
     let collected = ingest::collect(&request.inputs, settings);
-    let asked = settings.screening;
-    let screened = screen::plan::files(&collected, settings, asked.from_grants).and_then(|files| {
-        // What was accepted is told by fingerprints, and only findings have those.
-        if request.baseline.is_some() || request.waivers.is_some() {
-            return Err(Refusal::NotFlat("a baseline or waivers are given".into()));
-        }
-        let input = screen::Input {
-            files: &files,
-            settings,
-            pack,
-            as_of: request.as_of,
-            memory: asked.memory_mib.saturating_mul(1 << 20),
-        };
-        Ok((screen::screen(&input)?, files))
-    });
-    match screened {
+    match attempt(request, settings, pack, &collected) {
         Ok((screened, files)) => Ok(Some((screened, files, collected))),
         Err(Refusal::Small) => Ok(None),
-        Err(why) => Err(why.to_string()),
+        Err(Refusal::Temporary(why)) => Err(Stop::Ended(PipelineError::Internal(format!(
+            "the temporary file of the screening in `{}` failed: {why}; free space there (about 600 bytes for \
+             each grant), name another folder in TMPDIR, or raise `screening.memory_mib` in the settings",
+            std::env::temp_dir().display()
+        )))),
+        Err(why) => {
+            let (grants, most) =
+                (plan::grants(&collected, settings), settings.screening.rows_up_to);
+            if grants <= most {
+                return if request.screen { Err(Stop::Told(why.to_string())) } else { Ok(None) };
+            }
+            Err(Stop::Ended(PipelineError::NoInput(format!(
+                "the ledger has about {grants} grants and was not screened: {why}. Row by row no more than \
+                 {most} are judged; take out what is named here, split the export by system or time, or raise \
+                 `screening.rows_up_to` in the settings (10 KiB of memory for each grant)"
+            ))))
+        }
     }
+}
+
+fn attempt(
+    request: &ScanRequest,
+    settings: &Settings,
+    pack: &Pack,
+    collected: &Collected,
+) -> Result<(Screened, Vec<File>), Refusal> {
+    if !request.screen {
+        return Err(Refusal::NotFlat("this command needs every finding in full".into()));
+    }
+    let asked = settings.screening;
+    let files = plan::files(collected, settings, asked.from_grants)?;
+    // What was accepted is told by fingerprints, and only findings have those.
+    if request.baseline.is_some() || request.waivers.is_some() {
+        return Err(Refusal::NotFlat("a baseline or waivers are given".into()));
+    }
+    let input = screen::Input {
+        files: &files,
+        settings,
+        pack,
+        as_of: request.as_of,
+        memory: asked.memory_mib.saturating_mul(1 << 20),
+    };
+    Ok((screen::screen(&input)?, files))
 }
 
 /// Makes the run of a screening: findings of the first exceptions, counts of all.

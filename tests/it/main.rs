@@ -27,3 +27,4 @@ mod program;
 mod rights;
 mod sample;
 mod scenarios;
+mod screening;
