@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Packs the AWS action catalogue into the compact CSV files that the binary embeds.
+"""Packs catalogues of actions, permissions and roles into the compact files that the binary embeds.
 
 Usage: build_privilege_data.py DATA_DIR [OUT_DIR]
 
@@ -37,6 +37,14 @@ list` prints them, iann0036/iam-dataset, MIT), `dangerous_permissions.csv` and
   azure_operations.csv      plane,class,operation,why
   entra_privileges.csv      kind,id,name,class,reach,why
   azure_origin.csv          file,origin,date,licence
+
+With a DATA_DIR that holds `cluster-kps/clusterroles.json` and `cluster-kps/roles.json`, whose roles with
+the label `kubernetes.io/bootstrapping: rbac-defaults` are those of Kubernetes v1.20.2
+(plugin/pkg/auth/authorizer/rbac/bootstrappolicy, Apache-2.0), aggregated rules filled in, and
+`dangerous_permissions.csv` (own compilation), the Kubernetes files are written:
+
+  k8s_permissions.csv       id,group,resource,verbs,scope,class
+  k8s_default_roles.ndjson  one role a line: kind, namespace, name, labels, aggregationRule, rules
 """
 import csv
 import gzip
@@ -98,6 +106,7 @@ def gcp():
                       for r in csv.DictReader(handle))
     write(out / "gcp_permissions.csv", ["permission", "class", "requires", "why"], rows)
 
+
 # Commit and date of the role catalogue; change both with the data.
 AZURE_ROLES = ("iann0036/iam-dataset 2073fa5", "2026-08-22", "MIT")
 AZURE_OWN = ("compiled by this project", "2026-08-22", "Apache-2.0 OR MIT")
@@ -153,6 +162,47 @@ def azure(src, out):
     ])
 
 
+# The other halves of conjunctions in the Kubernetes catalogue, which are no danger by themselves.
+K8S_PARTNERS = [
+    ["certificates.k8s.io/certificatesigningrequests/status:update+patch", "certificates.k8s.io",
+     "certificatesigningrequests/status", "update patch", "cluster", "write"],
+    ["admissionregistration.k8s.io/mutatingadmissionpolicybindings:create+update+patch",
+     "admissionregistration.k8s.io", "mutatingadmissionpolicybindings", "create update patch",
+     "cluster", "write"],
+]
+
+
+def k8s(src, out):
+    with open(src / "dangerous_permissions.csv", newline="", encoding="utf-8") as handle:
+        rows = [[r["permission"], r["api_group"], r["resource"], r["verbs"], r["scope"], r["class"]]
+                for r in csv.DictReader(handle) if r["platform"] == "k8s"]
+    rows = sorted(rows + K8S_PARTNERS)
+    if any("," in cell for row in rows for cell in row):
+        sys.exit("a cell holds a comma: the reader takes none")
+    write(out / "k8s_permissions.csv",
+          ["id", "group", "resource", "verbs", "scope", "class"], rows)
+    roles = []
+    for name in ["clusterroles.json", "roles.json"]:
+        with open(src / "cluster-kps" / name, encoding="utf-8") as handle:
+            items = json.load(handle)["items"]
+        for item in items:
+            meta = item["metadata"]
+            labels = meta.get("labels") or {}
+            if labels.get("kubernetes.io/bootstrapping") != "rbac-defaults":
+                continue
+            role = {"kind": item["kind"], "name": meta["name"], "labels": labels,
+                    "rules": item.get("rules") or []}
+            if meta.get("namespace"):
+                role["namespace"] = meta["namespace"]
+            if item.get("aggregationRule"):
+                role["aggregationRule"] = item["aggregationRule"]
+            roles.append(role)
+    roles.sort(key=lambda r: (r["kind"], r.get("namespace", ""), r["name"]))
+    with open(out / "k8s_default_roles.ndjson", "w", encoding="utf-8") as handle:
+        for role in roles:
+            handle.write(json.dumps(role, sort_keys=True, separators=(",", ":")) + "\n")
+
+
 def main():
     if sys.argv[1:2] == ["gcp"]:
         return gcp()
@@ -162,8 +212,9 @@ def main():
     here = pathlib.Path(__file__).resolve().parent.parent
     out = pathlib.Path(sys.argv[2]) if len(sys.argv) == 3 else here / "rules" / "privilege"
     if (src / "built-in-roles.json.gz").exists():
-        azure(src, out)
-        return
+        return azure(src, out)
+    if (src / "cluster-kps").is_dir():
+        return k8s(src, out)
     groups = {}
     with open(src / "actions.csv", newline="", encoding="utf-8") as handle:
         for row in csv.DictReader(handle):

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """What was planted in a synthetic estate, checked against what the program finds; time and memory of the scan.
 
-    scripts/check_estate.py [--bindings 200000] [--seeds 1] [--bin PATH] [--growth 25000,50000,100000,200000 --csv FILE]
+    scripts/check_estate.py [--bindings 200000] [--seeds 1] [--bin PATH]
+    scripts/check_estate.py --growth 25000,50000,100000,200000 [--csv FILE] [--svg FILE] [--seeds 1] [--bin PATH]
+    scripts/check_estate.py --plot [--csv FILE] [--svg FILE]
 
 Standing administration (STD-001) must be found for exactly the planted principals, residue (REC-005) for exactly the
 planted ones with the planted word, and nothing for what holds until a date or what the platform made itself.  With
---growth the sizes are scanned in turn and seconds, CPU and peak memory are written to a CSV.  Ends with 1 unless all
-is right.  Standard library only.
+--growth the sizes are scanned in turn, and seconds, CPU and peak memory are written to docs/benchmarks/estate.csv and
+drawn in docs/images/estate-growth.svg; --plot only draws.  Ends with 1 unless all is right.  Standard library only.
 """
 import argparse
 import csv
@@ -16,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 
+from growth import picture
 from program import ROOT, binary, measured
 
 
@@ -63,14 +66,29 @@ def run(tool, bindings, seed, work):
     return wrong, (bindings, round(wall, 2), round(cpu, 2), round(peak))
 
 
+def plot(table, path):
+    with open(table, newline="", encoding="utf-8") as f:
+        rows = list(csv.DictReader(f))
+
+    def side(title, column):
+        return title, "bindings in the estate", [(int(r["bindings"]), float(r[column])) for r in rows]
+
+    title = "CPU time and memory of overstay scan by number of bindings"
+    picture(path, title, side("CPU time, seconds", "cpu_s"), side("Peak memory, MiB", "peak_mib"))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bindings", type=int, default=200_000)
     parser.add_argument("--seeds", default="1")
     parser.add_argument("--bin")
     parser.add_argument("--growth")
-    parser.add_argument("--csv")
+    parser.add_argument("--csv", default=os.path.join(ROOT, "docs", "benchmarks", "estate.csv"))
+    parser.add_argument("--svg", default=os.path.join(ROOT, "docs", "images", "estate-growth.svg"))
+    parser.add_argument("--plot", action="store_true", help="only draw the picture from the table")
     args = parser.parse_args()
+    if args.plot:
+        return plot(args.csv, args.svg)
     tool = binary(args.bin)
     failed, table = False, []
     sizes = [int(s) for s in args.growth.split(",")] if args.growth else [args.bindings]
@@ -80,11 +98,12 @@ def main():
                 wrong, row = run(tool, bindings, seed, work)
             failed |= bool(wrong)
             table.append(row)
-    if args.csv:
+    if args.growth:
         with open(args.csv, "w", newline="", encoding="utf-8") as f:
             writer = csv.writer(f, lineterminator="\n")
             writer.writerow(["bindings", "wall_s", "cpu_s", "peak_mib"])
             writer.writerows(table)
+        plot(args.csv, args.svg)
     sys.exit(1 if failed else 0)
 
 

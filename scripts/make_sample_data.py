@@ -715,6 +715,7 @@ def plant_identities(r):
     r.plants("STD-001", a, "", "AdministratorAccess left over from the set-up of the account")
     r.plants("SCP-001", a, "", "and therefore every action on everything")
     r.plants("STD-002", a, "", "and therefore every secret")
+    r.plants("ESC-001", "repo:meridian-freight/infrastructure", "", "whose runs take that role")
     a = role("dr-restore")
     r.plants("STD-001", a, "", "reads every secret, always, for a restore that never came")
     r.plants("STD-004", a, "", "never used")

@@ -132,6 +132,9 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
     let activity = activity::Activity::new(facts, settings, as_of);
     let world = estate::World { facts, settings, as_of, people: &people, activity: &activity };
     let mut estate = estate::read(&world);
+    for (id, person) in std::mem::take(&mut estate.people) {
+        people.entry(id).or_insert(person);
+    }
     for id in &estate.provider_owned {
         if let Some(person) = people.get_mut(id) {
             person.provider_owned = true;

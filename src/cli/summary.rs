@@ -23,6 +23,10 @@ const GAPS: usize = 6;
 const MAX_VALUE: usize = 400;
 /// Characters of a message; the report has it whole.
 const MAX_MESSAGE: usize = 220;
+/// Steps of a path that are printed.
+const STEPS: usize = 6;
+/// Characters of a step.
+const MAX_STEP: usize = 330;
 
 /// Where and how to print.
 struct Printer<'a> {
@@ -217,10 +221,45 @@ impl Printer<'_> {
             let notes =
                 shorten(&notes.join(" · "), self.width.saturating_sub(lead_columns).max(12));
             self.block(&lead, lead_columns, &notes, DIM)?;
-            let message = shorten(&clean(&f.message), MAX_MESSAGE);
-            self.block("     ", 5, &message, Style::new())?;
+            self.told(f)?;
         }
         writeln!(self.out)
+    }
+
+    /// The message of a finding. A path stands step by step below it: cut off in one line, it would end
+    /// before it says where it leads.
+    fn told(&mut self, f: &Finding) -> io::Result<()> {
+        let message = clean(&f.message);
+        let steps: Vec<String> = f.path_steps().iter().map(|(_, step)| clean(step)).collect();
+        // The message may be cut itself, so the begin of the first step has to do.
+        let first: String = steps.iter().take(1).flat_map(|s| s.chars().take(50)).collect();
+        // Both may begin with the name of the principal.
+        let before = message.match_indices(&*first).map(|(at, _)| at).find(|at| *at > 0);
+        let before = before.filter(|_| !first.is_empty());
+        let Some(before) = before.and_then(|at| message.get(..at)) else {
+            return self.block("     ", 5, &shorten(&message, MAX_MESSAGE), Style::new());
+        };
+        let before = before.trim_end_matches([' ', ':']);
+        self.block("     ", 5, &shorten(before, MAX_MESSAGE), Style::new())?;
+        for step in steps.iter().take(STEPS) {
+            self.block("     - ", 7, &shorten(step, MAX_STEP), Style::new())?;
+        }
+        if steps.len() > STEPS {
+            writeln!(self.out, "     - {} more steps", steps.len() - STEPS)?;
+        }
+        match f.path_end() {
+            Some(end) => {
+                let end = clean(&end);
+                // Who it is need not be said twice.
+                let told = |who: &str| {
+                    steps.last().is_some_and(|step| step.contains(who.trim_matches('`')))
+                };
+                let short = end.split_once(", as ").filter(|(_, who)| told(who));
+                let end = format!("ends at {}", short.map_or(end.as_str(), |(what, _)| what));
+                self.block("     - ", 7, &shorten(&end, MAX_STEP), DIM)
+            }
+            None => Ok(()),
+        }
     }
 
     fn foot(&mut self, view: &View) -> io::Result<()> {

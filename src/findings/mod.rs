@@ -218,10 +218,14 @@ impl Finding {
         let end = text("path_end")?;
         let admin = text("escalates_to_admin").is_some_and(|w| w != "no");
         let tier = text("path_tier").unwrap_or("unknown");
+        // An end that is no principal is a phrase, with names of its own in it.
+        let phrase = end.contains('`');
+        let quoted = if phrase { end.to_owned() } else { format!("`{end}`") };
         Some(match (text("path_gain"), admin) {
-            (Some("potential"), _) => format!("`{end}`, if such a resource exists"),
-            (_, true) => format!("administrator, as `{end}`"),
-            _ => format!("`{end}`, tier {tier}"),
+            (Some("potential"), _) => format!("{quoted}, if such a resource exists"),
+            (_, true) if phrase => quoted,
+            (_, true) => format!("administrator, as {quoted}"),
+            _ => format!("{quoted}, tier {tier}"),
         })
     }
 

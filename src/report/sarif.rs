@@ -444,8 +444,15 @@ fn physical(f: &Finding, line: usize) -> (Location, Vec<Location>) {
         },
         logical_locations: Vec::new(),
     };
-    let mut all =
-        f.sources.iter().take(MAX_LOCATIONS).map(|s| location(&s.file, line_of(&s.place)));
+    // Places inside of one line, as JSON pointers have, are one location, and SARIF wants each once.
+    let mut seen = BTreeSet::new();
+    let mut all = f
+        .sources
+        .iter()
+        .map(|s| (&*s.file, line_of(&s.place)))
+        .filter(|place| seen.insert(*place))
+        .take(MAX_LOCATIONS)
+        .map(|(file, line)| location(file, line));
     match all.next() {
         Some(first) => (first, all.collect()),
         None => {
@@ -591,6 +598,20 @@ mod tests {
                 .collect();
             assert!(errors.is_empty(), "{errors:#?}");
         }
+    }
+
+    /// Places in one JSON file have no lines; SARIF takes no location twice.
+    #[test]
+    fn places_of_one_line_are_one_location() {
+        let mut view = fixture::plausible();
+        let one = view.findings[0].sources[0].clone();
+        view.findings[0].sources = ["/a", "/b", "/c", "L7", "L7"]
+            .map(|place| crate::findings::SourceRef { place: place.into(), ..one.clone() })
+            .to_vec();
+        let log = sarif(&view);
+        let related = log["runs"][0]["results"][0]["relatedLocations"].as_array().unwrap().len();
+        assert_eq!(related, 1, "{}", log["runs"][0]["results"][0]);
+        assert!(validator().is_valid(&log));
     }
 
     #[test]

@@ -166,6 +166,12 @@ pub struct Summary {
     pub principal_kinds: BTreeMap<String, u64>,
     /// Entitlements.
     pub entitlements: u64,
+    /// Holdings that the platform itself makes and would make again, by platform: counted, never a finding.
+    #[serde(default)]
+    pub provider_holdings: BTreeMap<String, u64>,
+    /// Holdings whose role the inputs do not define, by the embedded catalogue that stands in, with its date.
+    #[serde(default)]
+    pub embedded_content: BTreeMap<String, u64>,
     /// Tasks.
     pub tasks: u64,
     /// Usage records.

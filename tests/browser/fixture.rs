@@ -160,6 +160,8 @@ fn summary() -> Summary {
         principal_kinds: [("agent", 41), ("human", 96), ("role", 175)]
             .map(|(k, n)| (k.to_string(), n))
             .into(),
+        provider_holdings: [("aws".to_string(), 3)].into(),
+        embedded_content: [].into(),
         entitlements: 1877,
         tasks: 986,
         usage: 48_112,

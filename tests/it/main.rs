@@ -14,6 +14,7 @@ mod browser;
 mod can;
 mod determinism;
 mod documents;
+mod estate;
 mod gate;
 mod hostile;
 #[cfg(unix)]

@@ -18,9 +18,11 @@ use crate::settings::Settings;
 mod azure;
 mod cross;
 mod gcp;
+mod gke;
 mod k8s;
 mod paths;
 mod protections;
+mod repositories;
 mod rows;
 mod services;
 
@@ -90,6 +92,8 @@ pub struct Estate {
     /// Principals that the platform itself made and that nobody is to fix: they are counted, and are no
     /// start of a path.
     pub provider_owned: BTreeSet<Text>,
+    /// Principals that no inventory lists and that a path may begin at: repositories whose runs sign in.
+    pub people: People,
     /// Principals whose content the inputs do not show whole, with the reason.
     pub unknown: BTreeMap<Text, Text>,
     /// Tier by content of a role, by platform and by identifier and name; `None` where one name stands
@@ -123,6 +127,8 @@ pub struct Held {
     pub possible: ClassSet,
     /// Why the content is not known (`role_unexpanded`, `malformed`); the classes are then empty.
     pub unknown: Option<Text>,
+    /// Embedded catalogue, with its date, that the content is taken from; null when the inputs define it.
+    pub basis: Option<Text>,
     /// Standing state. A `residue` has no effect, whatever the classes say it would give.
     pub standing: Standing,
     /// Why it is residue.
@@ -171,6 +177,7 @@ impl Default for Held {
             certain: ClassSet::EMPTY,
             possible: ClassSet::EMPTY,
             unknown: None,
+            basis: None,
             standing: Standing::Standing,
             residue: None,
             not_before: None,
@@ -285,6 +292,7 @@ impl Estate {
         self.trusts.append(&mut other.trusts);
         self.provider_owned.append(&mut other.provider_owned);
         self.unknown.append(&mut other.unknown);
+        self.people.append(&mut other.people);
         for (key, tier) in other.tiers {
             self.put_tier(key.0, key.1, tier);
         }
@@ -334,5 +342,7 @@ pub fn tier_of(platform: Option<&str>, privilege: &str) -> Option<Tier> {
     PLATFORMS.iter().filter(of).find_map(|p| p.tier_of(privilege))
 }
 
+#[cfg(test)]
+mod hostile_tests;
 #[cfg(test)]
 mod tests;

@@ -241,8 +241,9 @@ fn row(
     if own.is_some_and(|t| t <= end.tier) {
         return None;
     }
-    let potential = hops.iter().any(|e| e.potential);
-    let certain = hops.iter().all(|e| e.verdict == Tri::Yes);
+    // What a junction leads to, and who is in a group until when, is as much part of the way.
+    let potential = path.iter().any(|e| e.potential);
+    let certain = path.iter().all(|e| e.verdict == Tri::Yes);
     let gain = if potential {
         "potential"
     } else if end.title.is_some() {
@@ -251,7 +252,7 @@ fn row(
         "principal"
     };
     let mut conditions: Vec<Text> =
-        hops.iter().flat_map(|e| e.conditions.iter().cloned()).collect();
+        path.iter().flat_map(|e| e.conditions.iter().cloned()).collect();
     conditions.sort_unstable();
     conditions.dedup();
     let more = conditions.len().saturating_sub(CONDITIONS);
@@ -264,6 +265,14 @@ fn row(
         if through.last() != Some(&e.to) {
             through.push(e.to.clone());
         }
+    }
+    let mut steps: Vec<Text> = hops.iter().map(|e| e.step.clone()).collect();
+    // A step to everything of a place does not say whom it is worth taking.
+    if end.title.is_none()
+        && let (Some(hop), Some(last)) = (hops.last(), steps.last_mut())
+        && hop.to != *target
+    {
+        *last = text(format!("{last}, among them `{target}`"));
     }
     Some(Escalation {
         principal_id: name.clone(),
@@ -278,14 +287,14 @@ fn row(
         to_admin: end.admin && end.tier == Tier::T0,
         verdict: if certain { Tri::Yes } else { Tri::Conditional },
         n_hops: i64::try_from(hops.len()).unwrap_or(i64::MAX),
-        steps: hops.iter().map(|e| e.step.clone()).collect(),
+        steps,
         techniques: hops.iter().map(|e| e.technique.clone()).collect(),
         through,
         conditions,
-        not_after: hops.iter().filter_map(|e| e.not_after).min(),
+        not_after: path.iter().filter_map(|e| e.not_after).min(),
         provider_owned: person.provider_owned,
         break_glass: person.break_glass,
         owner: person.owner.clone(),
-        refs: refs(hops.iter().flat_map(|e| e.refs.iter().map(|(s, r)| (s, r)))),
+        refs: refs(path.iter().flat_map(|e| e.refs.iter().map(|(s, r)| (s, r)))),
     })
 }

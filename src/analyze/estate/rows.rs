@@ -98,6 +98,7 @@ fn row(held: &Held, person: &Person, activity: &Activity) -> Holding {
         principal_age_days: person.created_at.map(|t| activity.as_of.days_since(t)),
         owner: person.owner.clone(),
         content_unknown: held.unknown.clone(),
+        content_basis: known.then(|| held.basis.clone().unwrap_or_else(|| text("inputs"))),
         refs: refs(held.refs.iter().map(|(s, r)| (s, r))),
         ..Holding::default()
     };

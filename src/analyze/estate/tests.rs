@@ -94,6 +94,34 @@ fn conditional_comes_before_potential_and_a_cycle_ends() {
     assert_eq!(&*rows[0].target_id, "the cluster");
 }
 
+/// What a junction leads to may hang on something as a step does.
+#[test]
+fn relations_carry_their_conditions_and_ends() {
+    let end = crate::facts::time::parse_rfc3339("2026-07-01T00:00:00Z").unwrap();
+    let maybe = Edge {
+        verdict: Tri::Conditional,
+        conditions: vec![text("whether it runs")],
+        not_after: Some(end),
+        ..Edge::relation(text("junction"), text("admin"))
+    };
+    let unseen = Edge { potential: true, ..Edge::relation(text("elsewhere"), text("admin")) };
+    let estate = Estate {
+        held: vec![held("admin", &[Class::Admin], Breadth::Tenant)],
+        edges: vec![
+            step("a", "junction", "runs any pod"),
+            maybe,
+            step("b", "elsewhere", "runs any code"),
+            unseen,
+        ],
+        ..Estate::default()
+    };
+    let names = ["a", "b", "admin"];
+    let rows = escalations(&estate, &people(&names), &identities(&names));
+    assert_eq!((rows[0].verdict, rows[0].not_after), (Tri::Conditional, Some(end)));
+    assert_eq!(rows[0].conditions, [text("whether it runs")]);
+    assert_eq!((&*rows[1].principal_id, &*rows[1].gain), ("b", "potential"));
+}
+
 #[test]
 fn a_path_goes_on_into_aws_and_stops_at_six_hops() {
     let mut ids = identities(&["sa"]);

@@ -38,6 +38,7 @@ pub fn rows(plan: &Plan, outcome: &Outcome, people: &People, activity: &Activity
         h.via = b.via.iter().cloned().collect();
         h.looks_temporary |= b.temporary || h.standing == Standing::TimeBound;
         h.content_unknown = b.unknown.map(text);
+        h.content_basis = b.unknown.is_none().then(|| text("inputs"));
         h.refs = refs(b.refs.iter().map(|(s, r)| (s, r)));
         use_columns(&mut h, plan, part, person, activity);
         finish(h, part)

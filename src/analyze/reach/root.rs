@@ -56,6 +56,7 @@ pub fn rows(facts: &Facts, people: &People, activity: &Activity) -> Vec<Holding>
                 // The ways come and go; what root may do does not.
                 state: text(digest(&["root", Tier::T0.as_str()])),
                 owner: person.owner.clone(),
+                content_basis: Some(text("inputs")),
                 refs: refs(person.refs.iter().map(|(s, r)| (s, r))),
                 via,
                 ..Holding::default()

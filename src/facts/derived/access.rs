@@ -135,6 +135,8 @@ table! {
         pub owner: Option<Text>,
         /// Why content columns are null (`role_unexpanded`, `malformed`, ...).
         pub content_unknown: Option<Text>,
+        /// Where the permissions come from: `inputs`, or the embedded catalogue with its date, which stands in for a predefined role that the inputs do not define. Null when the content is unknown.
+        pub content_basis: Option<Text>,
         /// Evidence records.
         pub refs: Vec<Text>,
     }

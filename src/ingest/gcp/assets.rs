@@ -39,6 +39,7 @@ pub fn asset(
             "iam.googleapis.com/ServiceAccountKey" => {
                 accounts::named_key(sink, data, name, place, batch)?;
             }
+            _ if workload(kind, name, data, doc, place, batch) => {}
             _ => match node(sink, data, place, batch) {
                 Some(result) => result?,
                 None => sink.aside("assets of other types hold nothing about access"),
@@ -49,6 +50,74 @@ pub fn asset(
         sink.aside("assets carry neither a policy nor data");
     }
     Ok(())
+}
+
+/// Where the description of what runs names the account that it runs as, by type of asset; of several
+/// versions of an API each has its own place.
+const RUNS_AS: [(&str, &[&str]); 15] = [
+    ("compute.googleapis.com/Instance", &["serviceAccounts/0/email"]),
+    (
+        "run.googleapis.com/Service",
+        &["spec/template/spec/serviceAccountName", "template/serviceAccount"],
+    ),
+    (
+        "run.googleapis.com/Job",
+        &[
+            "spec/template/spec/template/spec/serviceAccountName",
+            "template/template/serviceAccount",
+        ],
+    ),
+    ("cloudfunctions.googleapis.com/CloudFunction", &["serviceAccountEmail"]),
+    (
+        "cloudfunctions.googleapis.com/Function",
+        &["serviceConfig/serviceAccountEmail", "serviceAccountEmail"],
+    ),
+    ("cloudbuild.googleapis.com/BuildTrigger", &["serviceAccount"]),
+    ("cloudbuild.googleapis.com/Build", &["serviceAccount"]),
+    ("dataproc.googleapis.com/Cluster", &["config/gceClusterConfig/serviceAccount"]),
+    ("dataflow.googleapis.com/Job", &["environment/serviceAccountEmail"]),
+    ("composer.googleapis.com/Environment", &["config/nodeConfig/serviceAccount"]),
+    ("notebooks.googleapis.com/Instance", &["serviceAccount"]),
+    ("workflows.googleapis.com/Workflow", &["serviceAccount"]),
+    ("appengine.googleapis.com/Version", &["serviceAccount"]),
+    ("config.googleapis.com/Deployment", &["serviceAccount"]),
+    ("container.googleapis.com/NodePool", &["config/serviceAccount"]),
+];
+
+/// A resource that runs something; false for any other type.
+fn workload(
+    kind: &str,
+    name: &str,
+    data: Doc<'_>,
+    doc: Doc<'_>,
+    place: &Text,
+    batch: &mut Batch,
+) -> bool {
+    let Some((_, places)) = RUNS_AS.iter().find(|(k, _)| *k == kind) else { return false };
+    let written = places.iter().find_map(|at| match at.strip_suffix("/0/email") {
+        Some(list) => data.list(list).next().and_then(|one| one.str("email")),
+        None => data.str(at),
+    });
+    // `projects/-/serviceAccounts/ADDRESS` is the address; `default` is that of the service, by number.
+    let account = written.and_then(|w| w.rsplit('/').next()).filter(|w| w.contains('@'));
+    let (id, _) = scope::canonical(name);
+    let realm = scope::project_in(&id).or_else(|| {
+        doc.list("ancestors")
+            .filter_map(|a| a.0.as_str())
+            .find(|a| a.starts_with("projects/"))
+            .map(text)
+    });
+    batch.facts.workloads.push(Workload {
+        platform: text("gcp"),
+        realm,
+        workload_id: id,
+        kind: text(kind),
+        principal_id: account.map(|a| text(a.to_lowercase())),
+        source_id: batch.source_id.clone(),
+        source_ref: place.clone(),
+        ..Workload::default()
+    });
+    true
 }
 
 /// The nodes above an asset: `ancestors` of an export (nearest first, the node itself included), or

@@ -12,6 +12,7 @@ use crate::privilege::gcp::catalogue::catalogue;
 
 /// Joins what several files of a run say. Called once with all facts, before anything is resolved.
 pub fn finish(facts: &mut Facts) {
+    super::cluster::names(facts);
     let ours = |p: &Text| &**p == "gcp";
     let any = facts.entitlements.iter().any(|e| ours(&e.platform))
         || facts.realms.iter().any(|r| ours(&r.platform))
@@ -80,6 +81,10 @@ fn numbers(facts: &mut Facts) {
     }
     for p in facts.principals.iter_mut().filter(|p| p.platform.as_deref() == Some("gcp")) {
         p.realm.as_mut().map(fix);
+    }
+    for w in facts.workloads.iter_mut().filter(|w| &*w.platform == "gcp") {
+        fix(&mut w.workload_id);
+        w.realm.as_mut().map(fix);
     }
     for g in facts.grants.iter_mut().filter(|g| g.platform.as_deref() == Some("gcp")) {
         g.scope.as_mut().map(fix);

@@ -16,6 +16,7 @@ use crate::privilege::gcp::member::{self, Member};
 mod accounts;
 mod assets;
 mod audit;
+mod cluster;
 mod deny;
 mod federation;
 mod finish;
@@ -215,6 +216,8 @@ struct Sink<'c> {
     realms: BTreeSet<(Text, Option<Text>)>,
     /// Notes about the limits of the file.
     notes: BTreeSet<String>,
+    /// Calls to clusters, by cluster.
+    clusters: cluster::Logs,
     /// Records that say nothing about access, by what they are.
     aside: std::collections::BTreeMap<&'static str, i64>,
 }
@@ -227,6 +230,7 @@ impl<'c> Sink<'c> {
             roles: BTreeSet::new(),
             realms: BTreeSet::new(),
             notes: BTreeSet::new(),
+            clusters: cluster::Logs::default(),
             aside: std::collections::BTreeMap::new(),
         }
     }
@@ -315,6 +319,9 @@ impl<'c> Sink<'c> {
     ) -> Option<Result<(), String>> {
         let has = |k: &str| doc.at(k).is_some();
         let name = doc.str("name").unwrap_or_default();
+        if has("protoPayload") && cluster::is_call(doc) {
+            return Some(cluster::entry(self, doc, place, batch));
+        }
         if has("protoPayload") {
             return Some(audit::entry(self, doc, place, batch));
         }
@@ -365,6 +372,7 @@ impl<'c> Sink<'c> {
 
     fn close(self, batch: &mut Batch) {
         let mut notes: Vec<String> = self.notes.into_iter().collect();
+        notes.extend(self.clusters.close(batch));
         notes.extend(self.aside.iter().map(|(what, n)| format!("{n} {what}")));
         if !notes.is_empty() {
             batch.limitation = Some(text(notes.join("; ")));

@@ -245,3 +245,125 @@ fn hostile_exports_cost_themselves_only() {
     let found = ingest(&[dir.path().to_path_buf()], &Settings::defaults()).unwrap();
     assert_eq!((found.facts.entitlements.len(), found.facts.quarantine.len()), (1, 1));
 }
+
+fn call(method: &str, resource: &str, extra: &str) -> String {
+    format!(
+        r#"{{"insertId":"{method}{resource}","timestamp":"2026-06-20T10:00:00Z","logName":"projects/p/logs/cloudaudit.googleapis.com%2Factivity","resource":{{"type":"k8s_cluster","labels":{{"project_id":"p","location":"europe-west1","cluster_name":"main"}}}},"protoPayload":{{"@type":"type.googleapis.com/google.cloud.audit.AuditLog","serviceName":"k8s.io","methodName":"{method}","resourceName":"{resource}","authenticationInfo":{{"principalEmail":"system:serviceaccount:pay:runner"}},"authorizationInfo":[{{"granted":true,"permission":"{method}","resource":"{resource}"}}]}}{extra}}}"#
+    )
+}
+
+/// The same calls in Cloud Audit Logs and in the log of the API server give the same rows.
+#[test]
+fn calls_to_clusters_are_read_as_the_api_server_logs_them() {
+    let reason = |b: &str| {
+        format!(
+            r#"RBAC: allowed by RoleBinding \"{b}/pay\" of Role \"reader\" to ServiceAccount \"runner/pay\""#
+        )
+    };
+    let labels = format!(
+        r#","labels":{{"authorization.k8s.io/decision":"allow","authorization.k8s.io/reason":"{}"}}"#,
+        reason("b")
+    );
+    let cloud = [
+        call("io.k8s.core.v1.pods.list", "core/v1/namespaces/pay/pods", &labels),
+        call("io.k8s.core.v1.pods.exec.create", "core/v1/namespaces/pay/pods/x/exec", ""),
+        call("io.k8s.core.v1.nodes.get", "core/v1/nodes/n1", r#","severity":"ERROR""#)
+            .replace(r#""granted":true"#, r#""granted":false"#),
+    ];
+    let event = |verb: &str, object: &str, code: u16, annotations: &str| {
+        format!(
+            r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"{verb}{code}{}","stage":"ResponseComplete","verb":"{verb}","user":{{"username":"system:serviceaccount:pay:runner"}},"objectRef":{object},"responseStatus":{{"code":{code}}},"requestReceivedTimestamp":"2026-06-20T10:00:00Z","stageTimestamp":"2026-06-20T10:00:00Z","annotations":{{{annotations}}}}}"#,
+            object.len()
+        )
+    };
+    let own = [
+        event(
+            "list",
+            r#"{"resource":"pods","namespace":"pay","apiVersion":"v1"}"#,
+            200,
+            &format!(r#""authorization.k8s.io/reason":"{}""#, reason("b")),
+        ),
+        event(
+            "create",
+            r#"{"resource":"pods","subresource":"exec","namespace":"pay","name":"x"}"#,
+            200,
+            "",
+        ),
+        event("get", r#"{"resource":"nodes","name":"n1"}"#, 403, ""),
+    ];
+    let rows = |name: &str, lines: &[String]| {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(name), lines.join("\n")).unwrap();
+        if name == "own.ndjson" {
+            std::fs::write(dir.path().join("own.ndjson.realm"), "gke_p_europe-west1_main").unwrap();
+        }
+        let found = ingest(&[dir.path().to_path_buf()], &Settings::defaults()).unwrap();
+        assert!(found.facts.quarantine.is_empty(), "{:?}", found.facts.quarantine);
+        let mut rows: Vec<Usage> = found.facts.usage;
+        for r in &mut rows {
+            r.source_id = text("s");
+            r.source_ref = text("r");
+        }
+        rows.sort_by(|a, b| (&a.action, &a.resource).cmp(&(&b.action, &b.resource)));
+        rows
+    };
+    let got = rows("cloud.ndjson", &cloud);
+    assert_eq!(format!("{got:#?}"), format!("{:#?}", rows("own.ndjson", &own)));
+    assert_eq!(got.len(), 4);
+    assert_eq!(got[0].resource.as_deref(), Some("RoleBinding:b"));
+    assert_eq!(&*got[0].principal, "k8s:gke_p_europe-west1_main/system:serviceaccount:pay:runner");
+}
+
+#[test]
+fn a_log_and_an_export_of_one_cluster_find_each_other() {
+    let role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: reader, namespace: pay}\nrules: []\n";
+    let line = call("io.k8s.core.v1.pods.list", "core/v1/namespaces/pay/pods", "");
+    let scope = |realm: Option<&str>| {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("log.ndjson"), format!("{line}\n")).unwrap();
+        std::fs::write(dir.path().join("role.yaml"), role).unwrap();
+        if let Some(realm) = realm {
+            std::fs::write(dir.path().join("role.yaml.realm"), realm).unwrap();
+        }
+        let found = ingest(&[dir.path().to_path_buf()], &Settings::defaults()).unwrap();
+        let u = found.facts.usage[0].clone();
+        format!("{} {}", u.scope.unwrap(), u.principal)
+    };
+    assert_eq!(scope(None), "k8s/ns/pay system:serviceaccount:pay:runner");
+    assert_eq!(scope(Some("main")), "k8s:main/ns/pay k8s:main/system:serviceaccount:pay:runner");
+    // Of a cluster of another name nothing follows.
+    assert!(scope(Some("other")).starts_with("k8s:gke_p_europe-west1_main/ns/pay "));
+}
+
+/// A call that cannot be read costs itself only, and what can be read of odd ones is.
+#[test]
+fn damaged_calls_to_clusters_are_told() {
+    let good = call("io.k8s.core.v1.pods.list", "core/v1/namespaces/pay/pods", "");
+    let odd = |from: &str, to: &str| {
+        assert!(good.contains(from), "{from}");
+        good.replace(from, to).replace("\"insertId\":\"", "\"insertId\":\"x")
+    };
+    let lines = [
+        good.clone(),
+        // The same entry twice counts once.
+        good.clone(),
+        odd("\"methodName\":\"io.k8s.core.v1.pods.list\"", "\"methodName\":7"),
+        odd("2026-06-20T10:00:00Z", "yesterday"),
+        odd("\"timestamp\":\"2026-06-20T10:00:00Z\",", ""),
+        odd("\"resourceName\":\"core/v1/namespaces/pay/pods\"", "\"resourceName\":[1]"),
+        odd("\"cluster_name\":\"main\"", "\"cluster_name\":{}"),
+        odd("\"labels\":{", "\"labels\":[{").replace("\"main\"}}", "\"main\"}]}"),
+        odd("\"protoPayload\":{", "\"protoPayload\":{\"status\":{\"code\":\"seven\"},"),
+        odd("\"principalEmail\":\"system:serviceaccount:pay:runner\"", "\"principalEmail\":null"),
+    ];
+    let found = read(&[("log.ndjson", &lines.join("\n"))]);
+    let source = &found.facts.sources[0];
+    assert_eq!((source.records, source.quarantined), (10, 3), "{:?}", found.facts.quarantine);
+    let scopes: BTreeSet<&str> =
+        found.facts.usage.iter().map(|u| u.scope.as_deref().unwrap()).collect();
+    // A path that is no resource is one of the cluster; a call to a cluster without a name is one of none.
+    assert_eq!(
+        scopes,
+        ["k8s/ns/pay", "k8s:gke_p_europe-west1_main", "k8s:gke_p_europe-west1_main/ns/pay"].into()
+    );
+}

@@ -124,8 +124,33 @@ struct Status {
     code: Option<i64>,
 }
 
+/// A call as another log tells of it (Google Cloud Audit Logs of a cluster).
+#[derive(Debug, Default)]
+pub(in crate::ingest) struct Call<'a> {
+    /// Identifier of the entry: an entry that is there twice counts once.
+    pub id: Option<&'a str>,
+    /// Verb.
+    pub verb: &'a str,
+    /// User by name, as the API server knows it.
+    pub user: Option<&'a str>,
+    /// API group, empty for core; null for a path that is no resource.
+    pub resource: Option<(&'a str, &'a str)>,
+    /// Subresource.
+    pub subresource: Option<&'a str>,
+    /// Namespace.
+    pub namespace: Option<&'a str>,
+    /// Path, where it is no resource.
+    pub path: Option<&'a str>,
+    /// Time.
+    pub time: &'a str,
+    /// HTTP status.
+    pub code: i64,
+    /// Reason of the authoriser.
+    pub reason: Option<&'a str>,
+}
+
 /// What tells rows apart.
-#[derive(PartialEq, Eq, PartialOrd, Ord, Clone)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Clone)]
 struct Key {
     principal: Text,
     behind: Option<Text>,
@@ -135,13 +160,14 @@ struct Key {
     outcome: Outcome,
 }
 
-#[derive(PartialEq, Eq, PartialOrd, Ord, Clone)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Clone)]
 enum What {
     Action(Text),
     /// Binding that allowed it, and its role where the log names it.
     Binding(Text, Option<Text>),
 }
 
+#[derive(Debug)]
 struct Sum {
     first: Time,
     last: Time,
@@ -149,7 +175,9 @@ struct Sum {
     place: Text,
 }
 
-struct Log {
+/// Calls of one cluster, summed up.
+#[derive(Debug)]
+pub(in crate::ingest) struct Log {
     names: Names,
     rows: BTreeMap<Key, Sum>,
     seen: HashSet<u64>,
@@ -162,7 +190,8 @@ struct Log {
 }
 
 impl Log {
-    fn new(realm: Option<&str>) -> Self {
+    /// An empty log of a cluster; null when its name is not known.
+    pub(in crate::ingest) fn new(realm: Option<&str>) -> Self {
         Self {
             names: Names::new(realm),
             rows: BTreeMap::new(),
@@ -228,6 +257,38 @@ impl Log {
             }
             Err(e) => batch.quarantine(place, json_message(&e)),
         }
+    }
+
+    /// One call out of another log.
+    pub(in crate::ingest) fn call(
+        &mut self,
+        c: &Call<'_>,
+        place: &str,
+        batch: &mut Batch,
+    ) -> Result<(), String> {
+        let cow = |s: Option<&'_ str>| s.map(|s| Cow::Owned(s.to_owned()));
+        let reason = c.reason.map(|r| (Cow::Borrowed("authorization.k8s.io/reason"), r.into()));
+        let event = Event {
+            audit_id: cow(c.id),
+            stage: None,
+            verb: cow(Some(c.verb)),
+            uri: cow(c.path),
+            user: Some(User { username: cow(c.user) }),
+            impersonated_user: None,
+            object_ref: c.resource.map(|(group, resource)| Object {
+                api_group: cow(Some(group)),
+                resource: cow(Some(resource)),
+                subresource: cow(c.subresource),
+                namespace: cow(c.namespace),
+            }),
+            response_status: Some(Status { code: Some(c.code) }),
+            request_received_timestamp: None,
+            stage_timestamp: cow(Some(c.time)),
+            timestamp: None,
+            annotations: Some(reason.into_iter().collect()),
+            level: None,
+        };
+        self.event(&event, place, batch)
     }
 
     fn event(&mut self, e: &Event<'_>, place: &str, batch: &mut Batch) -> Result<(), String> {
@@ -330,8 +391,37 @@ impl Log {
         Some((name, role, Some(scope)))
     }
 
-    fn close(self, batch: &mut Batch) {
-        for (key, sum) in self.rows {
+    fn close(mut self, batch: &mut Batch) {
+        self.rows(batch);
+        let mut says = Vec::new();
+        if !self.levels.is_empty() {
+            let levels: Vec<String> = self.levels.into_iter().take(6).collect();
+            says.push(format!(
+                "events at the levels {}; what the audit policy leaves out cannot be seen",
+                levels.join(", ")
+            ));
+        }
+        if !self.reasons {
+            says.push("no event says which binding allowed it".to_owned());
+        }
+        if self.nameless > 0 {
+            says.push(format!("{} events name no identity", self.nameless));
+        }
+        if self.duplicates > 0 {
+            says.push(format!("{} events occur twice and count once", self.duplicates));
+        }
+        if self.coarse {
+            says.push("further namespaces are not told apart".to_owned());
+        }
+        batch.limitation = Some(text(says.join("; ")));
+        if batch.realm.is_none() {
+            batch.realm = self.names.realm();
+        }
+    }
+
+    /// Hands over the rows.
+    pub(in crate::ingest) fn rows(&mut self, batch: &mut Batch) {
+        for (key, sum) in std::mem::take(&mut self.rows) {
             let row = Usage {
                 principal: key.principal,
                 on_behalf_of: key.behind,
@@ -360,30 +450,11 @@ impl Log {
                 },
             });
         }
-        let mut says = Vec::new();
-        if !self.levels.is_empty() {
-            let levels: Vec<String> = self.levels.into_iter().take(6).collect();
-            says.push(format!(
-                "events at the levels {}; what the audit policy leaves out cannot be seen",
-                levels.join(", ")
-            ));
-        }
-        if !self.reasons {
-            says.push("no event says which binding allowed it".to_owned());
-        }
-        if self.nameless > 0 {
-            says.push(format!("{} events name no identity", self.nameless));
-        }
-        if self.duplicates > 0 {
-            says.push(format!("{} events occur twice and count once", self.duplicates));
-        }
-        if self.coarse {
-            says.push("further namespaces are not told apart".to_owned());
-        }
-        batch.limitation = Some(text(says.join("; ")));
-        if batch.realm.is_none() {
-            batch.realm = self.names.realm();
-        }
+    }
+
+    /// Whether some call says which binding allowed it.
+    pub(in crate::ingest) fn says_reasons(&self) -> bool {
+        self.reasons
     }
 }
 

@@ -4,12 +4,15 @@
 //! Identifiers: with the name R of the cluster (`ctx.realm`) everything begins with `k8s:R`, without it with
 //! `k8s`. Two clusters without a name in one run would be taken for one; the formats page says so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::source::{Adapter, Batch};
 use crate::facts::{
     Alias, Confidence, Facts, Principal, PrincipalKind, Quarantined, Role, Text, text,
 };
+
+use crate::privilege::k8s::permissions::{DEFAULTS_VERSION, default_roles};
+use crate::privilege::k8s::rbac::Document;
 
 pub mod audit;
 pub mod eks;
@@ -215,6 +218,48 @@ pub fn finish(facts: &mut Facts) {
             || seen.insert((l.kind.clone(), l.principal_id.clone(), l.target_id.clone()))
     });
     super::fold::count_conflicts(facts, conflicts);
+    fallbacks(facts);
+}
+
+/// Says in the source of a binding which roles the embedded list stands in for. An export that holds the
+/// live role `cluster-admin` holds all cluster roles, so that what is not in it is not there.
+fn fallbacks(facts: &mut Facts) {
+    let rows = || facts.roles.iter().filter(|r| &*r.platform == "k8s");
+    let defined: BTreeSet<&Text> = rows().map(|r| &r.role_id).collect();
+    let whole: BTreeSet<&str> = rows()
+        .filter_map(|r| {
+            let cluster = r.role_id.strip_suffix("/clusterrole/cluster-admin")?;
+            let live = Document::parse(r.document.as_deref()?).is_ok_and(|d| d.live);
+            live.then_some(cluster)
+        })
+        .collect();
+    let mut by: BTreeMap<Text, BTreeSet<&Text>> = BTreeMap::new();
+    for e in facts.entitlements.iter().filter(|e| &*e.platform == "k8s") {
+        let Some((cluster, name)) = e.role_id.rsplit_once("/clusterrole/") else { continue };
+        let shipped = default_roles().get(name).is_some();
+        if shipped && !whole.contains(cluster) && !defined.contains(&e.role_id) {
+            by.entry(e.source_id.clone()).or_default().insert(&e.role_id);
+        }
+    }
+    let notes: Vec<(Text, String)> = by
+        .into_iter()
+        .map(|(source, roles)| {
+            let note = format!(
+                "the content of {} roles that Kubernetes ships is not in the inputs and is taken from an \
+                 embedded list ({DEFAULTS_VERSION})",
+                roles.len()
+            );
+            (source, note)
+        })
+        .collect();
+    for (source, note) in notes {
+        for s in facts.sources.iter_mut().filter(|s| s.source_id == source) {
+            s.limitation = Some(match &s.limitation {
+                Some(have) if !have.is_empty() => text(format!("{have}; {note}")),
+                _ => text(&note),
+            });
+        }
+    }
 }
 
 fn roles(roles: &mut Vec<Role>) -> Vec<Quarantined> {

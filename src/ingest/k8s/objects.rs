@@ -193,6 +193,9 @@ impl Object<'_> {
     }
 }
 
+/// Deepest lists in lists that are taken apart: an envelope of lists of kind `List` takes four.
+const LEVELS: usize = 12;
+
 /// A file being read.
 struct Reading {
     names: Names,
@@ -204,6 +207,8 @@ struct Reading {
     continues: bool,
     /// Jobs, which are read as tasks as well.
     jobs: u64,
+    /// Lists around what is being read.
+    level: usize,
 }
 
 impl Reading {
@@ -214,6 +219,7 @@ impl Reading {
             with_data: 0,
             continues: false,
             jobs: 0,
+            level: 0,
         }
     }
 
@@ -246,6 +252,17 @@ impl Reading {
 
     /// Takes a document apart until single objects are left.
     fn raw(&mut self, raw: &str, place: &str, kind: Option<&str>, batch: &mut Batch) {
+        if self.level >= LEVELS {
+            batch.records += 1;
+            let why = format!("lists in lists, more than {LEVELS} levels deep");
+            return batch.quarantine(or_root(place), why);
+        }
+        self.level += 1;
+        self.apart(raw, place, kind, batch);
+        self.level -= 1;
+    }
+
+    fn apart(&mut self, raw: &str, place: &str, kind: Option<&str>, batch: &mut Batch) {
         if raw.starts_with('[') {
             for (i, element) in elements(raw).into_iter().enumerate() {
                 self.raw(element, &format!("{place}/{i}"), kind, batch);

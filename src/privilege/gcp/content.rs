@@ -90,7 +90,7 @@ impl Lexicon {
     pub fn judge(&self, set: &FixedBitSet) -> Content {
         let mut classes = ClassSet::EMPTY;
         let (mut halves, mut act_as) = (false, false);
-        let mut by_class: Vec<(Class, usize)> = Vec::new();
+        let mut by_class: Vec<(Class, u8, usize)> = Vec::new();
         let mut hasher = Sha256::new();
         for id in set.ones() {
             let m = self.meaning(id);
@@ -98,7 +98,7 @@ impl Lexicon {
             halves |= m.needs_act_as;
             act_as |= m.act_as;
             if let Some(strongest) = m.classes.iter().next().filter(|c| *c < Class::Write) {
-                by_class.push((strongest, id));
+                by_class.push((strongest, meaning::rank(self.name(id)), id));
             }
             hasher.update(self.name(id).as_bytes());
             hasher.update(b"\n");
@@ -109,7 +109,7 @@ impl Lexicon {
         if self.owner_shaped(set) {
             classes.insert(Class::Admin);
         }
-        by_class.sort_by_key(|(class, id)| (*class, *id));
+        by_class.sort_unstable();
         Content {
             classes,
             n: set.count_ones(..),
@@ -118,7 +118,7 @@ impl Lexicon {
             strongest: by_class
                 .iter()
                 .take(STRONGEST)
-                .map(|(_, id)| text(self.name(*id)))
+                .map(|(_, _, id)| text(self.name(*id)))
                 .collect(),
             normal: hasher.finalize().iter().map(|b| format!("{b:02x}")).collect(),
         }
@@ -149,7 +149,7 @@ pub struct Content {
     pub halves: bool,
     /// Holds `actAs`.
     pub act_as: bool,
-    /// The strongest permissions, at most twelve, by class and name.
+    /// The strongest permissions, at most twelve: by class, then by how much they decide, then by name.
     pub strongest: Vec<Text>,
     /// Digest of all names: equal digest, equal permissions.
     pub normal: String,
@@ -194,6 +194,8 @@ mod tests {
         assert!(
             !editor.classes.contains(Class::Admin) && editor.classes.contains(Class::Escalation)
         );
+        let owner = lexicon.judge(&owner);
+        assert_eq!(&*owner.strongest[0], "resourcemanager.projects.setIamPolicy");
         let own = lexicon.set(["acme.things.delete", "storage.objects.get"]);
         let judged = lexicon.judge(&own);
         assert_eq!(words(judged.classes), ["destructive", "data-read"]);

@@ -104,6 +104,20 @@ fn decides(permission: &str) -> bool {
         || resource.ends_with("workforcePools")
 }
 
+/// Order among permissions of one class, for a reader who sees the first few: those that decide who may do
+/// what in a container first, then those about accounts, roles and pools, then all others.
+#[must_use]
+pub fn rank(permission: &str) -> u8 {
+    let policy = permission.ends_with(".setIamPolicy") && decides(permission);
+    if policy && permission.starts_with("resourcemanager.") {
+        0
+    } else if policy || permission.starts_with("iam.") {
+        1
+    } else {
+        2
+    }
+}
+
 /// Services whose resources hold the customer's data.
 const DATA: [&str; 21] = [
     "alloydb",

@@ -164,6 +164,18 @@ pub fn pool(member: &str) -> Option<(&str, &str)> {
     Some((path.get(..end)?, path.get(end + 1..)?))
 }
 
+/// A member as a sentence names it: federated identities by what is taken from which pool, for their full
+/// names fill lines; all others as they are.
+#[must_use]
+pub fn shown(id: &str) -> String {
+    let Some((pool, rest)) = pool(id) else { return format!("`{id}`") };
+    let pool = pool.rsplit('/').next().unwrap_or(pool);
+    match rest {
+        "*" => format!("every identity of the pool `{pool}`"),
+        rest => format!("`{rest}` of the pool `{pool}`"),
+    }
+}
+
 /// Mail domains that anybody can have an account at.
 const CONSUMER: [&str; 12] = [
     "gmail.com",
@@ -252,6 +264,22 @@ pub fn number_of(email: &str) -> Option<&str> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn names_of_pools_are_short_in_sentences() {
+        let pool = "//iam.googleapis.com/projects/3/locations/global/workloadIdentityPools/gh";
+        for (id, want) in [
+            (format!("principalSet:{pool}/*"), "every identity of the pool `gh`"),
+            (
+                format!("principalSet:{pool}/attribute.repository/acme/app"),
+                "`attribute.repository/acme/app` of the pool `gh`",
+            ),
+            (format!("principal:{pool}/subject/x"), "`subject/x` of the pool `gh`"),
+            ("ann@x.example".to_owned(), "`ann@x.example`"),
+        ] {
+            assert_eq!(shown(&id), want);
+        }
+    }
 
     #[test]
     fn forms_of_members() {

@@ -56,6 +56,13 @@ pub(super) fn summary(input: &Assemble<'_>) -> Summary {
         *out.principal_kinds.entry(p.kind.as_str().into()).or_default() += 1;
     }
     out.entitlements = number(facts.entitlements.len());
+    for h in derived.holdings.iter().filter(|h| h.provider_owned) {
+        *out.provider_holdings.entry(h.platform.to_string()).or_default() += 1;
+    }
+    let basis = derived.holdings.iter().filter_map(|h| h.content_basis.as_deref());
+    for basis in basis.filter(|b| *b != "inputs") {
+        *out.embedded_content.entry(basis.to_owned()).or_default() += 1;
+    }
     out.tasks = number(facts.tasks.len());
     out.usage = number(facts.usage.len());
     out.records = facts.sources.iter().map(|s| unsigned(s.records)).sum();

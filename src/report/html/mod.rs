@@ -183,12 +183,38 @@ pub fn honest_lines(view: &View) -> Vec<String> {
     if !ignored.is_empty() {
         out.push(format!("Left out by the settings: {}.", some(&ignored)));
     }
+    out.extend(defaults_line(s));
+    for (basis, n) in &s.embedded_content {
+        let what = counted(*n, "holding is of a role", "holdings are of roles");
+        out.push(format!(
+            "{what} that the inputs do not define: judged by the {}.",
+            clip(basis, 200)
+        ));
+    }
     let loose = view.settings.iter().filter(|r| r.loosened).count();
     if loose > 0 {
         let n = counted(u64::try_from(loose).unwrap_or(u64::MAX), "setting is", "settings are");
         out.push(format!("{n} looser than frameworks and common practice allow."));
     }
     out
+}
+
+/// How much of what is held the platforms made themselves, where any did.
+fn defaults_line(s: &Summary) -> Option<String> {
+    let total: u64 = s.provider_holdings.values().sum();
+    let by: Vec<String> = s
+        .provider_holdings
+        .iter()
+        .map(|(platform, n)| format!("{} {}", clip(platform, 80), super::text::count(*n)))
+        .collect();
+    (total > 0).then(|| {
+        format!(
+            "{} that the platforms make themselves {} counted and not reported ({}).",
+            counted(total, "binding", "bindings"),
+            if total == 1 { "was" } else { "were" },
+            by.join(", ")
+        )
+    })
 }
 
 fn rules_line(s: &Summary) -> String {

@@ -16,10 +16,12 @@ use crate::privilege::gcp::member::{self, Member, Party};
 
 mod denied;
 mod groups;
+pub(super) mod junctions;
 mod roles;
 mod steps;
 mod tree;
 mod trusts;
+pub(super) mod ways;
 
 use denied::{Denies, Signature};
 use groups::{Groups, Joined};
@@ -61,7 +63,7 @@ struct Judged {
     /// Only what is surely denied taken away.
     possible: Content,
     /// Steps to other identities, with whether they are certain.
-    powers: Vec<steps::Power>,
+    powers: Vec<ways::Power>,
 }
 
 /// Key of [`Judged`]: role, service of the resource, and the deny rules that hold.
@@ -77,6 +79,8 @@ struct Reading<'w> {
     judged: HashMap<JudgedKey, Arc<Judged>>,
     used: HashMap<(Text, Text, Text), Use>,
     listed: Listed,
+    /// Rows so far that are of members of groups.
+    expanded: usize,
     out: Estate,
     steps: steps::Steps,
 }
@@ -104,6 +108,7 @@ impl<'w> Reading<'w> {
             denies,
             conditions: HashMap::new(),
             judged: HashMap::new(),
+            expanded: 0,
             out: Estate::default(),
             steps: steps::Steps::default(),
         }
@@ -161,16 +166,23 @@ impl<'w> Reading<'w> {
         let holders: Vec<Joined> = match &member.party {
             Party::Group => {
                 let members = self.groups.members(&e.principal_id);
-                if members.is_empty() { vec![direct()] } else { members.to_vec() }
+                let n = members.len();
+                if members.is_empty() {
+                    vec![direct()]
+                } else if self.takes(&e.principal_id, n) {
+                    self.groups.members(&e.principal_id).to_vec()
+                } else {
+                    vec![direct()]
+                }
             }
             Party::Convenience { role, project } => {
                 let key = (text(role), text(format!("projects/{project}")));
                 match basics.get(&key) {
-                    Some(list) => {
+                    Some(list) if self.takes(&e.principal_id, list.len()) => {
                         let via = vec![e.principal_id.clone()];
                         list.iter().map(|id| own(id, via.clone())).collect()
                     }
-                    None => vec![direct()],
+                    _ => vec![direct()],
                 }
             }
             _ => vec![direct()],
@@ -179,6 +191,19 @@ impl<'w> Reading<'w> {
             let held = self.held(e, &member, &timing, &holder);
             self.out.held.push(held);
         }
+    }
+
+    /// Whether what a group holds is told of each of its members as well. Beyond a bound on all such rows
+    /// groups hold the rest themselves, and their facts say so.
+    fn takes(&mut self, group: &Text, members: usize) -> bool {
+        self.expanded = self.expanded.saturating_add(members);
+        if self.expanded <= MAX_EXPANDED {
+            return true;
+        }
+        self.expanded -= members;
+        let why = format!("what `{group}` holds is not told of each of its {members} members");
+        self.out.unknown.insert(group.clone(), text(why));
+        false
     }
 
     /// Standing state of a binding by its condition and kind.
@@ -296,6 +321,7 @@ impl<'w> Reading<'w> {
             held.unknown = Some(text("role_unexpanded"));
             return;
         }
+        held.basis = self.roles.basis(role);
         let service = content::service_of(&e.scope).map(text);
         let who = member::of_id(&held.principal);
         let signature = self.denies.signature(&self.tree, &e.scope, &who, &self.groups);
@@ -375,7 +401,7 @@ impl<'w> Reading<'w> {
         self.denies.take(&signature.maybe, &mut certain);
         let lexicon = &self.roles.lexicon;
         let judged = Arc::new(Judged {
-            powers: steps::powers(lexicon, &certain, &possible),
+            powers: ways::powers(lexicon, &certain, &possible),
             certain: lexicon.judge(&certain),
             possible: lexicon.judge(&possible),
         });
@@ -395,6 +421,9 @@ impl<'w> Reading<'w> {
             own.into_iter().filter(|(_, all)| *all).map(|(id, _)| id.clone()).collect();
     }
 }
+
+/// Most rows of members of groups, over all bindings: a gigabyte or so.
+const MAX_EXPANDED: usize = if cfg!(test) { 20_000 } else { 2_000_000 };
 
 /// Permissions from which on a role counts as a wildcard: no task needs a fifth of all there are. It is
 /// what basic roles hold, whatever they are called.
@@ -489,5 +518,7 @@ fn listed(world: &World<'_>) -> Listed {
     out
 }
 
+#[cfg(test)]
+mod step_tests;
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,13 @@
 //! Contents of roles: the definition in the inputs, else the dated catalogue.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use fixedbitset::FixedBitSet;
 use serde::Deserialize;
 
-use crate::facts::{Facts, RoleKind, Text};
+use crate::facts::{Facts, RoleKind, Text, text};
+use crate::privilege::gcp::catalogue::catalogue;
 use crate::privilege::gcp::content::{Content, Lexicon};
 
 /// Whether a role gives anything.
@@ -23,6 +25,8 @@ pub enum InForce {
 struct Entry {
     set: Option<FixedBitSet>,
     state: InForce,
+    /// Taken from the catalogue, for the inputs do not define it.
+    embedded: bool,
 }
 
 #[derive(Deserialize)]
@@ -71,13 +75,13 @@ impl Roles {
         let off = d.deleted || d.stage == "DISABLED";
         let set = self.lexicon.set(d.included_permissions.iter().map(AsRef::as_ref));
         let state = if off { InForce::No } else { InForce::Yes };
-        Some(Entry { set: Some(set), state })
+        Some(Entry { set: Some(set), state, embedded: false })
     }
 
     fn predefined(&self, role: &str) -> Entry {
         match self.lexicon.predefined(role) {
-            Some(set) => Entry { set: Some(set), state: InForce::Yes },
-            None => Entry { set: None, state: InForce::Unknown },
+            Some(set) => Entry { set: Some(set), state: InForce::Yes, embedded: true },
+            None => Entry { set: None, state: InForce::Unknown, embedded: false },
         }
     }
 
@@ -100,6 +104,15 @@ impl Roles {
     /// Whether a role gives anything.
     pub fn state(&self, i: usize) -> InForce {
         self.entries.get(i).map_or(InForce::Unknown, |e| e.state)
+    }
+
+    /// The catalogue that its permissions are taken from; `None` where the inputs define it.
+    pub fn basis(&self, i: usize) -> Option<Text> {
+        static BASIS: OnceLock<Text> = OnceLock::new();
+        let of =
+            || text(format!("embedded catalogue of predefined roles ({})", catalogue().origin));
+        let embedded = self.entries.get(i).is_some_and(|e| e.embedded);
+        embedded.then(|| BASIS.get_or_init(of).clone())
     }
 
     /// Its permissions.

@@ -1,112 +1,23 @@
 //! Steps from one identity to a service account (cloud semantics, section 7): tokens, keys and
-//! signatures, code that runs as an account, and the pair of `actAs` and a workload.
+//! signatures, code that runs as an account, pairs such as `actAs` and a workload, rights in clusters.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fixedbitset::FixedBitSet;
-
-use super::super::{Edge, Estate, Held, World};
+use super::super::{Edge, Estate, Goal, Held, World};
+use super::junctions::{self, Junction, Used};
 use super::tree::Tree;
-use crate::facts::{PrincipalKind, Standing, Text, Time, Tri, text};
-use crate::privilege::class::{Breadth, Class};
-use crate::privilege::gcp::content::Lexicon;
-use crate::privilege::gcp::meaning::{self, ACT_AS};
-use crate::privilege::gcp::member::{self, Party};
+use super::ways::{BINDS_KEYS, Pair, Power, Side, Way, verb};
+use crate::facts::{Standing, Text, Tier, Time, Tri, text};
+use crate::privilege::class::{Breadth, Class, ClassSet};
+use crate::privilege::gcp::meaning::ACT_AS;
+use crate::privilege::gcp::member::shown;
 
-/// How a permission makes one identity another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Way {
-    /// Acts as the account at once.
-    Becomes,
-    /// Acts as the account if something is there that the inputs do not show.
-    MayBecome,
-    /// Runs code where an account may already be attached.
-    Runs,
-    /// Half of a pair: attaches accounts.
-    Attaches,
-    /// Half of a pair: makes or changes what runs.
-    Makes,
-    /// The same where something runs already: on one resource nothing new is made.
-    Changes,
-    /// Decides whom a pool of federated identities lets in.
-    Federates,
-    /// Deploys as the account of Google's own APIs.
-    Deploys,
-}
-
-/// A permission that opens a step.
-#[derive(Clone, Debug)]
-pub struct Power {
-    way: Way,
-    permission: Text,
-    certain: bool,
-}
-
-/// Permissions by which an identity acts as a service account on which, or above which, it holds them.
-const BECOMES: [(&str, &str); 5] = [
-    ("iam.serviceAccounts.getAccessToken", "takes access tokens of"),
-    ("iam.serviceAccountKeys.create", "makes keys of"),
-    ("iam.serviceAccounts.signJwt", "signs tokens as"),
-    ("iam.serviceAccounts.signBlob", "signs tokens as"),
-    ("iam.serviceAccounts.setIamPolicy", "lets itself act as"),
-];
-
-/// The same, if a second account, a disabled key or a party that takes the token is there.
-const MAY: [(&str, &str); 4] = [
-    ("iam.serviceAccounts.implicitDelegation", "may delegate through"),
-    ("iam.serviceAccounts.getOpenIdToken", "takes identity tokens of"),
-    ("iam.serviceAccountKeys.enable", "may enable a disabled key of"),
-    ("storage.hmacKeys.create", "makes storage keys of"),
-];
-
-/// Code where an account may already run. Which does, the inputs do not show.
-const RUNS: [&str; 10] = [
-    "compute.instances.setMetadata",
-    "compute.projects.setCommonInstanceMetadata",
-    "compute.instances.osAdminLogin",
-    "compute.instances.osLogin",
-    "run.jobs.runWithOverrides",
-    "cloudbuild.builds.create",
-    "cloudbuild.builds.update",
-    "dataproc.jobs.create",
-    "composer.environments.update",
-    "clouddeploy.releases.create",
-];
-
-/// Trust of a pool in a new issuer, or in more of an old one's identities.
-const FEDERATES: [&str; 3] = [
-    "iam.googleapis.com/workloadIdentityPoolProviders.update",
-    "iam.googleapis.com/workloadIdentityPoolProviders.create",
-    "iam.googleapis.com/workloadIdentityPools.setAttestationRules",
-];
-
-/// Deployments run as the account of Google's own APIs, an editor unless somebody took that away.
-const DEPLOYS: [&str; 2] =
-    ["deploymentmanager.deployments.create", "deploymentmanager.deployments.update"];
-
-/// Steps that a set of permissions opens: of each way the first, certain before possible.
-pub fn powers(lexicon: &Lexicon, certain: &FixedBitSet, possible: &FixedBitSet) -> Vec<Power> {
-    let mut out: Vec<Power> = Vec::new();
-    let mut first = |way: Way, names: &mut dyn Iterator<Item = &str>| {
-        let held: Vec<(&str, usize)> = names.filter_map(|n| Some((n, lexicon.known(n)?))).collect();
-        let sure = held.iter().find(|(_, id)| certain.contains(*id));
-        let found = sure.or_else(|| held.iter().find(|(_, id)| possible.contains(*id)));
-        if let Some((name, _)) = found {
-            out.push(Power { way, permission: text(name), certain: sure.is_some() });
-        }
-    };
-    first(Way::Becomes, &mut BECOMES.iter().map(|(n, _)| *n));
-    first(Way::MayBecome, &mut MAY.iter().map(|(n, _)| *n));
-    first(Way::Runs, &mut RUNS.iter().copied());
-    first(Way::Attaches, &mut [ACT_AS].into_iter());
-    let halves = meaning::table().iter().filter(|(_, row)| row.needs_act_as);
-    first(Way::Makes, &mut halves.clone().map(|(n, _)| n.as_str()));
-    let mut changes = halves.map(|(n, _)| n.as_str()).filter(|n| !n.ends_with(".create"));
-    first(Way::Changes, &mut changes);
-    first(Way::Federates, &mut FEDERATES.iter().copied());
-    first(Way::Deploys, &mut DEPLOYS.iter().copied());
-    out
-}
+/// What an API key that is bound to an account is worth hangs on who takes it.
+const TAKES_KEYS: &str = "which services take an API key for its account";
+/// To bind a tag takes a right on its value and one on the resource.
+const BINDS_TAGS: &str = "whether both the value of the tag and the resource may be bound";
+/// Functions of conditions that ask for tags.
+const ON_TAGS: [&str; 2] = ["resource.matchTag", "resource.hasTagKey"];
 
 /// A half of a pair.
 #[derive(Clone, Debug)]
@@ -122,30 +33,28 @@ struct Half {
 /// Halves of one principal by scope: what attaches accounts, and what runs them.
 #[derive(Clone, Debug, Default)]
 struct Halves {
-    attaches: BTreeMap<Text, Half>,
+    account: BTreeMap<Text, Half>,
     makes: BTreeMap<Text, Half>,
+}
+
+/// A binding that gives something only where a tag is.
+#[derive(Clone, Debug)]
+struct Tagged {
+    scope: Text,
+    role: Text,
+    classes: ClassSet,
+    breadth: Breadth,
+    refs: Vec<(Text, Text)>,
 }
 
 /// Steps as they are collected.
 #[derive(Debug, Default)]
 pub struct Steps {
     edges: Vec<Edge>,
-    pairs: BTreeMap<Text, Halves>,
-}
-
-/// Node for all service accounts at and below a container.
-fn junction(scope: &str) -> Text {
-    text(format!("gcp#any service account of {scope}"))
-}
-
-/// Node for all federated identities of the pools at and below a container.
-fn federated(scope: &str) -> Text {
-    text(format!("gcp#any federated identity of {scope}"))
-}
-
-/// Node for the accounts of Google's own APIs at and below a container.
-fn apis(scope: &str) -> Text {
-    text(format!("gcp#the account of Google APIs of {scope}"))
+    pairs: BTreeMap<(Text, Pair), Halves>,
+    tags: BTreeMap<Text, BTreeMap<Text, Half>>,
+    tagged: BTreeMap<Text, Vec<Tagged>>,
+    used: Used,
 }
 
 /// Node that a right over service accounts at a scope reaches.
@@ -153,7 +62,11 @@ fn target(scope: &Text) -> Option<Text> {
     if let Some((_, account)) = scope.split_once("/serviceAccounts/") {
         return account.contains('@').then(|| text(account.to_lowercase()));
     }
-    (!scope.starts_with("//")).then(|| junction(scope))
+    is_container(scope).then(|| Junction::Accounts.at(scope))
+}
+
+fn is_container(scope: &str) -> bool {
+    !scope.starts_with("//")
 }
 
 /// The node in words.
@@ -164,72 +77,149 @@ fn whom(scope: &Text) -> String {
     }
 }
 
-impl Steps {
-    /// Notes what a holding in force opens. `sure` says that its conditions are met.
-    pub fn note(&mut self, powers: &[Power], held: &Held, sure: bool) {
-        for p in powers {
-            match p.way {
-                Way::Attaches | Way::Makes | Way::Changes => self.half(p, held, sure),
-                way => self.step(way, p, held, sure),
-            }
-        }
+/// Where a right is held, in words: an account is named by the step already.
+fn on(scope: &Text) -> String {
+    if scope.contains("/serviceAccounts/") {
+        "on the account itself".to_owned()
+    } else {
+        format!("on `{scope}`")
     }
+}
 
-    fn half(&mut self, p: &Power, held: &Held, sure: bool) {
-        let one = held.scope.starts_with("//");
-        if (p.way == Way::Makes && one) || (p.way == Way::Changes && !one) {
-            return;
-        }
-        let own = self.pairs.entry(held.principal.clone()).or_default();
-        let side = if p.way == Way::Attaches { &mut own.attaches } else { &mut own.makes };
-        let half = Half {
+impl Half {
+    fn new(p: &Power, held: &Held, sure: bool) -> Self {
+        Self {
             permission: p.permission.clone(),
             role: held.privilege.clone(),
             certain: p.certain && sure,
             conditions: held.conditions.clone(),
             not_after: held.not_after,
             refs: held.refs.clone(),
-        };
-        match side.get_mut(&held.scope) {
-            Some(have) if !have.certain && half.certain => *have = half,
+        }
+    }
+
+    /// Keeps the surer of two at one scope.
+    fn put(self, at: &Text, side: &mut BTreeMap<Text, Self>) {
+        match side.get_mut(at) {
+            Some(have) if !have.certain && self.certain => *have = self,
             Some(_) => {}
             None => {
-                side.insert(held.scope.clone(), half);
+                side.insert(at.clone(), self);
+            }
+        }
+    }
+}
+
+impl Steps {
+    /// Notes what a holding in force opens. `sure` says that its conditions are met.
+    pub fn note(&mut self, powers: &[Power], held: &Held, sure: bool) {
+        if !sure && held.conditions.iter().any(|c| ON_TAGS.iter().any(|f| c.contains(f))) {
+            self.tagged.entry(held.principal.clone()).or_default().push(Tagged {
+                scope: held.scope.clone(),
+                role: held.privilege.clone(),
+                classes: held.possible,
+                breadth: held.breadth,
+                refs: held.refs.clone(),
+            });
+        }
+        for p in powers {
+            match p.way {
+                Way::Half(pair, side) => self.half(pair, side, p, held, sure),
+                Way::Tags => {
+                    let own = self.tags.entry(held.principal.clone()).or_default();
+                    Half::new(p, held, sure).put(&held.scope, own);
+                }
+                way => self.step(way, p, held, sure),
             }
         }
     }
 
+    fn half(&mut self, pair: Pair, side: Side, p: &Power, held: &Held, sure: bool) {
+        let container = is_container(&held.scope);
+        if (side == Side::Makes && !container) || (side == Side::Changes && container) {
+            return;
+        }
+        let own = self.pairs.entry((held.principal.clone(), pair)).or_default();
+        let list = if side == Side::Account { &mut own.account } else { &mut own.makes };
+        Half::new(p, held, sure).put(&held.scope, list);
+    }
+
+    /// Node that a step of one holding leads to, and what the step does in words.
+    fn end(&mut self, way: Way, p: &Power, scope: &Text) -> Option<(Text, String)> {
+        let container = is_container(scope);
+        let junction = |j: Junction, used: &mut Used| {
+            used.insert(j, scope);
+            j.at(scope)
+        };
+        Some(match way {
+            Way::Runs => {
+                let service = p.permission.split('.').next().unwrap_or_default();
+                let to = junction(junctions::runs(service)?, &mut self.used);
+                let does = if container {
+                    format!("runs code under the accounts of what is in `{scope}`")
+                } else {
+                    format!("runs code under the account of `{scope}`")
+                };
+                (to, does)
+            }
+            Way::Federates if container => (
+                junction(Junction::Federated, &mut self.used),
+                format!("decides whom the federated identities of `{scope}` are"),
+            ),
+            Way::Workforce if scope.starts_with("organizations/") => (
+                junction(Junction::Workforce, &mut self.used),
+                format!("decides who signs in as the workforce identities of `{scope}`"),
+            ),
+            Way::Deploys if container => (
+                junction(Junction::Apis, &mut self.used),
+                format!("deploys as the account of Google's own APIs of `{scope}`"),
+            ),
+            Way::ReadsKeys if container => (
+                junction(Junction::Keys, &mut self.used),
+                format!("reads the API keys of `{scope}`, also those bound to an account"),
+            ),
+            Way::SignsLinks => (
+                junction(Junction::Links, &mut self.used),
+                format!("signs links to what the load balancers of `{scope}` serve"),
+            ),
+            Way::Cluster(inside) if container => (
+                junction(Junction::Cluster(inside), &mut self.used),
+                format!("{} the clusters of `{scope}`", inside.gains()),
+            ),
+            Way::Becomes | Way::MayBecome => {
+                let does = verb(&p.permission).unwrap_or("acts as");
+                let to = target(scope)?;
+                if container {
+                    self.used.insert(Junction::Accounts, scope);
+                }
+                (to, format!("{does} {}", whom(scope)))
+            }
+            _ => return None,
+        })
+    }
+
     fn step(&mut self, way: Way, p: &Power, held: &Held, sure: bool) {
-        let container = !held.scope.starts_with("//");
-        let to = match way {
-            Way::Federates => container.then(|| federated(&held.scope)),
-            Way::Deploys => container.then(|| apis(&held.scope)),
-            _ => target(&held.scope),
-        };
-        let Some(to) = to.filter(|to| *to != held.principal) else { return };
-        let verb = BECOMES.iter().chain(&MAY).find(|(n, _)| *n == &*p.permission).map(|(_, v)| *v);
-        let certain = p.certain && sure;
-        let whom = whom(&held.scope);
-        let does = match (way, verb) {
-            (Way::Runs, _) => format!("runs code that may act as {whom}"),
-            (Way::Federates, _) => {
-                format!("decides whom the federated identities of `{}` are", held.scope)
-            }
-            (Way::Deploys, _) => {
-                format!("deploys as the account of Google's own APIs of `{}`", held.scope)
-            }
-            (_, Some(verb)) => format!("{verb} {whom}"),
-            (_, None) => format!("acts as {whom}"),
-        };
+        let Some((to, does)) = self.end(way, p, &held.scope) else { return };
+        if to == held.principal {
+            return;
+        }
+        let mut conditions = held.conditions.clone();
+        if way == Way::ReadsKeys {
+            conditions.push(text(TAKES_KEYS));
+        }
+        let certain = p.certain && sure && way != Way::ReadsKeys;
         self.edges.push(Edge {
             technique: text(format!("gcp:{}", p.permission)),
             step: text(format!(
-                "`{}` {does} (`{}` by `{}` on `{}`)",
-                held.principal, p.permission, held.privilege, held.scope
+                "{} {does} (`{}` by `{}` {})",
+                shown(&held.principal),
+                p.permission,
+                held.privilege,
+                on(&held.scope)
             )),
             verdict: if certain { Tri::Yes } else { Tri::Conditional },
-            potential: matches!(way, Way::MayBecome | Way::Runs),
-            conditions: held.conditions.clone(),
+            potential: matches!(way, Way::MayBecome | Way::SignsLinks),
+            conditions,
             not_after: held.not_after,
             refs: held.refs.clone(),
             ..Edge::relation(held.principal.clone(), to)
@@ -239,64 +229,80 @@ impl Steps {
     /// Completes the pairs and opens the junctions down to the accounts.
     pub fn finish(&mut self, world: &World<'_>, tree: &Tree, out: &mut Estate) {
         let pairs = std::mem::take(&mut self.pairs);
-        for (principal, halves) in &pairs {
-            self.complete(principal, halves, tree, out);
+        for ((principal, pair), halves) in &pairs {
+            self.complete(*pair, principal, halves, tree, out);
         }
+        self.tag(tree, out);
         if self.edges.is_empty() {
             return;
         }
-        let mut relations: BTreeSet<(Text, Text)> = BTreeSet::new();
-        for (child, parent) in
-            tree.nodes().filter(|(c, p)| !c.starts_with("//") && !p.starts_with("//"))
-        {
-            for node in [junction, federated, apis] {
-                relations.insert((node(parent), node(child)));
-            }
+        for scope in self.used.at(Junction::Links) {
+            out.goals.push(Goal {
+                node: Junction::Links.at(scope),
+                title: text(format!("what signed links of `{scope}` open")),
+                tier: Tier::T2,
+                admin: false,
+            });
         }
-        outsiders(world, &mut relations);
-        for p in &world.facts.principals {
-            let account =
-                p.kind == PrincipalKind::ServiceAccount && p.platform.as_deref() == Some("gcp");
-            if let (true, Some(realm)) = (account, &p.realm) {
-                relations.insert((junction(realm), p.principal_id.clone()));
-            }
-        }
-        kubernetes(world, &mut relations);
         out.edges.append(&mut self.edges);
-        out.edges.extend(relations.into_iter().map(|(from, to)| Edge::relation(from, to)));
+        junctions::relations(world, tree, &self.used, out);
     }
 
-    /// The pairs of one principal: `actAs` and a workload meet where one scope lies in the other.
-    fn complete(&mut self, principal: &Text, halves: &Halves, tree: &Tree, out: &mut Estate) {
+    /// The pairs of one principal: both halves meet where one scope lies in the other, or on an account
+    /// and a resource of one project.
+    fn complete(
+        &mut self,
+        pair: Pair,
+        principal: &Text,
+        halves: &Halves,
+        tree: &Tree,
+        out: &mut Estate,
+    ) {
         let mut done: BTreeSet<Text> = BTreeSet::new();
-        for (at, act) in &halves.attaches {
+        let mut put = |steps: &mut Self, a: (&Text, &Half), m: (&Text, &Half)| {
+            steps.pair((pair, principal), (a, m), tree, &mut done, out);
+        };
+        for (at, act) in &halves.account {
             for node in tree.up(at) {
                 if let Some(make) = halves.makes.get(&node) {
-                    self.pair(principal, (at, act), (&node, make), tree, &mut done, out);
+                    put(self, (at, act), (&node, make));
                 }
             }
         }
         for (at, make) in &halves.makes {
             for node in tree.up(at) {
-                if let Some(act) = halves.attaches.get(&node).filter(|_| node != *at) {
-                    self.pair(principal, (&node, act), (at, make), tree, &mut done, out);
+                if let Some(act) = halves.account.get(&node).filter(|_| node != *at) {
+                    put(self, (&node, act), (at, make));
                 }
+            }
+        }
+        // Resources beside each other: an account may be attached to what is in its own project. Beyond
+        // it `iam.disableCrossProjectServiceAccountUsage` forbids that unless somebody lifts it.
+        let mut by_project: BTreeMap<Text, (&Text, &Half)> = BTreeMap::new();
+        for (at, make) in halves.makes.iter().filter(|(at, _)| !is_container(at)) {
+            let Some(project) = tree.realm(at) else { continue };
+            let slot = by_project.entry(project).or_insert((at, make));
+            if !slot.1.certain && make.certain {
+                *slot = (at, make);
+            }
+        }
+        for (at, act) in halves.account.iter().filter(|(at, _)| !is_container(at)) {
+            if let Some(make) = tree.realm(at).and_then(|p| by_project.get(&p)) {
+                put(self, (at, act), *make);
             }
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "two halves with their places")]
     fn pair(
         &mut self,
-        principal: &Text,
-        (act_at, act): (&Text, &Half),
-        (make_at, make): (&Text, &Half),
+        (pair, principal): (Pair, &Text),
+        ((act_at, act), (make_at, make)): ((&Text, &Half), (&Text, &Half)),
         tree: &Tree,
         done: &mut BTreeSet<Text>,
         out: &mut Estate,
     ) {
         // Accounts that can be attached, in what can be made: the narrower of both.
-        let narrow = if act_at.starts_with("//") || !make_at.starts_with("projects/") {
+        let narrow = if !is_container(act_at) || !make_at.starts_with("projects/") {
             act_at
         } else {
             make_at
@@ -305,18 +311,31 @@ impl Steps {
         if !done.insert(to.clone()) {
             return;
         }
-        let certain = act.certain && make.certain;
+        if is_container(narrow) {
+            self.used.insert(Junction::Accounts, narrow);
+        }
         let mut conditions = act.conditions.clone();
         conditions.extend(make.conditions.iter().cloned());
+        let (lock, does) = match pair {
+            Pair::Attach => (ACT_AS, format!("attaches {} to what it runs", whom(narrow))),
+            Pair::Key => {
+                conditions.push(text(TAKES_KEYS));
+                (BINDS_KEYS, format!("makes API keys that act as {}", whom(narrow)))
+            }
+        };
+        let certain = act.certain && make.certain && pair == Pair::Attach;
         let mut refs = act.refs.clone();
         refs.extend(make.refs.iter().cloned());
         let not_after = super::earlier(act.not_after, make.not_after);
         self.edges.push(Edge {
-            technique: text(format!("gcp:{ACT_AS}+{}", make.permission)),
+            technique: text(format!("gcp:{lock}+{}", make.permission)),
             step: text(format!(
-                "`{principal}` attaches {} to what it runs (`{ACT_AS}` by `{}` on `{act_at}`, `{}` by \
-                 `{}` on `{make_at}`)",
-                whom(narrow), act.role, make.permission, make.role
+                "{} {does} (`{lock}` by `{}` {}, `{}` by `{}` on `{make_at}`)",
+                shown(principal),
+                act.role,
+                on(act_at),
+                make.permission,
+                make.role
             )),
             verdict: if certain { Tri::Yes } else { Tri::Conditional },
             potential: false,
@@ -325,8 +344,8 @@ impl Steps {
             refs: refs.clone(),
             ..Edge::relation(principal.clone(), to)
         });
-        if act_at == make_at && act.role == make.role {
-            // One role holds both; its own holding says so.
+        if pair == Pair::Key || (act_at == make_at && act.role == make.role) {
+            // A key is no right over what runs; one role that holds both says so itself.
             return;
         }
         let breadth = match narrow.split('/').next() {
@@ -357,50 +376,49 @@ impl Steps {
             ..Held::default()
         });
     }
-}
 
-/// Accounts of Google's own APIs and federated identities, each below the project it is of.
-fn outsiders(world: &World<'_>, relations: &mut BTreeSet<(Text, Text)>) {
-    let names: BTreeMap<&str, &Text> = world
-        .facts
-        .aliases
-        .iter()
-        .filter(|a| &*a.alias_type == "project_number")
-        .map(|a| (&*a.alias, &a.principal_id))
-        .collect();
-    for e in world.facts.entitlements.iter().filter(|e| &*e.platform == "gcp") {
-        let id = &e.principal_id;
-        let (node, number): (fn(&str) -> Text, &str) =
-            if id.ends_with("@cloudservices.gserviceaccount.com") {
-                (apis, member::number_of(id).unwrap_or_default())
-            } else if let Some((pool, _)) = member::pool(id) {
-                let number = pool.strip_prefix("projects/").and_then(|p| p.split('/').next());
-                (federated, number.unwrap_or_default())
-            } else {
-                continue;
-            };
-        let scope = format!("projects/{number}");
-        let project = names.get(scope.as_str()).map_or(scope.as_str(), |name| &***name);
-        relations.insert((node(project), id.clone()));
-    }
-}
-
-/// A Kubernetes service account whose annotation names a Google one is what the binding means by
-/// `P.svc.id.goog[ns/name]`.
-fn kubernetes(world: &World<'_>, relations: &mut BTreeSet<(Text, Text)>) {
-    let mut members: BTreeMap<(String, String), Vec<Text>> = BTreeMap::new();
-    for e in world.facts.entitlements.iter().filter(|e| &*e.platform == "gcp") {
-        if let Party::Kubernetes { namespace, name, .. } = member::of_id(&e.principal_id).party {
-            members.entry((namespace, name)).or_default().push(e.principal_id.clone());
-        }
-    }
-    for l in world.facts.links.iter().filter(|l| &*l.kind == "gke_workload_identity") {
-        let who = l.subject.as_deref().unwrap_or(&l.principal_id);
-        let mut parts = who.rsplit(':');
-        let (Some(name), Some(namespace)) = (parts.next(), parts.next()) else { continue };
-        let key = (namespace.to_owned(), name.to_owned());
-        for member in members.get(&key).into_iter().flatten() {
-            relations.insert((l.principal_id.clone(), member.clone()));
+    /// Whoever binds tags meets the conditions of its own bindings that ask for one.
+    fn tag(&mut self, tree: &Tree, out: &mut Estate) {
+        let tagged = std::mem::take(&mut self.tagged);
+        for (principal, list) in &tagged {
+            let Some(tags) = self.tags.get(principal) else { continue };
+            let mut below: BTreeMap<Text, (&Text, &Half)> = BTreeMap::new();
+            for (at, half) in tags {
+                for node in tree.up(at) {
+                    below.entry(node).or_insert((at, half));
+                }
+            }
+            for b in list {
+                let above = || tree.up(&b.scope).into_iter().find_map(|n| tags.get_key_value(&n));
+                let Some((at, half)) = below.get(&b.scope).copied().or_else(above) else {
+                    continue;
+                };
+                let title = format!("`{}` on `{}`, which a tag opens", b.role, b.scope);
+                let node = text(format!("gcp#{title} for {principal}"));
+                let tier = b.classes.tier_at(b.breadth);
+                let admin = b.classes.contains(Class::Admin) && b.breadth <= Breadth::Account;
+                out.goals.push(Goal { node: node.clone(), title: text(title), tier, admin });
+                let mut conditions = half.conditions.clone();
+                conditions.push(text(BINDS_TAGS));
+                let mut refs = half.refs.clone();
+                refs.extend(b.refs.iter().cloned());
+                self.edges.push(Edge {
+                    technique: text(format!("gcp:{}", half.permission)),
+                    step: text(format!(
+                        "{} binds the tag that its own `{}` on `{}` asks for (`{}` by `{}` on `{at}`)",
+                        shown(principal),
+                        b.role,
+                        b.scope,
+                        half.permission,
+                        half.role
+                    )),
+                    verdict: Tri::Conditional,
+                    conditions,
+                    not_after: half.not_after,
+                    refs,
+                    ..Edge::relation(principal.clone(), node)
+                });
+            }
         }
     }
 }

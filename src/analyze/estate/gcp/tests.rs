@@ -16,14 +16,14 @@ fn shared(path: &str) -> PathBuf {
 }
 
 /// What is held at 2026-06-30 according to the files of a folder.
-fn judged(folder: &Path, settings: &Settings) -> Reach {
+pub(super) fn judged(folder: &Path, settings: &Settings) -> Reach {
     let mut found = ingest(&[folder.to_path_buf()], settings).unwrap();
     assert!(found.failed.is_empty(), "{:?}", found.failed);
     resolve(&mut found.facts, &[]);
     reach(&found.facts, settings, parse_rfc3339("2026-06-30T00:00:00Z").unwrap())
 }
 
-fn of(files: &[(&str, Value)]) -> Reach {
+pub(super) fn of(files: &[(&str, Value)]) -> Reach {
     let dir = tempfile::tempdir().unwrap();
     for (name, content) in files {
         std::fs::write(dir.path().join(name), content.to_string()).unwrap();
@@ -32,7 +32,7 @@ fn of(files: &[(&str, Value)]) -> Reach {
 }
 
 /// A policy as `search-all-iam-policies` prints it, in organisation 1, folder 2, project `p` (3).
-fn policy(resource: &str, bindings: Value) -> Value {
+pub(super) fn policy(resource: &str, bindings: Value) -> Value {
     json!({
         "assetType": "cloudresourcemanager.googleapis.com/Project",
         "resource": resource,
@@ -45,10 +45,10 @@ fn policy(resource: &str, bindings: Value) -> Value {
 
 const ORG: &str = "//cloudresourcemanager.googleapis.com/organizations/1";
 const FOLDER: &str = "//cloudresourcemanager.googleapis.com/folders/2";
-const PROJECT: &str = "//cloudresourcemanager.googleapis.com/projects/p";
+pub(super) const PROJECT: &str = "//cloudresourcemanager.googleapis.com/projects/p";
 
 /// Policies of the three levels. Those above the project carry no project.
-fn levels(org: Value, folder: Value, project: Value) -> Value {
+pub(super) fn levels(org: Value, folder: Value, project: Value) -> Value {
     let mut all = [policy(ORG, org), policy(FOLDER, folder), policy(PROJECT, project)];
     all[0]["project"] = Value::Null;
     all[0]["folders"] = json!([]);
@@ -56,7 +56,7 @@ fn levels(org: Value, folder: Value, project: Value) -> Value {
     json!(all)
 }
 
-fn bind(role: &str, members: &[&str], condition: Option<&str>) -> Value {
+pub(super) fn bind(role: &str, members: &[&str], condition: Option<&str>) -> Value {
     let mut b = json!({"role": role, "members": members});
     if let Some(c) = condition {
         b["condition"] = json!({"expression": c, "title": "t"});

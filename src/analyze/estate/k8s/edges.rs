@@ -5,12 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::{Edge, Estate, Goal, Held, World};
+use super::super::{Edge, Estate, Goal, Held, World, gke};
 use super::roles::{Found, Known, Roles};
 use super::{OBJECTS, account_of, place_of, subject_of, verdict};
 use crate::facts::{Standing, Text, Tier, Workload, text};
 use crate::privilege::k8s::content::{Named, Place};
 use crate::privilege::k8s::permissions::{Permission, Reaches, catalogue};
+use crate::privilege::k8s::rbac::Rule;
 
 /// What hosts lay open, by the path that is mounted: containers of others, their tokens, the node's own keys.
 const OPEN_PATHS: &[&str] = &[
@@ -94,19 +95,26 @@ pub fn add(world: &World<'_>, roles: &Roles<'_>, estate: &mut Estate) {
             accounts: &accounts,
             best: BTreeMap::new(),
             goals: &mut goals,
+            rules: &[],
+            told: BTreeSet::new(),
         };
         out.all(roles);
         edges.extend(out.best.into_values());
     }
     let users: BTreeSet<(&str, &Text)> = powers.keys().copied().collect();
-    drop_unused(&mut edges, &accounts, &users);
+    drop_unused(&mut edges, &accounts, &users, gke::ends(world.facts));
     estate.edges.extend(edges);
     estate.goals.extend(goals.into_values());
 }
 
-/// Adds what junctions lead to, for the junctions that some step ends at.
-fn drop_unused(edges: &mut Vec<Edge>, accounts: &Accounts<'_>, users: &BTreeSet<(&str, &Text)>) {
-    accounts.relations(edges);
+/// Adds what junctions lead to, for the junctions that some step ends at, here or `from_outside`.
+fn drop_unused(
+    edges: &mut Vec<Edge>,
+    accounts: &Accounts<'_>,
+    users: &BTreeSet<(&str, &Text)>,
+    from_outside: BTreeSet<Text>,
+) {
+    accounts.relations(edges, from_outside);
     let wanted: BTreeSet<Text> =
         edges.iter().filter(|e| e.to.ends_with("#users")).map(|e| e.to.clone()).collect();
     for (cluster, id) in users {
@@ -126,16 +134,23 @@ struct Steps<'a, 'g> {
     accounts: &'a Accounts<'a>,
     best: BTreeMap<(Text, bool), Edge>,
     goals: &'g mut BTreeMap<Text, Goal>,
+    /// Rules of the role that is looked at.
+    rules: &'a [Rule],
+    /// Rights on names that were looked at, by row, namespace and name.
+    told: BTreeSet<(usize, Option<Text>, Text)>,
 }
 
 impl Steps<'_, '_> {
     fn all(&mut self, roles: &Roles<'_>) {
         let power = self.power;
+        // Rows whose other half was looked for in single namespaces: any binding finds the same.
+        let mut halves: u128 = 0;
         for (h, role) in &power.held {
             let namespace = place_of(&h.scope).1;
             let given = role.content.at(Place::of(namespace));
             let here = namespace.and_then(|ns| power.namespaces.get(ns)).copied().unwrap_or(0);
             let rows = catalogue().rows();
+            self.rules = &role.content.rules;
             for (i, row) in rows.iter().enumerate().filter(|(i, _)| given.all & (1 << i) != 0) {
                 self.secrets(row, h, namespace);
                 if !row.is_path() {
@@ -143,7 +158,8 @@ impl Steps<'_, '_> {
                 }
                 if catalogue().complete(row, power.cluster | here) {
                     self.step(row, i, h, namespace);
-                } else if namespace.is_none() {
+                } else if namespace.is_none() && halves & (1 << i) == 0 {
+                    halves |= 1 << i;
                     // The other half is held in single namespaces.
                     for (ns, held) in &power.namespaces {
                         if catalogue().complete(row, power.cluster | held) {
@@ -274,6 +290,10 @@ impl Steps<'_, '_> {
             return;
         }
         for name in named.names.iter().take(200) {
+            // A second binding of the same right on the same name adds nothing.
+            if !self.told.insert((named.row, namespace.map(text), text(name))) {
+                continue;
+            }
             let targets: Vec<Text> = match row.reaches {
                 Reaches::Users => vec![text(format!("{}/user:{name}", self.nodes.cluster))],
                 Reaches::Groups => vec![text(format!("{}/group:{name}", self.nodes.cluster))],
@@ -289,12 +309,10 @@ impl Steps<'_, '_> {
         }
     }
 
-    /// The verbs of a permission that a binding gives.
-    fn verbs(&self, row: &Permission, h: &Held) -> String {
-        let role = self.power.held.iter().find(|(own, _)| std::ptr::eq(*own, h)).map(|(_, r)| r);
-        let rules = role.map_or(&[][..], |r| &r.content.rules);
+    /// The verbs of a permission that the role gives.
+    fn verbs(&self, row: &Permission) -> String {
         let fits = |v: &&&str| {
-            rules
+            self.rules
                 .iter()
                 .any(|r| r.has_group(row.group) && r.has_resource(row.resource) && r.has_verb(v))
         };
@@ -318,7 +336,7 @@ impl Steps<'_, '_> {
             Some(ns) => format!("in the namespace `{ns}`"),
             None => "in the whole cluster".to_owned(),
         };
-        let verbs = self.verbs(row, h);
+        let verbs = self.verbs(row);
         let step = format!(
             "{} may {verbs} `{}` {place} by the role `{}` {gains}",
             short(self.principal),
@@ -346,6 +364,10 @@ struct Accounts<'a> {
     workloads: BTreeMap<String, Vec<&'a Workload>>,
     /// Accounts with a token that is kept as a secret.
     tokens: BTreeSet<&'a Text>,
+    /// Clusters and namespaces of those.
+    token_places: BTreeSet<(&'a str, Option<&'a str>)>,
+    /// Accounts by cluster and name.
+    named: BTreeMap<(&'a str, &'a str), Vec<(&'a str, &'a Text)>>,
     /// Namespaces whose admission forbids the ways to the node.
     hardened: BTreeSet<&'a str>,
 }
@@ -379,7 +401,7 @@ impl<'a> Accounts<'a> {
                 workloads.entry(cluster).or_default().push(w);
             }
         }
-        let tokens = world
+        let tokens: BTreeSet<&Text> = world
             .facts
             .credentials
             .iter()
@@ -397,7 +419,16 @@ impl<'a> Accounts<'a> {
             })
             .filter_map(|g| g.target_id.as_deref())
             .collect();
-        Self { by_place, workloads, tokens, hardened }
+        let kept = tokens.iter().filter_map(|id| account_of(id));
+        let token_places =
+            kept.flat_map(|(cluster, ns, _)| [(cluster, None), (cluster, Some(ns))]).collect();
+        let mut named: BTreeMap<(&str, &str), Vec<(&str, &Text)>> = BTreeMap::new();
+        for id in by_place.values().flat_map(BTreeMap::values).flatten() {
+            if let Some((cluster, ns, name)) = account_of(id) {
+                named.entry((cluster, name)).or_default().push((ns, id));
+            }
+        }
+        Self { by_place, workloads, tokens, token_places, named, hardened }
     }
 
     fn hardened(&self, scope: &str) -> bool {
@@ -405,26 +436,21 @@ impl<'a> Accounts<'a> {
     }
 
     fn has_tokens(&self, cluster: &str, namespace: Option<&str>) -> bool {
-        self.tokens.iter().any(|id| {
-            account_of(id)
-                .is_some_and(|(c, ns, _)| c == cluster && namespace.is_none_or(|n| n == ns))
-        })
+        self.token_places.contains(&(cluster, namespace))
     }
 
     /// Accounts of a name: in one namespace, or in all.
     fn by_name(&self, cluster: &str, namespace: Option<&str>, name: &str) -> Vec<Text> {
-        let spaces = self.by_place.get(cluster);
-        let all = spaces.into_iter().flatten();
-        all.filter(|(ns, _)| namespace.is_none_or(|n| n == **ns))
-            .flat_map(|(_, ids)| ids)
-            .filter(|id| account_of(id).is_some_and(|(_, _, n)| n == name))
-            .map(|id| (*id).clone())
+        let all = self.named.get(&(cluster, name)).into_iter().flatten();
+        all.filter(|(ns, _)| namespace.is_none_or(|n| n == *ns))
+            .map(|(_, id)| (*id).clone())
             .collect()
     }
 
     /// What junctions lead to.
-    fn relations(&self, edges: &mut Vec<Edge>) {
-        let ends: BTreeSet<Text> = edges.iter().map(|e| e.to.clone()).collect();
+    fn relations(&self, edges: &mut Vec<Edge>, from_outside: BTreeSet<Text>) {
+        let mut ends = from_outside;
+        ends.extend(edges.iter().map(|e| e.to.clone()));
         for (cluster, spaces) in &self.by_place {
             let nodes = Nodes { cluster };
             let all = |what: &str| ends.contains(&nodes.of(None, what));

@@ -8,7 +8,7 @@ use crate::facts::{Entitlement, PrincipalKind, Standing, Text, Tier, Time, Tri, 
 use crate::privilege::class::{Breadth, Class, ClassSet};
 use crate::privilege::k8s::DEFAULTS;
 use crate::privilege::k8s::content::{Given, Place};
-use crate::privilege::k8s::permissions::{catalogue, default_roles};
+use crate::privilege::k8s::permissions::{DEFAULTS_VERSION, catalogue, default_roles};
 
 mod edges;
 mod roles;
@@ -76,6 +76,13 @@ pub(super) fn account_of(id: &str) -> Option<(&str, &str, &str)> {
     Some((cluster, namespace, name))
 }
 
+/// Cluster of an identity: what its name begins with.
+pub(super) fn cluster_of(id: &str) -> Option<&str> {
+    account_of(id)
+        .map(|(cluster, ..)| cluster)
+        .or_else(|| subject_of(id).map(|(cluster, _)| cluster))
+}
+
 /// Name behind the cluster: `user:x`, `group:y`.
 pub(super) fn subject_of(id: &str) -> Option<(&str, &str)> {
     let at = ["/user:", "/group:"].iter().filter_map(|mark| id.find(mark)).min()?;
@@ -85,6 +92,8 @@ pub(super) fn subject_of(id: &str) -> Option<(&str, &str)> {
 /// Service accounts that the inputs list, by cluster and namespace.
 struct Listed<'a> {
     accounts: BTreeMap<&'a str, BTreeMap<&'a str, BTreeSet<&'a str>>>,
+    /// Clusters that are listed whole, which the account `default` of two namespaces shows.
+    whole: BTreeSet<&'a str>,
 }
 
 impl<'a> Listed<'a> {
@@ -95,11 +104,16 @@ impl<'a> Listed<'a> {
                 accounts.entry(cluster).or_default().entry(ns).or_default().insert(name);
             }
         }
-        Self { accounts }
+        let defaults = |spaces: &BTreeMap<&str, BTreeSet<&str>>| {
+            spaces.values().filter(|names| names.contains("default")).take(2).count()
+        };
+        let whole = accounts.iter().filter(|(_, spaces)| defaults(spaces) == 2);
+        let whole = whole.map(|(cluster, _)| *cluster).collect();
+        Self { accounts, whole }
     }
 
     /// Whether a service account is certainly not there: its namespace is listed with others, or the
-    /// cluster is listed whole, which the account `default` of two namespaces shows.
+    /// cluster is listed whole.
     fn misses(&self, id: &str) -> bool {
         let Some((cluster, ns, name)) = account_of(id) else { return false };
         if ns.is_empty() {
@@ -109,7 +123,7 @@ impl<'a> Listed<'a> {
         let Some(spaces) = self.accounts.get(cluster) else { return false };
         match spaces.get(ns) {
             Some(names) => !names.contains(name),
-            None => spaces.values().filter(|names| names.contains("default")).count() >= 2,
+            None => self.whole.contains(cluster),
         }
     }
 }
@@ -168,6 +182,9 @@ fn held(
         n_actions: role.content.n_actions,
         strongest: role.strongest(place).to_vec(),
         normal: role.normal.clone(),
+        basis: role
+            .embedded
+            .then(|| text(format!("embedded default roles of Kubernetes {DEFAULTS_VERSION}"))),
         ..base
     };
     row.refs.extend(role.at.clone());

@@ -24,8 +24,10 @@ pub struct Known {
     pub wildcards: Vec<Text>,
     /// Digest of the rules.
     pub normal: String,
-    /// Where the role stands; null for one from the embedded list.
+    /// Where the role stands; null for one from the embedded list, and for parts put together.
     pub at: Option<(Text, Text)>,
+    /// It is one that Kubernetes ships and that the inputs do not define.
+    pub embedded: bool,
     strongest: [Vec<Text>; 3],
 }
 
@@ -36,7 +38,7 @@ impl Known {
         let wildcards = content.wildcards.iter().map(text).collect();
         let strongest = [Place::Cluster, Place::KubeSystem, Place::Namespace]
             .map(|place| strongest(&content, place));
-        Self { content, wildcards, normal, at, strongest }
+        Self { content, wildcards, normal, at, embedded: false, strongest }
     }
 
     /// The strongest permissions at a place.
@@ -218,7 +220,8 @@ impl<'a> Roles<'a> {
 fn fallback(key: &str) -> Option<Arc<Known>> {
     static KNOWN: OnceLock<BTreeMap<&'static str, Arc<Known>>> = OnceLock::new();
     let known = KNOWN.get_or_init(|| {
-        let of = |rules: &[Rule]| Arc::new(Known::new(rules.to_vec(), None));
+        let of =
+            |rules: &[Rule]| Arc::new(Known { embedded: true, ..Known::new(rules.to_vec(), None) });
         default_roles().iter().map(|(k, r)| (k.as_str(), of(&r.document.rules))).collect()
     });
     known.get(key).cloned()

@@ -13,10 +13,18 @@ use crate::facts::{Outcome, Standing, Text, Time, Usage, UsageGrain, text};
 use crate::privilege::k8s::content::{Place, allows};
 use crate::privilege::k8s::rbac::{Request, Rule, covers};
 
-/// Format of the logs.
+/// Format of the log that a cluster writes itself.
 const FORMAT: &str = "kubernetes-audit";
+/// Format of the log that holds calls to clusters among others: what it says of a cluster begins and ends
+/// with those, and reads are in it only where somebody switched them on (section 9).
+const CLOUD: &str = "gcp-audit";
+/// Verbs that read.
+const READS: &[&str] = &["get", "list", "watch"];
 /// Days that a log may end before the as-of time and still speak of now.
 const FRESH_DAYS: i64 = 7;
+
+/// Rules of the bindings in use, by principal and scope, each once.
+type InUse = BTreeMap<Text, BTreeMap<Text, BTreeSet<Rule>>>;
 
 /// What the logs of one cluster say.
 #[derive(Default)]
@@ -25,6 +33,10 @@ struct Log<'a> {
     last: Option<Time>,
     /// Last use by binding, scope and actor.
     named: BTreeMap<(&'a str, &'a str), BTreeMap<&'a str, Time>>,
+    /// Reads may be missing.
+    cloud: bool,
+    /// Some read is in it.
+    reads: bool,
     /// What was done, by actor.
     done: BTreeMap<&'a str, BTreeSet<(&'a str, &'a str)>>,
 }
@@ -36,7 +48,7 @@ pub fn fill(world: &World<'_>, roles: &Roles<'_>, estate: &mut Estate) {
         return;
     }
     // Bindings in use by principal: their rules may make others redundant.
-    let mut in_use: BTreeMap<Text, Vec<(Text, Vec<Rule>)>> = BTreeMap::new();
+    let mut in_use = InUse::new();
     let mut found: Vec<Option<Use>> = Vec::with_capacity(estate.held.len());
     for h in &estate.held {
         let cluster = place_of(&h.scope).0;
@@ -44,8 +56,9 @@ pub fn fill(world: &World<'_>, roles: &Roles<'_>, estate: &mut Estate) {
         if used.is_some()
             && let Found::Role(role) = roles.find(cluster, &h.role_id)
         {
-            let rules = (h.scope.clone(), role.content.rules.clone());
-            in_use.entry(h.principal.clone()).or_default().push(rules);
+            let at = in_use.entry(h.principal.clone()).or_default();
+            let scope = text(h.scope.split(OBJECTS).next().unwrap_or_default());
+            at.entry(scope).or_default().extend(role.content.rules.iter().cloned());
         }
         found.push(used);
     }
@@ -60,24 +73,26 @@ pub fn fill(world: &World<'_>, roles: &Roles<'_>, estate: &mut Estate) {
 
 /// Logs that say which binding allowed a call; others say nothing about bindings.
 fn read<'a>(world: &World<'a>) -> BTreeMap<&'a str, Log<'a>> {
-    let sources: BTreeMap<&str, (Option<Time>, Option<Time>)> = world
+    let sources: BTreeMap<&str, (bool, Option<Time>, Option<Time>)> = world
         .facts
         .sources
         .iter()
-        .filter(|s| &*s.format == FORMAT)
-        .map(|s| (&*s.source_id, (s.first_time, s.last_time)))
+        .filter(|s| matches!(&*s.format, FORMAT | CLOUD))
+        .map(|s| (&*s.source_id, (&*s.format == CLOUD, s.first_time, s.last_time)))
         .collect();
     let mut logs: BTreeMap<&str, Log<'_>> = BTreeMap::new();
     let mut with_reasons: BTreeSet<&str> = BTreeSet::new();
-    for u in world.facts.usage.iter().filter(|u| u.outcome == Outcome::Allowed) {
-        let (Some((first, last)), Some(scope)) = (sources.get(&*u.source_id), u.scope.as_deref())
-        else {
-            continue;
-        };
+    let ours = |u: &&Usage| u.outcome == Outcome::Allowed && u.platform.as_deref() == Some("k8s");
+    for u in world.facts.usage.iter().filter(ours) {
+        let Some((cloud, first, last)) = sources.get(&*u.source_id).copied() else { continue };
+        let Some(scope) = u.scope.as_deref() else { continue };
+        let (first, last) = if cloud { (u.first_at, u.last_at) } else { (first, last) };
         let (cluster, namespace) = place_of(scope);
         let log = logs.entry(cluster).or_default();
-        log.first = [log.first, *first].into_iter().flatten().min();
-        log.last = log.last.max(*last);
+        log.cloud |= cloud;
+        log.reads |= u.action.as_deref().is_some_and(reads);
+        log.first = [log.first, first].into_iter().flatten().min();
+        log.last = log.last.max(last);
         let who = u.principal_id.as_deref().unwrap_or(&u.principal);
         match (binding_of(u), &u.action) {
             (Some(binding), _) => {
@@ -96,6 +111,11 @@ fn read<'a>(world: &World<'a>) -> BTreeMap<&'a str, Log<'a>> {
     }
     logs.retain(|cluster, _| with_reasons.contains(cluster));
     logs
+}
+
+/// Whether an action only reads.
+fn reads(action: &str) -> bool {
+    action.rsplit(':').next().is_some_and(|verb| READS.contains(&verb))
 }
 
 fn binding_of(u: &Usage) -> Option<&str> {
@@ -122,13 +142,7 @@ fn named(log: &Log<'_>, h: &Held, as_of: Time) -> Option<Use> {
     })
 }
 
-fn unnamed(
-    log: &Log<'_>,
-    h: &Held,
-    roles: &Roles<'_>,
-    in_use: &BTreeMap<Text, Vec<(Text, Vec<Rule>)>>,
-    world: &World<'_>,
-) -> Use {
+fn unnamed(log: &Log<'_>, h: &Held, roles: &Roles<'_>, in_use: &InUse, world: &World<'_>) -> Use {
     let not_known = |why: &str| Use { unknown: Some(text(why)), ..Use::default() };
     let (Some(first), Some(last)) = (log.first, log.last) else { return not_known("no_source") };
     let days = world.as_of.days_since(first);
@@ -138,6 +152,10 @@ fn unnamed(
     let unused = Use { used: Some(false), idle_days: Some(days), ..Use::default() };
     let (cluster, namespace) = place_of(&h.scope);
     let Found::Role(role) = roles.find(cluster, &h.role_id) else { return not_known("shadowed") };
+    let reading = || role.content.rules.iter().any(|r| READS.iter().any(|v| r.has_verb(v)));
+    if log.cloud && !log.reads && reading() {
+        return not_known("reads_not_logged");
+    }
     if h.principal.contains("/group:") {
         // Members may have been allowed by bindings of their own.
         return not_known("shadowed");
@@ -156,13 +174,12 @@ fn unnamed(
     if !matched {
         return unused;
     }
-    let wide: Vec<Rule> = in_use
-        .get(&h.principal)
-        .into_iter()
-        .flatten()
-        .filter(|(scope, _)| place_of(scope).1.is_none() || **scope == *h.scope)
-        .flat_map(|(_, rules)| rules.iter().cloned())
-        .collect();
+    let own = in_use.get(&h.principal);
+    let at = |scope: &str| own.and_then(|o| o.get(scope)).into_iter().flatten().cloned();
+    let mut wide: Vec<Rule> = at(cluster).collect();
+    if namespace.is_some() {
+        wide.extend(at(h.scope.split(OBJECTS).next().unwrap_or_default()));
+    }
     // What is used gives all of it: taking it away changes nothing.
     let redundant = role.content.rules.iter().all(|rule| covers(&wide, rule));
     if redundant { unused } else { not_known("shadowed") }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 
-use super::super::cross::{repositories_of, repository as repository_node};
+use super::super::repositories::{repositories_of, repository as repository_node};
 use super::tree::once;
 use super::{Edge, Estate, Held, Platform, Use, World, bound, source};
 use crate::facts::{Entitlement, PrincipalKind, Standing, Text, Tier, Tri, TrustFact, text};

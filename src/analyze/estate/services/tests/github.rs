@@ -150,3 +150,95 @@ fn apps_that_push() {
     assert_eq!((&*some[0].gain, some[0].verdict.as_str()), ("potential", "conditional"));
     assert!(some[0].conditions.iter().any(|c| c.contains("were selected")));
 }
+
+/// Policies, trusts and credentials of three clouds that let runs of `acme/app` in, each as an administrator.
+fn clouds(sub: &str, attribute: &str, subject: &str) -> Vec<(&'static str, String)> {
+    let trust = format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"Federated":"arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"}},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{{"StringLike":{{"token.actions.githubusercontent.com:sub":"{sub}"}}}}}}]}}"#
+    );
+    let aws = format!(
+        r#"{{"UserDetailList":[],"GroupDetailList":[],"Policies":[],"RoleDetailList":[{{"Path":"/","RoleName":"ops","RoleId":"AROAEXAMPLEID","Arn":"arn:aws:iam::111122223333:role/ops","CreateDate":"2026-01-01T00:00:00Z","AssumeRolePolicyDocument":{trust},"InstanceProfileList":[],"RolePolicyList":[{{"PolicyName":"all","PolicyDocument":{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"*","Resource":"*"}}]}}}}],"AttachedManagedPolicies":[],"Tags":[]}}]}}"#
+    );
+    let pool = "projects/3/locations/global/workloadIdentityPools/gh";
+    let gcp = format!(
+        r#"[{{"assetType":"cloudresourcemanager.googleapis.com/Project","resource":"//cloudresourcemanager.googleapis.com/projects/p","project":"projects/3","folders":[],"organization":"organizations/1","policy":{{"bindings":[{{"role":"roles/owner","members":["principalSet://iam.googleapis.com/{pool}/{attribute}"]}}]}}}}]"#
+    );
+    let provider = format!(
+        r#"[{{"name":"{pool}/providers/g","state":"ACTIVE","attributeCondition":"assertion.repository_owner == 'acme'","oidc":{{"issuerUri":"https://token.actions.githubusercontent.com"}}}}]"#
+    );
+    let app = "11111111-1111-4111-8111-111111111111";
+    let sp = "22222222-2222-4222-8222-222222222222";
+    let apps = format!(
+        r##"[{{"@odata.type":"#microsoft.graph.application","id":"33333333-3333-4333-8333-333333333333","appId":"{app}","displayName":"deploy","passwordCredentials":[],"keyCredentials":[],"requiredResourceAccess":[],"federatedIdentityCredentials":[{{"id":"f","name":"gh","issuer":"https://token.actions.githubusercontent.com","subject":"{subject}","audiences":["api://AzureADTokenExchange"]}}]}}]"##
+    );
+    let sps = format!(
+        r##"[{{"@odata.type":"#microsoft.graph.servicePrincipal","id":"{sp}","appId":"{app}","displayName":"deploy","servicePrincipalType":"Application","passwordCredentials":[],"keyCredentials":[]}}]"##
+    );
+    let assignments = format!(
+        r#"[{{"id":"/subscriptions/44444444-4444-4444-8444-444444444444/providers/Microsoft.Authorization/roleAssignments/55555555-5555-4555-8555-555555555555","name":"55555555-5555-4555-8555-555555555555","type":"Microsoft.Authorization/roleAssignments","scope":"/subscriptions/44444444-4444-4444-8444-444444444444","roleDefinitionId":"/subscriptions/44444444-4444-4444-8444-444444444444/providers/Microsoft.Authorization/roleDefinitions/8e3af657-a8ff-443c-a75c-2fe8c4bcb635","roleDefinitionName":"Owner","principalId":"{sp}","principalType":"ServicePrincipal","principalName":"deploy"}}]"#
+    );
+    vec![
+        ("aws.json", aws),
+        ("gcp.json", gcp),
+        ("pools.json", provider),
+        ("apps.json", apps),
+        ("sps.json", sps),
+        ("assignments.json", assignments),
+    ]
+}
+
+const WRITERS: &str = r#"{"acme/app":[{"login":"dev","site_admin":false,"type":"User","role_name":"write","permissions":{"admin":false,"push":true,"pull":true}},{"login":"eve","site_admin":false,"type":"User","role_name":"read","permissions":{"admin":false,"push":false,"pull":true}}],"other/app":[{"login":"zoe","site_admin":false,"type":"User","role_name":"write","permissions":{"push":true}}]}"#;
+
+fn scan(mut inputs: Vec<(&'static str, String)>, only: &[&str]) -> Reach {
+    inputs.retain(|(name, _)| only.contains(name));
+    inputs.push(("collaborators.json", WRITERS.to_owned()));
+    let inputs: Vec<(&str, &str)> = inputs.iter().map(|(n, c)| (*n, c.as_str())).collect();
+    files(&inputs).1
+}
+
+/// Runs of a repository sign in to each cloud, and whoever writes its code decides what they do.
+#[test]
+fn a_repository_is_a_way_into_three_clouds() {
+    let branch = "repo:acme/app:ref:refs/heads/main";
+    let all = || clouds("repo:acme/app:*", "attribute.repository/acme/app", branch);
+    for (inputs, end, sure) in [
+        (&["aws.json"][..], "arn:aws:iam::111122223333:role/ops", true),
+        (&["gcp.json", "pools.json"][..], "attribute.repository/acme/app", true),
+        (&["apps.json", "sps.json", "assignments.json"][..], "", false),
+    ] {
+        let r = scan(all(), inputs);
+        let of = |who: &str| r.escalations.iter().find(|e| &*e.principal_id == who);
+        let repo =
+            of("repo:acme/app").unwrap_or_else(|| panic!("{inputs:?}: {:#?}", r.escalations));
+        assert!(repo.to_admin && repo.target_id.contains(end), "{repo:?}");
+        assert_eq!((repo.verdict, repo.n_hops), (crate::facts::Tri::Yes, 1), "{repo:?}");
+        let dev = of("dev").unwrap_or_else(|| panic!("{inputs:?}"));
+        assert!(dev.steps[0].contains("pushes to `acme/app`") && dev.to_admin, "{dev:?}");
+        // A token for one branch is had by whoever gets past its protection.
+        let want = if sure { crate::facts::Tri::Yes } else { crate::facts::Tri::Conditional };
+        assert_eq!((dev.verdict, dev.n_hops), (want, 2), "{dev:?}");
+        assert!(of("eve").is_none() && of("zoe").is_none() && of("repo:other/app").is_none());
+        let fact = r.identity_facts.iter().find(|f| &*f.principal_id == "repo:acme/app").unwrap();
+        assert_eq!(fact.platform.as_deref(), Some("github"));
+    }
+}
+
+#[test]
+fn trust_in_an_owner_reaches_the_repositories_that_are_known() {
+    let of = |sub: &str, attribute: &str| {
+        let r = scan(clouds(sub, attribute, "x"), &["aws.json", "gcp.json", "pools.json"]);
+        let who = r.escalations.iter().map(|e| format!("{} {}", e.principal_id, e.verdict));
+        who.collect::<Vec<_>>()
+    };
+    // The role takes any repository of the owner; the pool is limited to it by its condition.
+    assert_eq!(of("repo:acme/*", "attribute.x/y"), ["dev yes", "repo:acme/app yes"]);
+    let none = "repo:none/none yes";
+    assert_eq!(of("repo:none/none", "*"), ["dev yes", "repo:acme/app yes", none]);
+    // A repository that the condition of the only provider keeps out.
+    assert_eq!(of("repo:none/none", "attribute.repository/other/app"), [none]);
+    // Environments stand behind protections that nobody exported.
+    assert_eq!(
+        of("repo:acme/app:environment:prod", "attribute.x/y"),
+        ["dev conditional", "repo:acme/app yes"]
+    );
+}
