@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
-use super::{Accepted, PipelineError, Run, Scan, ScanRequest, Texts, analyse};
+use super::{Accepted, PipelineError, Run, Scan, ScanRequest, Sealed, Texts, analyse};
 use crate::evidence::files::EXCEPTIONS;
 use crate::facts::Text;
 use crate::ingest::source::{Input, Shape};
@@ -71,6 +71,20 @@ impl Exceptions {
     }
 }
 
+/// Inputs that a screening may take, with the files to sweep or why there are none.
+type Planned = (Collected, Result<Vec<File>, Refusal>);
+
+/// Looks whether the inputs are a large flat ledger; `None` when a screening is out of the question.
+pub(super) fn plan(request: &ScanRequest, settings: &Settings) -> Option<Planned> {
+    let stdin = request.inputs.iter().any(|p| p.as_os_str() == "-");
+    if !request.screen || stdin || request.inputs.iter().any(|p| !p.exists()) {
+        return None;
+    }
+    let collected = ingest::collect(&request.inputs, settings);
+    let files = screen::plan::files(&collected, settings, settings.screening.from_grants);
+    Some((collected, files))
+}
+
 /// Screens, when the inputs are a large flat ledger.
 ///
 /// # Errors
@@ -79,14 +93,10 @@ pub(super) fn screen(
     request: &ScanRequest,
     settings: &Settings,
     pack: &Pack,
+    planned: Option<Planned>,
 ) -> Result<Option<(Screened, Vec<File>, Collected)>, String> {
-    let stdin = request.inputs.iter().any(|p| p.as_os_str() == "-");
-    if !request.screen || stdin || request.inputs.iter().any(|p| !p.exists()) {
-        return Ok(None);
-    }
-    let collected = ingest::collect(&request.inputs, settings);
-    let asked = settings.screening;
-    let screened = screen::plan::files(&collected, settings, asked.from_grants).and_then(|files| {
+    let Some((collected, files)) = planned else { return Ok(None) };
+    let screened = files.and_then(|files| {
         // What was accepted is told by fingerprints, and only findings have those.
         if request.baseline.is_some() || request.waivers.is_some() {
             return Err(Refusal::NotFlat("a baseline or waivers are given".into()));
@@ -96,7 +106,7 @@ pub(super) fn screen(
             settings,
             pack,
             as_of: request.as_of,
-            memory: asked.memory_mib.saturating_mul(1 << 20),
+            memory: settings.screening.memory_mib.saturating_mul(1 << 20),
         };
         Ok((screen::screen(&input)?, files))
     });
@@ -133,6 +143,8 @@ pub(super) fn finish(
         inputs: BTreeMap::new(),
     };
     let run = Run {
+        sealed: Sealed::default(),
+        bundle_only: false,
         settings,
         pack,
         as_of,

@@ -55,7 +55,7 @@ pub(super) fn summary(input: &Assemble<'_>) -> Summary {
     for p in &facts.principals {
         *out.principal_kinds.entry(p.kind.as_str().into()).or_default() += 1;
     }
-    out.entitlements = number(facts.entitlements.len());
+    out.entitlements = number(input.entitlements);
     out.tasks = number(facts.tasks.len());
     out.usage = number(facts.usage.len());
     out.records = facts.sources.iter().map(|s| unsigned(s.records)).sum();
