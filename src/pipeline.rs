@@ -26,6 +26,7 @@ use crate::report::{View, registry};
 use crate::rules::{self, Pack, RunInput, RunOutput};
 use crate::settings::Settings;
 pub use screened::Exceptions;
+use screened::Stop;
 use sealed::Done;
 pub use sealed::Sealed;
 
@@ -138,7 +139,8 @@ pub fn scan(request: &ScanRequest) -> Result<Scan, PipelineError> {
     let screening = match screened::screen(request, &settings, &pack, planned) {
         Ok(Some(screened)) => return screened::finish(settings, pack, texts, screened),
         Ok(None) => None,
-        Err(why) => Some(format!("The ledger is large and was not screened: {why}.")),
+        Err(Stop::Told(why)) => Some(format!("The ledger is large and was not screened: {why}.")),
+        Err(Stop::Ended(e)) => return Err(e),
     };
     let mut ingested = ingest::ingest(&request.inputs, &settings).map_err(config)?;
     let as_of = as_of(request, &settings, &ingested)?;

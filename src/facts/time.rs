@@ -9,6 +9,7 @@ pub struct Time(i64);
 impl Time {
     /// From microseconds since the epoch.
     #[must_use]
+    #[inline]
     pub const fn from_micros(us: i64) -> Self {
         Self(us)
     }
@@ -21,6 +22,7 @@ impl Time {
 
     /// Microseconds since the epoch.
     #[must_use]
+    #[inline]
     pub const fn micros(self) -> i64 {
         self.0
     }
@@ -33,6 +35,7 @@ impl Time {
 
     /// Difference `self - earlier` in whole seconds, rounded towards zero.
     #[must_use]
+    #[inline]
     pub const fn secs_since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0) / 1_000_000
     }
@@ -45,6 +48,7 @@ impl Time {
 
     /// This instant moved by seconds (may be negative).
     #[must_use]
+    #[inline]
     pub const fn plus_secs(self, s: i64) -> Self {
         Self(self.0.saturating_add(s.saturating_mul(1_000_000)))
     }

@@ -14,7 +14,7 @@ use crate::report::OutputFile;
 use crate::report::view::{NotAssessed, View};
 use crate::rules::Pack;
 use crate::screen::judge::Hit;
-use crate::screen::plan::{File, Refusal};
+use crate::screen::plan::{self, File, Refusal};
 use crate::screen::rows::Place;
 use crate::screen::{self, Screened};
 use crate::settings::Settings;
@@ -74,47 +74,81 @@ impl Exceptions {
 /// Inputs that a screening may take, with the files to sweep or why there are none.
 type Planned = (Collected, Result<Vec<File>, Refusal>);
 
-/// Looks whether the inputs are a large flat ledger; `None` when a screening is out of the question.
+/// Looks whether the inputs are a large flat ledger; `None` when that cannot be known beforehand.
 pub(super) fn plan(request: &ScanRequest, settings: &Settings) -> Option<Planned> {
     let stdin = request.inputs.iter().any(|p| p.as_os_str() == "-");
-    if !request.screen || stdin || request.inputs.iter().any(|p| !p.exists()) {
+    if stdin || request.inputs.iter().any(|p| !p.exists()) {
         return None;
     }
     let collected = ingest::collect(&request.inputs, settings);
-    let files = screen::plan::files(&collected, settings, settings.screening.from_grants);
+    let files = if request.screen {
+        plan::files(&collected, settings, settings.screening.from_grants)
+    } else {
+        Err(Refusal::NotFlat("this command needs every finding in full".into()))
+    };
     Some((collected, files))
 }
 
-/// Screens, when the inputs are a large flat ledger.
+/// Why a run is not a screening.
+pub(super) enum Stop {
+    /// The row engine judges, and the reader is told why.
+    Told(String),
+    /// Nobody can judge.
+    Ended(PipelineError),
+}
+
+/// Screens, when the inputs are a large flat ledger; `Ok(None)` when nobody needs to be told why not.
 ///
 /// # Errors
-/// Why not; `Ok(None)` when nobody needs to be told.
+/// Why not.
 pub(super) fn screen(
     request: &ScanRequest,
     settings: &Settings,
     pack: &Pack,
     planned: Option<Planned>,
-) -> Result<Option<(Screened, Vec<File>, Collected)>, String> {
+) -> Result<Option<(Screened, Vec<File>, Collected)>, Stop> {
     let Some((collected, files)) = planned else { return Ok(None) };
-    let screened = files.and_then(|files| {
-        // What was accepted is told by fingerprints, and only findings have those.
-        if request.baseline.is_some() || request.waivers.is_some() {
-            return Err(Refusal::NotFlat("a baseline or waivers are given".into()));
-        }
-        let input = screen::Input {
-            files: &files,
-            settings,
-            pack,
-            as_of: request.as_of,
-            memory: settings.screening.memory_mib.saturating_mul(1 << 20),
-        };
-        Ok((screen::screen(&input)?, files))
-    });
-    match screened {
+    match files.and_then(|files| attempt(request, settings, pack, files)) {
         Ok((screened, files)) => Ok(Some((screened, files, collected))),
         Err(Refusal::Small) => Ok(None),
-        Err(why) => Err(why.to_string()),
+        Err(Refusal::Temporary(why)) => Err(Stop::Ended(PipelineError::Internal(format!(
+            "the temporary file of the screening in `{}` failed: {why}; free space there (about 600 bytes for \
+             each grant), name another folder in TMPDIR, or raise `screening.memory_mib` in the settings",
+            std::env::temp_dir().display()
+        )))),
+        Err(why) => {
+            let (grants, most) =
+                (plan::grants(&collected, settings), settings.screening.rows_up_to);
+            if grants <= most {
+                return if request.screen { Err(Stop::Told(why.to_string())) } else { Ok(None) };
+            }
+            Err(Stop::Ended(PipelineError::NoInput(format!(
+                "the ledger has about {grants} grants and was not screened: {why}. Row by row no more than \
+                 {most} are judged; take out what is named here, split the export by system or time, or raise \
+                 `screening.rows_up_to` in the settings (10 KiB of memory for each grant)"
+            ))))
+        }
     }
+}
+
+fn attempt(
+    request: &ScanRequest,
+    settings: &Settings,
+    pack: &Pack,
+    files: Vec<File>,
+) -> Result<(Screened, Vec<File>), Refusal> {
+    // What was accepted is told by fingerprints, and only findings have those.
+    if request.baseline.is_some() || request.waivers.is_some() {
+        return Err(Refusal::NotFlat("a baseline or waivers are given".into()));
+    }
+    let input = screen::Input {
+        files: &files,
+        settings,
+        pack,
+        as_of: request.as_of,
+        memory: settings.screening.memory_mib.saturating_mul(1 << 20),
+    };
+    Ok((screen::screen(&input)?, files))
 }
 
 /// Makes the run of a screening: findings of the first exceptions, counts of all.

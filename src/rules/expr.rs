@@ -73,6 +73,18 @@ impl Cmp {
         }
     }
 
+    /// The comparison with its sides exchanged.
+    #[must_use]
+    pub fn reversed(self) -> Self {
+        match self {
+            Self::Eq | Self::Ne => self,
+            Self::Lt => Self::Gt,
+            Self::Le => Self::Ge,
+            Self::Gt => Self::Lt,
+            Self::Ge => Self::Le,
+        }
+    }
+
     /// Whether the comparison needs an order.
     #[must_use]
     pub fn ordered(self) -> bool {

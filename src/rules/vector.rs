@@ -96,8 +96,18 @@ impl Bits {
         self.words.iter().map(|w| u64::from(w.count_ones())).sum()
     }
 
+    /// Takes a row in; none beyond the length.
+    pub fn put(&mut self, row: usize) {
+        if row < self.len
+            && let Some(word) = self.words.get_mut(row / 64)
+        {
+            *word |= 1 << (row % 64);
+        }
+    }
+
     /// Whether a row is in it.
     #[must_use]
+    #[inline]
     pub fn has(&self, row: usize) -> bool {
         self.words.get(row / 64).is_some_and(|w| w >> (row % 64) & 1 == 1)
     }
@@ -329,11 +339,11 @@ fn compare(op: Cmp, a: &Vector, b: &Vector) -> Option<Vector> {
     use Vector::{Same, Whole, Word};
     match (a, b) {
         (Whole { data, known, number }, Same(v)) => {
-            let yes = against(*number, data, v, |o| op.holds(o))?;
+            let yes = against(*number, data, v, op)?;
             Some(masked(yes, known))
         }
         (Same(v), Whole { data, known, number }) => {
-            let yes = against(*number, data, v, |o| op.holds(o.reverse()))?;
+            let yes = against(*number, data, v, op.reversed())?;
             Some(masked(yes, known))
         }
         (Whole { data: x, known: k, number: n }, Whole { data: y, known: l, number: m })
@@ -344,7 +354,7 @@ fn compare(op: Cmp, a: &Vector, b: &Vector) -> Option<Vector> {
                 Number::Float => Bits::of_both(x, y, |x, y| {
                     (*x as f64).partial_cmp(&(*y as f64)).is_some_and(|o| op.holds(o))
                 }),
-                _ => Bits::of_both(x, y, |x, y| op.holds(x.cmp(y))),
+                _ => ordered_both(x, y, op),
             };
             Some(masked(yes, &k.and(l)))
         }
@@ -364,20 +374,38 @@ fn masked(yes: Bits, known: &Bits) -> Vector {
 }
 
 /// Rows whose order against a value fits; `None` when the types differ.
-fn against(
-    number: Number,
-    data: &[i64],
-    value: &Value,
-    fits: impl Fn(std::cmp::Ordering) -> bool,
-) -> Option<Bits> {
+fn against(number: Number, data: &[i64], value: &Value, op: Cmp) -> Option<Bits> {
     match (number, value) {
-        (Number::Int, Value::Int(y)) => Some(Bits::of(data, |x| fits(x.cmp(y)))),
-        (Number::Time, Value::Time(y)) => Some(Bits::of(data, |x| fits(x.cmp(&y.micros())))),
+        (Number::Int, Value::Int(y)) => Some(ordered(data, *y, op)),
+        (Number::Time, Value::Time(y)) => Some(ordered(data, y.micros(), op)),
         #[expect(clippy::cast_precision_loss, reason = "as the row evaluator does")]
         (Number::Float, Value::Float(y)) => {
-            Some(Bits::of(data, |x| (*x as f64).partial_cmp(y).is_some_and(&fits)))
+            Some(Bits::of(data, |x| (*x as f64).partial_cmp(y).is_some_and(|o| op.holds(o))))
         }
         _ => None,
+    }
+}
+
+/// Rows whose number stands so to another one; the comparison is chosen once and not in every row.
+fn ordered(data: &[i64], y: i64, op: Cmp) -> Bits {
+    match op {
+        Cmp::Eq => Bits::of(data, |x| *x == y),
+        Cmp::Ne => Bits::of(data, |x| *x != y),
+        Cmp::Lt => Bits::of(data, |x| *x < y),
+        Cmp::Le => Bits::of(data, |x| *x <= y),
+        Cmp::Gt => Bits::of(data, |x| *x > y),
+        Cmp::Ge => Bits::of(data, |x| *x >= y),
+    }
+}
+
+fn ordered_both(x: &[i64], y: &[i64], op: Cmp) -> Bits {
+    match op {
+        Cmp::Eq => Bits::of_both(x, y, |x, y| x == y),
+        Cmp::Ne => Bits::of_both(x, y, |x, y| x != y),
+        Cmp::Lt => Bits::of_both(x, y, |x, y| x < y),
+        Cmp::Le => Bits::of_both(x, y, |x, y| x <= y),
+        Cmp::Gt => Bits::of_both(x, y, |x, y| x > y),
+        Cmp::Ge => Bits::of_both(x, y, |x, y| x >= y),
     }
 }
 

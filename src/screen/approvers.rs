@@ -28,10 +28,7 @@ pub fn facts(
     let mut all: Vec<(Id, ApproverFact)> = Vec::new();
     let mut exchanged: BTreeMap<(Id, Id), i64> = BTreeMap::new();
     for part in 0..joined.decisions.parts() {
-        let mut rows = joined.decisions.take(part)?;
-        // Of a decision that several records repeat, the earliest counts; one without a time comes last.
-        rows.sort_unstable_by_key(|d| (d.approver, d.request, d.at == NEVER, d.at));
-        rows.dedup_by_key(|d| (d.approver, d.request));
+        let rows = in_order(&joined.decisions.take(part)?);
         for own in rows.chunk_by(|a, b| a.approver == b.approver) {
             let Some(who) = own.first().map(|d| d.approver) else { continue };
             for d in own.iter().filter(|d| d.verdict & verdict::APPROVE != 0) {
@@ -59,6 +56,30 @@ pub fn facts(
     let mut out: Vec<ApproverFact> = all.into_iter().map(|(_, f)| f).collect();
     out.sort_by(|a, b| a.principal_id.cmp(&b.principal_id));
     Ok(out)
+}
+
+/// Decisions by approver, each once: of one that several records repeat, the earliest counts, and one
+/// without a time comes last. Sorted by what is short; whole ids are compared where that is equal.
+fn in_order(rows: &[Decision]) -> Vec<Decision> {
+    let mut order: Vec<(u64, u64, u32)> =
+        rows.iter().zip(0u32..).map(|(d, i)| (d.approver.high(), d.request.high(), i)).collect();
+    order.sort_unstable();
+    let mut out: Vec<Decision> =
+        order.iter().filter_map(|(_, _, i)| rows.get(*i as usize).copied()).collect();
+    let whole = |d: &Decision| (d.approver, d.request, d.at == NEVER, d.at);
+    let short = |d: &Decision| (d.approver.high(), d.request.high());
+    let mut from = 0;
+    let lengths: Vec<usize> = out.chunk_by(|a, b| short(a) == short(b)).map(<[_]>::len).collect();
+    for n in lengths {
+        if n > 1
+            && let Some(same) = out.get_mut(from..from + n)
+        {
+            same.sort_unstable_by_key(whole);
+        }
+        from += n;
+    }
+    out.dedup_by_key(|d| (d.approver, d.request));
+    out
 }
 
 fn row(own: &[Decision], sums: &Sums, settings: &Settings, refusals: bool) -> ApproverFact {

@@ -13,6 +13,8 @@ pub enum Cell<'a> {
     Null,
     /// Text.
     Text(&'a str),
+    /// Text without NUL and without blanks at its ends, and its place in the dictionary of its column.
+    Known(&'a str, u32),
     /// An instant in microseconds, and whether it is told from a clock on the wall.
     Instant(i64, bool),
     /// A whole number.
@@ -20,6 +22,9 @@ pub enum Cell<'a> {
     /// A day by its first instant, microseconds.
     Day(i64),
 }
+
+/// No place in a dictionary.
+pub const NO_CODE: u32 = u32::MAX;
 
 /// Instants that a text of them gives back, microseconds: the years 1900 to 8999.
 const PLAIN_YEARS: std::ops::Range<i64> = -2_208_988_800_000_000..221_845_392_000_000_000;
@@ -29,9 +34,11 @@ impl<'a> Cell<'a> {
     ///
     /// # Errors
     /// When only the adapter can tell what it means.
+    #[inline]
     pub fn text(self) -> Result<Option<&'a str>, Odd> {
         match self {
             Self::Null => Ok(None),
+            Self::Known(s, _) => Ok(Some(s)),
             Self::Text(s) => {
                 let b = s.as_bytes();
                 if b.iter().fold(false, |nul, c| nul | (*c == 0)) {
@@ -45,15 +52,23 @@ impl<'a> Cell<'a> {
         }
     }
 
+    /// Its place in the dictionary of its column; [`NO_CODE`] when it has none.
+    #[must_use]
+    #[inline]
+    pub fn code(self) -> u32 {
+        if let Self::Known(_, code) = self { code } else { NO_CODE }
+    }
+
     /// Instant, and whether its zone is unknown; `Err` for what is not plain.
     ///
     /// # Errors
     /// When only the adapter can tell what it means.
+    #[inline]
     pub fn instant(self) -> Result<(i64, bool), Odd> {
         match self {
             Self::Null => Ok((NEVER, false)),
             Self::Instant(us, wall) if PLAIN_YEARS.contains(&us) => Ok((us, wall)),
-            Self::Text(s) => match (s.len(), parse_time(s)) {
+            Self::Text(s) | Self::Known(s, _) => match (s.len(), parse_time(s)) {
                 (0, _) => Ok((NEVER, false)),
                 (20, Ok(Some(t))) if t.lo == t.hi && t.nanos == 0 && !t.zoneless => {
                     Ok((t.lo.micros(), false))
@@ -68,12 +83,15 @@ impl<'a> Cell<'a> {
     ///
     /// # Errors
     /// When only the adapter can tell what it means.
+    #[inline]
     pub fn count(self) -> Result<i64, Odd> {
         match self {
             Self::Null => Ok(-1),
             Self::Whole(n) if n >= 0 => Ok(n),
             Self::Text("") => Ok(-1),
-            Self::Text(s) if s.len() < 16 && s.bytes().all(|b| b.is_ascii_digit()) => {
+            Self::Text(s) | Self::Known(s, _)
+                if s.len() < 16 && s.bytes().all(|b| b.is_ascii_digit()) =>
+            {
                 s.parse().map_err(|_| Odd)
             }
             _ => Err(Odd),
@@ -85,7 +103,7 @@ impl<'a> Cell<'a> {
     pub fn shown(self) -> Option<Cow<'a, str>> {
         match self {
             Self::Null => None,
-            Self::Text(s) => Some(Cow::Borrowed(s)),
+            Self::Text(s) | Self::Known(s, _) => Some(Cow::Borrowed(s)),
             Self::Whole(n) => Some(Cow::Owned(n.to_string())),
             Self::Day(us) => Some(Cow::Owned(Time::from_micros(us).to_date())),
             Self::Instant(us, wall) => {
@@ -106,7 +124,7 @@ pub fn is_day(cell: Cell<'_>) -> bool {
     match cell {
         Cell::Null => true,
         Cell::Day(us) | Cell::Instant(us, _) => PLAIN_YEARS.contains(&us),
-        Cell::Text(s) => {
+        Cell::Text(s) | Cell::Known(s, _) => {
             let mut parts = s.split('-');
             let mut part = |len: usize, range: std::ops::RangeInclusive<u32>| {
                 parts.next().is_some_and(|p| {

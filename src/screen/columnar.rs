@@ -1,14 +1,20 @@
 //! Parquet files by row groups: only the columns that are read, as borrowed text and plain numbers.
 
+use std::io::{Read, Seek, SeekFrom};
+
 use polars::prelude::*;
+use polars_buffer::Buffer;
+use polars_parquet::parquet::metadata::{FileMetadata, RowGroupMetadata};
 use rayon::prelude::*;
 
 use super::cell::Cell;
+use super::pages::{self, Column as PageColumn, Form};
 use super::plan::File;
 use super::read::Worker;
 use super::shared::Shared;
 use crate::ingest::parquet::{as_text, open, wrong};
 use crate::ingest::table::Single;
+use crate::rules::vector::Bits;
 
 /// One column of a row group.
 enum Cells<'a> {
@@ -37,19 +43,48 @@ impl Cells<'_> {
 }
 
 /// Where a file is cut, and what is read of it.
-#[derive(Debug)]
 pub struct Cut {
-    /// First row and number of rows of each piece.
-    pub pieces: Vec<(usize, usize)>,
-    /// Per field of ours: name of the column, and whether its instants have a zone.
-    columns: Vec<Option<(String, bool)>>,
+    /// First row, number of rows and number of the row group of each piece.
+    pub pieces: Vec<Piece>,
+    /// Per field of ours.
+    columns: Vec<Option<Wanted>>,
+    footer: Arc<FileMetadata>,
 }
 
-/// Rows of a piece at most: a row group may be as large as its file.
+impl std::fmt::Debug for Cut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cut").field("pieces", &self.pieces).field("columns", &self.columns).finish()
+    }
+}
+
+/// A row group.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece {
+    /// Rows before it.
+    pub from: usize,
+    /// Its rows.
+    pub rows: usize,
+    group: usize,
+}
+
+/// A column that is read.
+#[derive(Clone, Debug)]
+struct Wanted {
+    name: String,
+    /// Instants have a zone.
+    zoned: bool,
+    /// Place among the columns of the file, and what it holds, when its pages can be read one by one.
+    leaf: Option<(usize, Form)>,
+}
+
+/// Rows that Polars reads at a time: a row group may be as large as its file.
 const PIECE: usize = 262_144;
 
 /// Rows whose values are taken out of the columns at a time.
 const BLOCK: usize = 4096;
+
+/// Bytes of a row group, compressed, that are read at once.
+const LARGEST_GROUP: u64 = 512 << 20;
 
 /// Cuts a file at its row groups.
 ///
@@ -60,40 +95,142 @@ pub fn cut(file: &File, single: &Single<'_>) -> Result<Cut, String> {
     let schema = reader.schema().map_err(|e| wrong(&file.input, &e).to_string())?;
     let header: Vec<String> = schema.iter_names().map(|n| n.trim().to_owned()).collect();
     let layout = single.layout(&header).map_err(|e| e.to_string())?;
+    let footer = reader.get_metadata().map_err(|e| wrong(&file.input, &e).to_string())?.clone();
     let column = |name: &&str| {
         let field = file.adapter.fields.iter().position(|f| f.name == *name)?;
         let (name, of) = schema.get_at_index((*layout.get(field)?)?)?;
         let zoned = matches!(of.dtype, ArrowDataType::Timestamp(_, Some(_)));
-        Some((name.to_string(), zoned))
+        let leaves = footer.schema().columns();
+        let leaf = leaves.iter().position(|c| matches!(&c.path_in_schema[..], [n] if n == name));
+        let leaf = leaf.zip(form(&of.dtype));
+        Some(Wanted { name: name.to_string(), zoned, leaf })
     };
     let columns = file.kind.fields().iter().map(column).collect();
-    let metadata = reader.get_metadata().map_err(|e| wrong(&file.input, &e).to_string())?;
     let mut pieces = Vec::new();
     let mut from = 0;
-    for group in &metadata.row_groups {
-        let end = from + group.num_rows();
-        while from < end {
-            let rows = PIECE.min(end - from);
-            pieces.push((from, rows));
-            from += rows;
-        }
+    for (group, rows) in footer.row_groups.iter().map(RowGroupMetadata::num_rows).enumerate() {
+        pieces.push(Piece { from, rows, group });
+        from += rows;
     }
-    Ok(Cut { pieces, columns })
+    Ok(Cut { pieces, columns, footer })
 }
 
-/// Reads one piece.
+/// What a column of a type holds, when it is of the plain kind.
+fn form(dtype: &ArrowDataType) -> Option<Form> {
+    use ArrowDataType as T;
+    Some(match dtype {
+        T::Utf8 | T::LargeUtf8 | T::Utf8View => Form::Text,
+        T::Int8 | T::Int16 | T::Int32 | T::Int64 => Form::Whole,
+        T::Date32 => Form::Day,
+        T::Timestamp(unit, zone) => {
+            let per = match unit {
+                ArrowTimeUnit::Nanosecond => -1000,
+                ArrowTimeUnit::Microsecond => 1,
+                ArrowTimeUnit::Millisecond => 1000,
+                ArrowTimeUnit::Second => return None,
+            };
+            Form::Instant(per, zone.is_none())
+        }
+        _ => return None,
+    })
+}
+
+/// The columns of a row group, when all of them can be read page by page.
+fn columns_of(
+    file: &File,
+    cut: &Cut,
+    piece: Piece,
+    wanted: &dyn Fn(usize) -> bool,
+) -> Result<Option<Vec<Option<PageColumn>>>, String> {
+    let failed = |e: String| wrong(&file.input, &polars_err!(ComputeError: "{e}")).to_string();
+    let Some(group) = cut.footer.row_groups.get(piece.group) else { return Ok(None) };
+    let mut source = std::fs::File::open(&file.input.path).map_err(|e| failed(e.to_string()))?;
+    let mut out = Vec::with_capacity(cut.columns.len());
+    for (at, column) in cut.columns.iter().enumerate() {
+        let Some(column) = column.as_ref().filter(|_| wanted(at)) else {
+            out.push(None);
+            continue;
+        };
+        let chunk =
+            column.leaf.and_then(|(leaf, form)| Some((group.parquet_columns().get(leaf)?, form)));
+        let Some((chunk, form)) = chunk else { return Ok(None) };
+        let range = chunk.byte_range();
+        let length = range.end.saturating_sub(range.start);
+        if length > LARGEST_GROUP {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        source.seek(SeekFrom::Start(range.start)).map_err(|e| failed(e.to_string()))?;
+        let read = (&mut source).take(length).read_to_end(&mut bytes);
+        read.map_err(|e| failed(e.to_string()))?;
+        let bytes = Buffer::from(bytes);
+        if !pages::fits(&bytes, chunk, form).map_err(failed)? {
+            return Ok(None);
+        }
+        out.push(Some(PageColumn::open(&bytes, chunk, form, piece.rows).map_err(failed)?));
+    }
+    Ok(Some(out))
+}
+
+/// Reads one row group, page by page where that is possible.
 ///
 /// # Errors
-/// When the piece cannot be read.
-pub fn piece(
+/// When it cannot be read.
+pub fn group(
     shared: &Shared<'_>,
     (number, file): (usize, &File),
     cut: &Cut,
+    at: Piece,
+) -> Result<(), String> {
+    let Some(mut columns) = columns_of(file, cut, at, &|_| true)? else {
+        return piece(shared, (number, file), cut, at);
+    };
+    let failed = |e: String| wrong(&file.input, &polars_err!(ComputeError: "{e}")).to_string();
+    let single = Single::new(file.adapter, &file.input).map_err(|e| e.to_string())?;
+    let mut worker = Worker::new(shared, number, file, single);
+    for from in (0..at.rows).step_by(BLOCK) {
+        let rows = BLOCK.min(at.rows - from);
+        for column in columns.iter_mut().flatten() {
+            column.next(rows).map_err(failed)?;
+        }
+        let mut row: Vec<Cell<'_>> = Vec::with_capacity(columns.len());
+        for i in 0..rows {
+            row.clear();
+            row.extend(columns.iter().map(|c| c.as_ref().map_or(Cell::Null, |c| c.get(i))));
+            let Ok(place) = u32::try_from(at.from + from + i + 1) else {
+                shared.refuse("more rows than 32 bits count");
+                break;
+            };
+            worker.row(&row, place, 'R');
+        }
+    }
+    worker.finish().map_err(|e| e.to_string())
+}
+
+/// Reads one row group through Polars.
+fn piece(
+    shared: &Shared<'_>,
+    (number, file): (usize, &File),
+    cut: &Cut,
+    at: Piece,
+) -> Result<(), String> {
+    let single = Single::new(file.adapter, &file.input).map_err(|e| e.to_string())?;
+    let mut worker = Worker::new(shared, number, file, single);
+    for from in (at.from..at.from + at.rows).step_by(PIECE) {
+        slice(shared, &mut worker, cut, (from, PIECE.min(at.from + at.rows - from)))?;
+    }
+    worker.finish().map_err(|e| e.to_string())
+}
+
+fn slice(
+    shared: &Shared<'_>,
+    worker: &mut Worker<'_, '_>,
+    cut: &Cut,
     (from, rows): (usize, usize),
 ) -> Result<(), String> {
+    let file = worker.file();
     let failed = |e: PolarsError| wrong(&file.input, &e).to_string();
-    let single = Single::new(file.adapter, &file.input).map_err(|e| e.to_string())?;
-    let names: Vec<String> = cut.columns.iter().flatten().map(|(n, _)| n.clone()).collect();
+    let names: Vec<String> = cut.columns.iter().flatten().map(|w| w.name.clone()).collect();
     let frame = open(&file.input)
         .map_err(|e| e.to_string())?
         .with_slice(Some((from, rows)))
@@ -101,7 +238,6 @@ pub fn piece(
         .read_parallel(ParallelStrategy::None)
         .finish()
         .map_err(failed)?;
-    let mut worker = Worker::new(shared, number, file, single);
     // Block by block, so that what is taken out of the columns stays in the cache.
     for block in (0..frame.height()).step_by(BLOCK) {
         let part = frame.slice(i64::try_from(block).unwrap_or(i64::MAX), BLOCK);
@@ -110,7 +246,7 @@ pub fn piece(
             .iter()
             .map(|wanted| match wanted {
                 None => Ok(Cells::Absent),
-                Some((name, zoned)) => cells(part.column(name)?, *zoned),
+                Some(w) => cells(part.column(&w.name)?, w.zoned),
             })
             .collect::<PolarsResult<_>>()
             .map_err(failed)?;
@@ -125,7 +261,7 @@ pub fn piece(
             worker.row(&row, place, 'R');
         }
     }
-    worker.finish().map_err(|e| e.to_string())
+    Ok(())
 }
 
 fn cells(column: &Column, zoned: bool) -> PolarsResult<Cells<'_>> {
@@ -168,7 +304,7 @@ pub fn read(shared: &Shared<'_>, files: &[(usize, &File)]) -> Result<(), String>
             cut(file, &single)
         })
         .collect::<Result<_, String>>()?;
-    type Job<'j> = ((usize, &'j File), &'j Cut, (usize, usize));
+    type Job<'j> = ((usize, &'j File), &'j Cut, Piece);
     let jobs: Vec<Job<'_>> = files
         .iter()
         .zip(&cuts)
@@ -181,89 +317,118 @@ pub fn read(shared: &Shared<'_>, files: &[(usize, &File)]) -> Result<(), String>
             if shared.refused.load(std::sync::atomic::Ordering::Relaxed) {
                 return Ok(());
             }
-            piece(shared, file, cut, at)
+            group(shared, file, cut, at)
         })
         .collect();
     done.into_iter().collect()
 }
 
-/// One piece of a file, of which columns are read as they are asked for.
-#[derive(Debug)]
-pub struct Part<'a> {
-    file: &'a File,
-    cut: &'a Cut,
-    at: (usize, usize),
+/// Rows of a piece, counted from 0, for which a test of a field holds.
+///
+/// # Errors
+/// When the piece cannot be read.
+pub fn named(
+    file: &File,
+    cut: &Cut,
+    at: Piece,
+    field: &str,
+    test: &dyn Fn(&str) -> bool,
+) -> Result<Vec<usize>, String> {
+    let Some(field) = file.kind.fields().iter().position(|f| *f == field) else {
+        return Ok(Vec::new());
+    };
+    let mut out = Vec::new();
+    walk(file, cut, at, &|n| n == field, &|_| true, &mut |row, cells| {
+        if cells.get(field).and_then(|c| c.shown()).is_some_and(|s| test(&s)) {
+            out.push(row);
+        }
+    })?;
+    Ok(out)
 }
 
-impl Part<'_> {
-    fn frame(&self, names: Vec<String>) -> Result<DataFrame, String> {
-        open(&self.file.input)
+/// Calls `each` with the wanted rows of a piece and their cells, of which those of unwanted fields are null.
+fn walk(
+    file: &File,
+    cut: &Cut,
+    at: Piece,
+    wanted: &dyn Fn(usize) -> bool,
+    rows_wanted: &dyn Fn(usize) -> bool,
+    each: &mut dyn FnMut(usize, &[Cell<'_>]),
+) -> Result<(), String> {
+    let failed = |e: PolarsError| wrong(&file.input, &e).to_string();
+    if let Some(mut columns) = columns_of(file, cut, at, wanted)? {
+        for from in (0..at.rows).step_by(BLOCK) {
+            let rows = BLOCK.min(at.rows - from);
+            for column in columns.iter_mut().flatten() {
+                column.next(rows).map_err(|e| failed(polars_err!(ComputeError: "{e}")))?;
+            }
+            let mut row: Vec<Cell<'_>> = Vec::with_capacity(columns.len());
+            for i in (0..rows).filter(|i| rows_wanted(from + i)) {
+                row.clear();
+                row.extend(columns.iter().map(|c| c.as_ref().map_or(Cell::Null, |c| c.get(i))));
+                each(from + i, &row);
+            }
+        }
+        return Ok(());
+    }
+    for from in (0..at.rows).step_by(PIECE) {
+        let rows = PIECE.min(at.rows - from);
+        let of =
+            |(n, w): (usize, &Option<Wanted>)| Some(w.as_ref().filter(|_| wanted(n))?.name.clone());
+        let names: Vec<String> = cut.columns.iter().enumerate().filter_map(of).collect();
+        let frame = open(&file.input)
             .map_err(|e| e.to_string())?
-            .with_slice(Some(self.at))
+            .with_slice(Some((at.from + from, rows)))
             .with_columns(Some(names))
             .read_parallel(ParallelStrategy::None)
             .finish()
-            .map_err(|e| wrong(&self.file.input, &e).to_string())
+            .map_err(failed)?;
+        let all: Vec<Cells<'_>> = cut
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(n, w)| match w {
+                Some(w) if wanted(n) => cells(frame.column(&w.name)?, w.zoned),
+                _ => Ok(Cells::Absent),
+            })
+            .collect::<PolarsResult<_>>()
+            .map_err(failed)?;
+        let mut row: Vec<Cell<'_>> = Vec::with_capacity(all.len());
+        for i in (0..frame.height()).filter(|i| rows_wanted(from + i)) {
+            row.clear();
+            row.extend(all.iter().map(|c| c.get(i)));
+            each(from + i, &row);
+        }
     }
-
-    /// Rows of the piece for which a test of a field holds.
-    ///
-    /// # Errors
-    /// When the piece cannot be read.
-    pub fn named(
-        &self,
-        file: &File,
-        field: &str,
-        test: &dyn Fn(&str) -> bool,
-    ) -> Result<Vec<usize>, String> {
-        let at = file.kind.fields().iter().position(|f| *f == field);
-        let column = at.and_then(|at| self.cut.columns.get(at)?.as_ref());
-        let Some((name, zoned)) = column else { return Ok(Vec::new()) };
-        let frame = self.frame(vec![name.clone()])?;
-        let failed = |e: PolarsError| wrong(&file.input, &e).to_string();
-        let cells = cells(frame.column(name).map_err(failed)?, *zoned).map_err(failed)?;
-        let fits = |row: &usize| cells.get(*row).shown().is_some_and(|s| test(&s));
-        Ok((0..frame.height()).filter(fits).collect())
-    }
+    Ok(())
 }
 
-/// Reads those rows of a piece that `choose` names, through the adapter.
+/// Reads those rows of a piece, counted from 0 and in order, through the adapter.
 ///
 /// # Errors
 /// When the piece cannot be read.
 pub fn pick(
     file: &File,
     cut: &Cut,
-    at: (usize, usize),
-    choose: &dyn Fn(&Part<'_>) -> Result<Vec<usize>, String>,
+    at: Piece,
+    rows: &[usize],
     single: &Single<'_>,
     batch: &mut crate::ingest::source::Batch,
 ) -> Result<(), String> {
-    let part = Part { file, cut, at };
-    let rows = choose(&part)?;
     if rows.is_empty() {
         return Ok(());
     }
-    let failed = |e: PolarsError| wrong(&file.input, &e).to_string();
-    let frame = part.frame(cut.columns.iter().flatten().map(|(n, _)| n.clone()).collect())?;
-    let take: Vec<IdxSize> = rows.iter().filter_map(|r| IdxSize::try_from(*r).ok()).collect();
-    let frame = frame.take(&IdxCa::from_vec("rows".into(), take)).map_err(failed)?;
-    let mut columns: Vec<(usize, Cells<'_>)> = Vec::new();
-    for (name, wanted) in file.kind.fields().iter().zip(&cut.columns) {
-        let field = file.adapter.fields.iter().position(|f| f.name == *name);
-        if let (Some(field), Some((column, zoned))) = (field, wanted) {
-            let column = frame.column(column).map_err(failed)?;
-            columns.push((field, cells(column, *zoned).map_err(failed)?));
-        }
-    }
-    for (i, row) in rows.iter().enumerate() {
+    let place = |name: &&str| file.adapter.fields.iter().position(|f| f.name == *name);
+    let fields: Vec<Option<usize>> = file.kind.fields().iter().map(place).collect();
+    let mut wanted = Bits::all(at.rows, false);
+    rows.iter().for_each(|row| wanted.put(*row));
+    walk(file, cut, at, &|_| true, &|row| wanted.has(row), &mut |row, cells| {
         let mut all = vec![None; file.adapter.fields.len()];
-        for (field, cells) in &columns {
-            if let Some(slot) = all.get_mut(*field) {
-                *slot = cells.get(i).shown();
+        for (field, cell) in fields.iter().zip(cells) {
+            if let Some(slot) = field.and_then(|f| all.get_mut(f)) {
+                *slot = cell.shown();
             }
         }
-        single.read(&all, &format!("R{}", at.0 + row + 1), batch);
-    }
-    Ok(())
+        single.read(&all, &format!("R{}", at.from + row + 1), batch);
+    })
 }

@@ -160,10 +160,10 @@ const CONTRADICTIONS: &[&str] = &[
 pub const NO_WORD: u8 = u8::MAX;
 
 /// Three truth values of a column in the making.
-#[derive(Default)]
 struct Truths(Vec<u8>);
 
 impl Truths {
+    #[inline]
     fn push(&mut self, value: Option<bool>) {
         self.0.push(value.map_or(2, u8::from));
     }
@@ -176,9 +176,17 @@ impl Truths {
 macro_rules! making {
     ($($kind:ident: $($name:ident),*;)*) => {
         /// Columns in the making.
-        #[derive(Default)]
         struct Making { $( $( $name: making!(@ $kind), )* )* }
+
+        impl Making {
+            /// With room for so many rows.
+            fn new(rows: usize) -> Self {
+                Self { $( $( $name: making!(@ room $kind rows), )* )* }
+            }
+        }
     };
+    (@ room truth $rows:ident) => { Truths(Vec::with_capacity($rows)) };
+    (@ room $kind:ident $rows:ident) => { Vec::with_capacity($rows) };
     (@ truth) => { Truths };
     (@ number) => { Vec<i64> };
     (@ code) => { Vec<u8> };
@@ -207,7 +215,7 @@ fn between(a: i64, b: i64) -> i64 {
 
 /// Columns of `grant_facts`.
 pub fn grants(cx: &Context<'_>, rows: &[Swept]) -> Chunk {
-    let mut m = Making::default();
+    let mut m = Making::new(rows.len());
     for s in rows {
         let a = &s.access;
         let d = cx.demands.get(a.privilege as usize).copied().unwrap_or_default();

@@ -9,12 +9,14 @@ pub struct Id([u32; 3]);
 
 // Derived, these would compare and hash as slices of bytes, through calls.
 impl PartialEq for Id {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
         self.high() == other.high() && self.low() == other.low()
     }
 }
 
 impl Hash for Id {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.high() ^ u64::from(self.low()));
     }
@@ -26,12 +28,14 @@ impl Id {
 
     /// Of two words.
     #[must_use]
+    #[inline]
     pub fn new(high: u64, low: u32) -> Self {
         Self([(high >> 32) as u32, high as u32, low])
     }
 
     /// Its first 64 bits.
     #[must_use]
+    #[inline]
     pub fn high(self) -> u64 {
         let [a, b, _] = self.0;
         u64::from(a) << 32 | u64::from(b)
@@ -39,6 +43,7 @@ impl Id {
 
     /// Its last 32 bits.
     #[must_use]
+    #[inline]
     pub fn low(self) -> u32 {
         let [_, _, c] = self.0;
         c
@@ -46,12 +51,14 @@ impl Id {
 
     /// Whether it stands for a name.
     #[must_use]
+    #[inline]
     pub fn is_some(self) -> bool {
         self != Self::NONE
     }
 
     /// One of so many partitions, a power of two.
     #[must_use]
+    #[inline]
     pub fn part(self, parts: usize) -> usize {
         // The tables inside a partition go by the other words.
         let [a, ..] = self.0;
@@ -73,6 +80,7 @@ impl Default for Key {
 impl Key {
     /// Hash of bytes; never [`Id::NONE`].
     #[must_use]
+    #[inline]
     pub fn id(&self, bytes: &[u8]) -> Id {
         let [k0, k1, k2, k3] = self.0;
         let (mut a, mut b) = (k0 ^ bytes.len() as u64, k2);
@@ -95,6 +103,7 @@ impl Key {
 
     /// Hash of several parts.
     #[must_use]
+    #[inline]
     pub fn join(&self, parts: [u64; 4]) -> Id {
         let [k0, k1, k2, k3] = self.0;
         let [p, q, r, s] = parts;
@@ -105,20 +114,24 @@ impl Key {
 }
 
 /// What stands for no name is the hash of none.
+#[inline]
 fn named(id: Id) -> Id {
     if id.is_some() { id } else { Id([1; 3]) }
 }
 
+#[inline]
 fn fold(a: u64, b: u64) -> u64 {
     let wide = u128::from(a) * u128::from(b);
     (wide as u64) ^ ((wide >> 64) as u64)
 }
 
+#[inline]
 fn word(bytes: &[u8]) -> u64 {
     bytes.first_chunk::<8>().map_or(0, |b| u64::from_le_bytes(*b))
 }
 
 /// At most 16 bytes as two words; with the length, which is part of the hash, no two texts are alike.
+#[inline]
 fn last(bytes: &[u8]) -> (u64, u64) {
     if bytes.len() >= 8 {
         let tail = bytes.last_chunk::<8>().map_or(0, |b| u64::from_le_bytes(*b));

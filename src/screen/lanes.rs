@@ -176,6 +176,7 @@ pub struct SpanRow {
 /// An end that is not recorded lies beyond everything.
 pub const OPEN: i64 = i64::MAX;
 
+#[inline]
 fn end_of(a: &Access) -> i64 {
     match (a.ended, a.due) {
         (NEVER, NEVER) => OPEN,
@@ -186,12 +187,14 @@ fn end_of(a: &Access) -> i64 {
 
 /// Whether it gave access by an instant.
 #[must_use]
+#[inline]
 pub fn is_effective(a: &Access, as_of: i64) -> bool {
     a.start != NEVER && a.start <= as_of
 }
 
 /// Whether an end lies before the start.
 #[must_use]
+#[inline]
 pub fn is_inverted(a: &Access) -> bool {
     let before = |t: i64| t != NEVER && t < a.start;
     a.start != NEVER && (before(a.due) || before(a.ended))

@@ -7,6 +7,7 @@
 //! predicates run that the row engine uses, so no rule is written twice. What the sweep does not carry it
 //! refuses as a whole, with the reason; the row engine then judges everything. A test holds the two equal.
 
+pub mod add;
 pub mod approvers;
 pub mod cell;
 #[cfg(feature = "columnar-io")]
@@ -16,6 +17,9 @@ pub mod id;
 pub mod join;
 pub mod judge;
 pub mod lanes;
+pub mod memo;
+#[cfg(feature = "columnar-io")]
+pub mod pages;
 pub mod part;
 pub mod plan;
 pub mod read;
@@ -113,7 +117,7 @@ const TABLES: [Columns; 5] =
 const PARTITION: usize = 40_000;
 
 fn failed(e: io::Error) -> Refusal {
-    Refusal::Failed(format!("the temporary file of the screening: {e}"))
+    Refusal::Temporary(e.to_string())
 }
 
 /// Whether a table is one of the sweep.
@@ -175,6 +179,9 @@ fn lock<T>(m: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 fn refused(shared: &Shared<'_>) -> Result<(), Refusal> {
     if !shared.refused.load(Ordering::Relaxed) {
         return Ok(());
+    }
+    if let Some(e) = lock(&shared.failure).take() {
+        return Err(Refusal::Temporary(e));
     }
     let all: Vec<&str> = lock(&shared.refusals).iter().copied().collect();
     Err(Refusal::NotFlat(all.join("; ")))

@@ -94,31 +94,42 @@ fn text_file(file: &File, wanted: &Wanted, batch: &mut Batch) -> Result<(), Stri
 
 #[cfg(feature = "columnar-io")]
 fn columnar(file: &File, wanted: &Wanted, batch: &mut Batch) -> Result<(), String> {
-    use super::columnar::{cut, pick};
+    use rayon::prelude::*;
+
+    use super::columnar::{Piece, cut, named, pick};
+    use super::id::Key;
+    use super::vocabulary::Map;
     let single = Single::new(file.adapter, &file.input).map_err(|e| e.to_string())?;
     let cut = cut(file, &single)?;
-    for piece in &cut.pieces {
-        let (from, rows) = *piece;
-        match wanted {
+    let key = Key::default();
+    // A name that is met by chance is read in vain, no more.
+    let hashes: Map<()> = match wanted {
+        Wanted::Rows(_) => Map::default(),
+        Wanted::Named(_, names) => names.iter().map(|n| (key.id(n.as_bytes()), ())).collect(),
+    };
+    let read = |piece: &Piece| {
+        let (from, rows) = (piece.from, piece.rows);
+        let mut batch = Batch::new(&file.id);
+        let single = Single::new(file.adapter, &file.input).map_err(|e| e.to_string())?;
+        let here = match wanted {
             Wanted::Rows(all) => {
                 let number = |row: usize| u32::try_from(row).unwrap_or(u32::MAX);
-                let here: Vec<usize> = all
-                    .range(number(from + 1)..=number(from + rows))
+                all.range(number(from + 1)..=number(from + rows))
                     .map(|row| *row as usize - from - 1)
-                    .collect();
-                pick(file, &cut, *piece, &|_| Ok(here.clone()), &single, batch)?;
+                    .collect()
             }
-            Wanted::Named(name, names) => {
-                pick(
-                    file,
-                    &cut,
-                    *piece,
-                    &|part| part.named(file, name, &|s| names.contains(s.trim())),
-                    &single,
-                    batch,
-                )?;
-            }
-        }
+            Wanted::Named(name, _) => named(file, &cut, *piece, name, &|s| {
+                hashes.contains_key(&key.id(s.trim().as_bytes()))
+            })?,
+        };
+        pick(file, &cut, *piece, &here, &single, &mut batch)?;
+        Ok(batch)
+    };
+    let parts: Vec<Result<Batch, String>> =
+        cut.pieces.par_iter().with_max_len(1).map(read).collect();
+    for part in parts {
+        let part = part?;
+        batch.facts.append(part.facts);
     }
     Ok(())
 }

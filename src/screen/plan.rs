@@ -18,6 +18,8 @@ pub enum Refusal {
     NotFlat(String),
     /// They cannot be read.
     Failed(String),
+    /// The temporary file cannot be written or read.
+    Temporary(String),
 }
 
 impl std::fmt::Display for Refusal {
@@ -25,6 +27,7 @@ impl std::fmt::Display for Refusal {
         match self {
             Self::Small => f.write_str("the ledger is small"),
             Self::NotFlat(why) | Self::Failed(why) => f.write_str(why),
+            Self::Temporary(why) => write!(f, "the temporary file failed: {why}"),
         }
     }
 }
@@ -123,6 +126,9 @@ impl std::fmt::Debug for dyn Adapter {
 /// Bytes of a line of a text table, for the estimate of the number of rows.
 const LINE: u64 = 120;
 
+/// Bytes that a grant takes at least, in whatever format.
+const LEAST_ROW: u64 = 4;
+
 /// Settings that the sweep does not carry.
 fn unsupported(settings: &Settings) -> Option<&'static str> {
     let s = settings;
@@ -202,6 +208,27 @@ pub fn files(
         return refuse("too many files".into());
     }
     Ok(files)
+}
+
+/// Grants of the ledgers among the inputs, by what the files say or their sizes tell.
+#[must_use]
+pub fn grants(collected: &Collected, settings: &Settings) -> usize {
+    let of = |input: &Input| {
+        let (adapter, _) = driver::recognised(input, settings)?;
+        let table = registry::table_by_format(adapter.format())?;
+        let (_, detected) =
+            detect::examine(input).ok().filter(|_| Kind::of(table.format) == Some(Kind::Grants))?;
+        if detected.shape == Shape::Parquet {
+            return rows_of(input).ok();
+        }
+        usize::try_from(input.size / LINE).ok()
+    };
+    // Recognising thousands of small files costs more than the answer is worth.
+    let bytes: u64 = collected.inputs.iter().map(|i| i.size).sum();
+    if bytes / LEAST_ROW <= settings.screening.rows_up_to as u64 {
+        return 0;
+    }
+    collected.inputs.iter().filter_map(of).fold(0, usize::saturating_add)
 }
 
 /// A column that feeds a field which the sweep does not read.

@@ -4,21 +4,16 @@
 use std::borrow::Cow;
 use std::io;
 
-use super::cell::{Cell, Odd, is_day};
-use super::id::Id;
+use super::cell::{Cell, NO_CODE, Odd, is_day};
+use super::memo::{Memos, key};
 use super::plan::{File, Kind};
-use super::rows::{Approval, Grant, Mention, NEVER, Task, Use, at, bit, micros, place, verdict};
-use super::shared::{Shared, Sums, fill};
-use super::store::{gather, push};
-use super::told::{SKEW_S, Told, ToldUse, lower, may_name_ticket, open, what};
-use super::vocabulary::{Map, Privilege};
-use crate::analyze::scope;
-use crate::analyze::tasks::{issue_numbers, ticket_ids};
-use crate::facts::cell::Word;
-use crate::facts::identity::{kind_by_form, normalise};
+use super::rows::{Approval, Grant, Mention, NEVER, Task, Use, micros, verdict};
+use super::shared::{Shared, Sums};
+use super::store::gather;
+use super::told::{Codes, Told, ToldUse, lower, open};
+use super::vocabulary::Map;
 use crate::facts::{
-    self, ApprovalMethod, Decision, EndKind, Outcome, PrincipalKind, TaskState, Text, Time,
-    Verdict, text,
+    self, ApprovalMethod, Decision, EndKind, Outcome, PrincipalKind, TaskState, Text, Time, Verdict,
 };
 use crate::ingest::ledger;
 use crate::ingest::source::Batch;
@@ -27,28 +22,29 @@ use crate::ingest::table::Single;
 /// One worker's view of one file.
 #[derive(Debug)]
 pub struct Worker<'s, 'b> {
-    shared: &'s Shared<'b>,
+    pub(super) shared: &'s Shared<'b>,
     file: &'s File,
-    number: usize,
+    pub(super) number: usize,
     single: Single<'s>,
     /// Place of each of our fields among the adapter's.
     fields: Vec<usize>,
-    parts: usize,
-    grants: Vec<Vec<Grant>>,
-    tasks: Vec<Vec<Task>>,
-    approvals: Vec<Vec<Approval>>,
-    uses: Vec<Vec<Use>>,
-    tickets: Vec<Vec<Mention>>,
-    privileges: Map<u32>,
-    systems: Map<u32>,
+    pub(super) parts: usize,
+    pub(super) grants: Vec<Vec<Grant>>,
+    pub(super) tasks: Vec<Vec<Task>>,
+    pub(super) approvals: Vec<Vec<Approval>>,
+    pub(super) uses: Vec<Vec<Use>>,
+    pub(super) tickets: Vec<Vec<Mention>>,
+    pub(super) privileges: Map<u32>,
+    pub(super) systems: Map<u32>,
     batch: Batch,
-    sums: Sums,
+    pub(super) sums: Sums,
     /// By number of the system; as in [`Sums::fills`].
-    fills: Vec<Option<[bool; 3]>>,
+    pub(super) fills: Vec<Option<[bool; 3]>>,
     /// As in [`Sums::grains`].
-    platforms: Vec<Option<Text>>,
+    pub(super) platforms: Vec<Option<Text>>,
+    pub(super) memos: Memos,
     /// Earliest and latest time of a record.
-    span: (i64, i64),
+    pub(super) span: (i64, i64),
     zoneless: i64,
     held: usize,
 }
@@ -80,10 +76,17 @@ impl<'s, 'b> Worker<'s, 'b> {
             sums: Sums::default(),
             fills: Vec::new(),
             platforms: Vec::new(),
+            memos: Memos::default(),
             span: (i64::MAX, i64::MIN),
             zoneless: 0,
             held: 0,
         }
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn file(&self) -> &'s File {
+        self.file
     }
 
     /// Reads one row: the cells of [`Kind::fields`], and its row or line.
@@ -99,8 +102,10 @@ impl<'s, 'b> Worker<'s, 'b> {
         if done.is_err() {
             self.odd(cells, row, mark);
         }
-        if self.held >= HAND_ON && self.hand_on().is_err() {
-            self.shared.refuse("the temporary file cannot be written");
+        if self.held >= HAND_ON
+            && let Err(e) = self.hand_on()
+        {
+            self.shared.fail(&e);
         }
     }
 
@@ -134,22 +139,6 @@ impl<'s, 'b> Worker<'s, 'b> {
         }
     }
 
-    fn see(&mut self, us: i64) {
-        if us != NEVER {
-            self.span = (self.span.0.min(us), self.span.1.max(us));
-        }
-    }
-
-    fn id(&self, s: &str) -> Id {
-        self.shared.key.id(s.as_bytes())
-    }
-
-    /// Name of a principal in the form that all names of it share.
-    fn principal(&self, s: &str) -> Id {
-        let plain = s.is_ascii() && !s.bytes().any(|b| b.is_ascii_uppercase());
-        if plain || !s.contains('@') { self.id(s) } else { self.id(&normalise(s)) }
-    }
-
     fn grant(&mut self, cells: &[Cell<'_>], row: u32) -> Result<(), Odd> {
         let [
             id,
@@ -171,6 +160,13 @@ impl<'s, 'b> Worker<'s, 'b> {
         ] = *cells
         else {
             return Err(Odd);
+        };
+        let codes = Codes {
+            who: who.code(),
+            home: key([broker, system, platform]),
+            platform: platform.code(),
+            privilege: privilege.code(),
+            scope: scope.code(),
         };
         let (id, who, privilege) =
             (id.text()?.ok_or(Odd)?, who.text()?.ok_or(Odd)?, privilege.text()?.ok_or(Odd)?);
@@ -216,6 +212,7 @@ impl<'s, 'b> Worker<'s, 'b> {
                 start: granted,
                 due,
                 ended,
+                codes,
             },
         );
         Ok(())
@@ -247,118 +244,9 @@ impl<'s, 'b> Worker<'s, 'b> {
                 start: micros(start),
                 due: micros(g.not_after),
                 ended: micros(g.ended_at_lo),
+                codes: Codes::NONE,
             },
         );
-    }
-
-    fn add_grant(&mut self, row: u32, t: &Told<'_>) {
-        for us in [t.requested, t.start, t.ended] {
-            self.see(us);
-        }
-        let key = self.shared.key;
-        let place = place(self.number, row);
-        let id = self.id(t.id);
-        let principal = self.principal(t.who);
-        let system = self.id(t.system);
-        let system = self.shared.systems.number(&mut self.systems, system, || text(t.system));
-        let platform_id = t.platform.as_ref().map_or(Id::NONE, |p| self.id(p));
-        let privilege_id = self.id(t.privilege);
-        let pair = key.join([
-            platform_id.high(),
-            u64::from(platform_id.low()),
-            privilege_id.high(),
-            u64::from(privilege_id.low()),
-        ]);
-        let privilege = self.shared.privileges.number(&mut self.privileges, pair, || Privilege {
-            platform: t.platform.as_deref().map(text),
-            name: text(t.privilege),
-        });
-        let mut bits = 0;
-        let scope = t.scope.map_or(Id::NONE, |s| self.id(s));
-        let spot = match t.scope {
-            None => self.id("*"),
-            Some(s) => {
-                let canonical = scope::canonical(t.platform.as_deref(), s);
-                if canonical.contains('/') || canonical.starts_with("arn:") {
-                    bits |= bit::NESTS;
-                }
-                if canonical.len() == s.len() { scope } else { self.id(&canonical) }
-            }
-        };
-        let task = self.task_of(t, place, &mut bits);
-        let approval = t.approval.map_or(Id::NONE, |a| self.id(a));
-        for (missing, b) in
-            [(t.reason.is_none(), bit::NO_REASON), (t.scope.is_none(), bit::NO_SCOPE)]
-        {
-            bits |= if missing { b } else { 0 };
-        }
-        let early = at(t.requested).zip(at(t.start));
-        if early.is_some_and(|(asked, start)| asked.secs_since(start) > SKEW_S) {
-            bits |= bit::BEFORE_REQUEST;
-        }
-        self.note_grant(t, (place, principal, system));
-        push(
-            &mut self.grants,
-            id.part(self.parts),
-            Grant {
-                id,
-                task,
-                approval,
-                principal,
-                scope,
-                spot: spot.high(),
-                what: what(&key, privilege_id, scope),
-                privilege,
-                system,
-                place,
-                requested: t.requested,
-                start: t.start,
-                due: t.due,
-                ended: t.ended,
-                bits,
-            },
-        );
-    }
-
-    /// The task that a grant names, and what else may lead to one.
-    fn task_of(&mut self, t: &Told<'_>, place: u64, bits: &mut u32) -> Id {
-        if t.who.contains(":assumed-role/") {
-            *bits |= bit::SESSION;
-        }
-        if let Some(reason) = t.reason.filter(|r| self.shared.has_tasks && may_name_ticket(r)) {
-            for ticket in ticket_ids(reason).chain(issue_numbers(reason)) {
-                let id = self.id(ticket);
-                push(&mut self.tickets, id.part(self.parts), Mention { id, place });
-            }
-        }
-        let Some(name) = t.task else { return Id::NONE };
-        if name.bytes().any(|b| matches!(b, b',' | b';')) {
-            self.shared.refuse("a reference to several tasks");
-        }
-        if name.contains(':') {
-            *bits |= bit::SYSTEM_TASK;
-        }
-        self.id(name)
-    }
-
-    fn note_grant(&mut self, t: &Told<'_>, (place, principal, system): (u64, Id, u32)) {
-        self.sums.grants += 1;
-        fill(
-            &mut self.fills,
-            system as usize,
-            [t.task.is_some(), t.reason.is_some(), t.scope.is_some()],
-        );
-        if t.start != NEVER {
-            let first = self.sums.first_start.unwrap_or(t.start);
-            self.sums.first_start = Some(first.min(t.start));
-        }
-        let kind = t.kind.unwrap_or_else(|| kind_by_form(t.who));
-        if kind != PrincipalKind::Unknown {
-            let have = self.sums.kinds.entry(principal).or_insert((place, kind));
-            if place < have.0 {
-                *have = (place, kind);
-            }
-        }
     }
 
     fn task(&mut self, cells: &[Cell<'_>]) -> Result<(), Odd> {
@@ -387,17 +275,9 @@ impl<'s, 'b> Worker<'s, 'b> {
         self.add_task(&t.task_id, micros(start), micros(end), t.state);
     }
 
-    fn add_task(&mut self, id: &str, start: i64, end: i64, state: TaskState) {
-        self.see(start);
-        self.see(end);
-        let id = self.id(id);
-        let word = TaskState::ALL.iter().position(|w| *w == state.word()).unwrap_or(0) as u32;
-        let state = word | (self.number as u32) << 8;
-        push(&mut self.tasks, id.part(self.parts), Task { id, start, end, state });
-    }
-
     fn approval(&mut self, cells: &[Cell<'_>], row: u32) -> Result<(), Odd> {
         let [id, grant, approver, decision, decided] = *cells else { return Err(Odd) };
+        let code = approver.code();
         let (id, grant, approver) = (id.text()?, grant.text()?, approver.text()?);
         let word = decision.text()?.ok_or(Odd)?;
         let (at, wall) = decided.instant()?;
@@ -409,7 +289,7 @@ impl<'s, 'b> Worker<'s, 'b> {
         };
         let (id, grant) = (id.ok_or(Odd)?, grant.ok_or(Odd)?);
         self.zoneless += i64::from(wall);
-        self.add_approval((id, grant), approver, (at, verdict), row);
+        self.add_approval((id, grant), (approver, code), (at, verdict), row);
         Ok(())
     }
 
@@ -426,32 +306,20 @@ impl<'s, 'b> Worker<'s, 'b> {
             verdict |= verdict::POLICY;
         }
         let who = a.approver.as_deref();
-        self.add_approval((&a.approval_id, grant), who, (micros(a.at), verdict), row);
-    }
-
-    fn add_approval(
-        &mut self,
-        (id, grant): (&str, &str),
-        approver: Option<&str>,
-        (at, verdict): (i64, u32),
-        row: u32,
-    ) {
-        self.see(at);
-        self.sums.approvals += 1;
-        let (id, grant) = (self.id(id), self.id(grant));
-        let who = approver.map_or(Id::NONE, |a| self.principal(a));
-        if let Some(name) = approver {
-            self.sums.approvers.entry(who).or_insert_with(|| normalise(name));
-        }
-        let place = place(self.number, row);
-        let row = Approval { id, grant, approver: who, at, verdict, place };
-        push(&mut self.approvals, grant.part(self.parts), row);
+        self.add_approval((&a.approval_id, grant), (who, NO_CODE), (micros(a.at), verdict), row);
     }
 
     fn usage(&mut self, cells: &[Cell<'_>]) -> Result<(), Odd> {
         let [who, platform, privilege, scope, grant, day, first, last, count, errors] = *cells
         else {
             return Err(Odd);
+        };
+        let codes = Codes {
+            who: who.code(),
+            home: None,
+            platform: platform.code(),
+            privilege: privilege.code(),
+            scope: scope.code(),
         };
         let (who, grant) = (who.text()?.ok_or(Odd)?, grant.text()?.ok_or(Odd)?);
         let (platform, privilege, scope) = (platform.text()?, privilege.text()?, scope.text()?);
@@ -471,6 +339,7 @@ impl<'s, 'b> Worker<'s, 'b> {
             last,
             count,
             failed: count > 0 && errors >= count,
+            codes,
         };
         self.add_use(&told);
         Ok(())
@@ -490,36 +359,8 @@ impl<'s, 'b> Worker<'s, 'b> {
             last: micros(u.last_at),
             count: u.count.unwrap_or(-1),
             failed: u.outcome == Outcome::Error,
+            codes: Codes::NONE,
         });
-    }
-
-    fn add_use(&mut self, t: &ToldUse<'_>) {
-        self.see(t.first);
-        self.see(t.last);
-        let (Some(privilege), Some(scope)) = (t.privilege, t.scope) else {
-            return self.shared.refuse("use that does not name its privilege and scope");
-        };
-        let grant = self.id(t.grant);
-        if t.count != 0 && t.first != NEVER {
-            let who = self.principal(t.who);
-            self.sums.users.entry(who).or_insert_with(|| (kind_by_form(t.who), 0)).1 += 1;
-        }
-        if !self.platforms.iter().any(|p| p.as_deref() == t.platform.as_deref()) {
-            self.platforms.push(t.platform.as_deref().map(text));
-        }
-        let what = what(&self.shared.key, self.id(privilege), self.id(scope));
-        push(
-            &mut self.uses,
-            grant.part(self.parts),
-            Use {
-                grant,
-                what,
-                first: t.first,
-                last: t.last,
-                count: t.count,
-                failed: u32::from(t.failed),
-            },
-        );
     }
 
     /// Hands the rows on that were gathered.
@@ -547,6 +388,9 @@ impl<'s, 'b> Worker<'s, 'b> {
             self.batch.see(Time::from_micros(self.span.1));
         }
         let mut sums = std::mem::take(&mut self.sums);
+        for (id, form, n) in self.memos.users.all() {
+            sums.users.entry(id).or_insert((form, 0)).1 += n;
+        }
         sums.files.insert(self.number, std::mem::take(&mut self.batch));
         let fills = self.fills.iter().zip(0u32..);
         sums.fills.extend(fills.filter_map(|(f, system)| Some((system, (*f)?))));

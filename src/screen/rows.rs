@@ -9,12 +9,14 @@ pub const NEVER: i64 = i64::MIN;
 
 /// An instant of a row.
 #[must_use]
+#[inline]
 pub fn at(us: i64) -> Option<Time> {
     (us != NEVER).then(|| Time::from_micros(us))
 }
 
 /// An instant for a row.
 #[must_use]
+#[inline]
 pub fn micros(t: Option<Time>) -> i64 {
     t.map_or(NEVER, Time::micros)
 }
@@ -24,6 +26,7 @@ pub type Place = u64;
 
 /// The place of a record.
 #[must_use]
+#[inline]
 pub fn place(file: usize, row: u32) -> Place {
     (file as u64) << 32 | u64::from(row)
 }

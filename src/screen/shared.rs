@@ -32,8 +32,10 @@ pub struct Shared<'b> {
     pub systems: Vocabulary<Text>,
     /// What the sweep does not carry, in words.
     pub refusals: Mutex<BTreeSet<&'static str>>,
-    /// Somebody refused.
+    /// Somebody refused, or the temporary file failed.
     pub refused: AtomicBool,
+    /// Why the temporary file failed.
+    pub failure: Mutex<Option<String>>,
     /// Whether tickets in reasons can be tasks.
     pub has_tasks: bool,
     /// Sums of all workers.
@@ -117,6 +119,13 @@ impl Shared<'_> {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner).insert(what);
     }
 
+    /// Says that the temporary file failed.
+    pub fn fail(&self, e: &std::io::Error) {
+        self.refused.store(true, Ordering::Relaxed);
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.get_or_insert_with(|| e.to_string());
+    }
+
     /// Empty, with so many partitions.
     #[must_use]
     pub fn new(parts: usize, budget: &Budget, has_tasks: bool) -> Shared<'_> {
@@ -131,6 +140,7 @@ impl Shared<'_> {
             systems: Vocabulary::default(),
             refusals: Mutex::default(),
             refused: AtomicBool::new(false),
+            failure: Mutex::default(),
             has_tasks,
             sums: Mutex::default(),
         }
@@ -138,6 +148,7 @@ impl Shared<'_> {
 }
 
 /// Notes which fields (task, reason, scope) a record of a ledger system fills.
+#[inline]
 pub fn fill(fills: &mut Vec<Option<[bool; 3]>>, system: usize, filled: [bool; 3]) {
     if fills.len() <= system {
         fills.resize(system + 1, None);

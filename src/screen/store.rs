@@ -22,6 +22,7 @@ pub struct Bytes<'a>(pub &'a [u8]);
 
 impl Bytes<'_> {
     /// The next eight bytes as a number.
+    #[inline]
     pub fn long(&mut self) -> Option<u64> {
         let (head, tail) = self.0.split_first_chunk::<8>()?;
         self.0 = tail;
@@ -29,11 +30,13 @@ impl Bytes<'_> {
     }
 
     /// The next eight bytes as a signed number.
+    #[inline]
     pub fn signed(&mut self) -> Option<i64> {
         self.long().map(u64::cast_signed)
     }
 
     /// The next four bytes as a number.
+    #[inline]
     pub fn word(&mut self) -> Option<u32> {
         let (head, tail) = self.0.split_first_chunk::<4>()?;
         self.0 = tail;
@@ -41,12 +44,14 @@ impl Bytes<'_> {
     }
 
     /// The next name.
+    #[inline]
     pub fn id(&mut self) -> Option<Id> {
         Some(Id::new(self.long()?, self.word()?))
     }
 }
 
 /// Appends a name.
+#[inline]
 pub fn put_id(id: Id, out: &mut Vec<u8>) {
     out.extend_from_slice(&id.high().to_le_bytes());
     out.extend_from_slice(&id.low().to_le_bytes());
@@ -114,8 +119,9 @@ impl<'b, T: Packed> Store<'b, T> {
             if rows.is_empty() {
                 continue;
             }
-            let mut block = std::mem::take(rows);
-            block.shrink_to_fit();
+            // The room for gathering stays with the worker.
+            let block = rows.as_slice().to_vec();
+            rows.clear();
             let bytes = block.len() * size_of::<T>();
             let mut part = lock(part);
             part.held += bytes;
@@ -183,6 +189,7 @@ pub fn gather<T>(parts: usize) -> Vec<Vec<T>> {
 }
 
 /// Adds a row to what was gathered.
+#[inline]
 pub fn push<T>(gathered: &mut [Vec<T>], part: usize, row: T) {
     if let Some(rows) = gathered.get_mut(part) {
         rows.push(row);

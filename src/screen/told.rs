@@ -2,8 +2,30 @@
 
 use std::borrow::Cow;
 
+use super::cell::NO_CODE;
 use super::id::{Id, Key};
 use crate::facts::{PrincipalKind, TaskState};
+
+/// Places of the names of a record in the dictionaries of their columns; [`NO_CODE`] for those in none.
+#[derive(Clone, Copy, Debug)]
+pub struct Codes {
+    /// Principal.
+    pub who: u32,
+    /// Broker, system and platform together.
+    pub home: Option<u64>,
+    /// Platform.
+    pub platform: u32,
+    /// Privilege.
+    pub privilege: u32,
+    /// Scope.
+    pub scope: u32,
+}
+
+impl Codes {
+    /// All of them in none.
+    pub const NONE: Self =
+        Self { who: NO_CODE, home: None, platform: NO_CODE, privilege: NO_CODE, scope: NO_CODE };
+}
 
 /// A grant in words.
 #[derive(Debug)]
@@ -36,6 +58,8 @@ pub struct Told<'a> {
     pub due: i64,
     /// Recorded end.
     pub ended: i64,
+    /// Dictionaries.
+    pub codes: Codes,
 }
 
 /// A use in words.
@@ -59,6 +83,8 @@ pub struct ToldUse<'a> {
     pub count: i64,
     /// All of them failed.
     pub failed: bool,
+    /// Dictionaries.
+    pub codes: Codes,
 }
 
 /// Clock skew between systems below which an order is no contradiction, seconds (as the row engine).

@@ -12,12 +12,14 @@ use crate::facts::Text;
 pub struct AsIs(u64);
 
 impl Hasher for AsIs {
+    #[inline]
     fn finish(&self) -> u64 {
         self.0
     }
     fn write(&mut self, bytes: &[u8]) {
         bytes.iter().for_each(|b| self.write_u64(u64::from(*b)));
     }
+    #[inline]
     fn write_u64(&mut self, n: u64) {
         self.0 = (self.0.rotate_left(23) ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
@@ -47,6 +49,7 @@ impl<T> Default for Vocabulary<T> {
 
 impl<T: Clone> Vocabulary<T> {
     /// Number of an entry; made by `new` when the name is met for the first time.
+    #[inline]
     pub fn number(&self, own: &mut Map<u32>, id: Id, new: impl FnOnce() -> T) -> u32 {
         if let Some(n) = own.get(&id) {
             return *n;

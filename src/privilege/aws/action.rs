@@ -284,7 +284,6 @@ impl Catalogue {
     }
 
     /// Actions that take this resource type.
-    #[must_use]
     pub fn actions_of_type(&self, id: u16) -> impl Iterator<Item = usize> + '_ {
         self.actions_of_type.get(usize::from(id)).into_iter().flatten().map(|id| *id as usize)
     }

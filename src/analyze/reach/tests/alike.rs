@@ -131,9 +131,9 @@ proptest! {
         let nodes = graph::nodes(&facts, &plans, &evaluated, &dormant);
         prop_assert_eq!(nodes.len(), users.len() + roles.len());
         let (quick, plain) = (Graph::new(&nodes), Graph::asking_all(&nodes));
-        for i in 0..nodes.len() {
+        for (i, node) in nodes.iter().enumerate() {
             let (a, b) = (format!("{:?}", quick.reach(i)), format!("{:?}", plain.reach(i)));
-            prop_assert_eq!(a, b, "{}", nodes[i].subject.arn);
+            prop_assert_eq!(a, b, "{}", node.subject.arn);
         }
     }
 }
