@@ -5,6 +5,7 @@
 //! tables on and turns failures into the few kinds that have an exit code.
 
 mod screened;
+mod sealed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::take;
@@ -26,6 +27,8 @@ use crate::rules::{self, Pack, RunInput, RunOutput};
 use crate::settings::Settings;
 pub use screened::Exceptions;
 use screened::Stop;
+use sealed::Done;
+pub use sealed::Sealed;
 
 /// What a run is asked to do. Paths are as the user gave them.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +49,8 @@ pub struct ScanRequest {
     pub waivers: Option<PathBuf>,
     /// A large flat ledger may be screened. Whoever decides by findings must see all of them.
     pub screen: bool,
+    /// Nothing but the bundle is wanted: rows that nothing asks for any more may go before it is written.
+    pub bundle_only: bool,
 }
 
 /// Everything a run knows.
@@ -71,6 +76,8 @@ pub struct Scan {
     pub screening: Option<String>,
     /// Every exception of a screening.
     pub exceptions: Option<Exceptions>,
+    /// Tables whose rows are gone.
+    pub sealed: Sealed,
 }
 
 impl Scan {
@@ -124,10 +131,12 @@ fn internal(e: impl std::fmt::Display) -> PipelineError {
 pub fn scan(request: &ScanRequest) -> Result<Scan, PipelineError> {
     let (mut settings, settings_text) = load_settings(request)?;
     settings.period = request.period.or(settings.period);
-    let pack = load_rules(request, &settings)?;
+    let (pack, planned) =
+        rayon::join(|| load_rules(request, &settings), || screened::plan(request, &settings));
+    let pack = pack?;
     let (baseline, waivers, mut texts) = load_acceptance(request)?;
     texts.settings = settings_text;
-    let screening = match screened::screen(request, &settings, &pack) {
+    let screening = match screened::screen(request, &settings, &pack, planned) {
         Ok(Some(screened)) => return screened::finish(settings, pack, texts, screened),
         Ok(None) => None,
         Err(Stop::Told(why)) => Some(format!("The ledger is large and was not screened: {why}.")),
@@ -145,6 +154,8 @@ pub fn scan(request: &ScanRequest) -> Result<Scan, PipelineError> {
         None => Snapshot::default(),
     };
     let mut run = Run {
+        sealed: Sealed::default(),
+        bundle_only: request.bundle_only,
         settings,
         pack,
         as_of,
@@ -325,6 +336,8 @@ type Named = Vec<(String, String)>;
 
 /// A run between analysis and report.
 struct Run {
+    sealed: Sealed,
+    bundle_only: bool,
     settings: Settings,
     pack: Pack,
     as_of: Time,
@@ -380,7 +393,14 @@ impl Run {
     }
 
     fn judge(&mut self) -> Result<View, PipelineError> {
-        let mut out = self.run_rules(false)?;
+        let mut done = Done::default();
+        if self.bundle_only {
+            let asked = |table: &str| self.pack.rules().any(|r| r.population.table == table);
+            done = Done::analysed(&mut self.ingested.facts, &mut self.derived, &asked);
+        }
+        let (out, sealed) = rayon::join(|| self.run_rules(false), || Sealed::of(done));
+        let mut out = out?;
+        self.sealed = sealed?;
         if let Some(w) = &self.waivers {
             // A trial run: what the waivers match is itself evidence that a rule judges.
             let mut trial = out.findings.clone();
@@ -389,10 +409,22 @@ impl Run {
         }
         let last = self.run_rules(true)?;
         out.results.extend(last.results);
-        out.findings.extend(last.findings);
         out.results.sort_by(|a, b| a.rule.cmp(&b.rule));
-        out.findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
-        let mut view = self.view(out.results, out.findings, Accepted::default());
+        // Both lists are sorted; to sort the whole again takes room for half of it.
+        if !last.findings.is_empty() {
+            out.findings.extend(last.findings);
+            out.findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+        }
+        let mut done = Done::default();
+        if self.bundle_only {
+            done = Done::judged(&mut self.derived);
+        }
+        let (view, sealed) = rayon::join(
+            || self.view(out.results, out.findings, Accepted::default()),
+            || Sealed::of(done),
+        );
+        let mut view = view;
+        self.sealed.extend(sealed?);
         if let Some((path, b)) = &self.baseline {
             b.check_scope(&path.display().to_string(), &view)
                 .map_err(|e| PipelineError::Baseline(e.to_string()))?;
@@ -430,6 +462,7 @@ impl Run {
             failed_files: pairs.1,
             screening: None,
             exceptions: None,
+            sealed: self.sealed,
         }
     }
 
@@ -449,6 +482,7 @@ impl Run {
             as_of: self.as_of,
             period: self.settings.period,
             facts: &self.ingested.facts,
+            entitlements: self.sealed.entitlements + self.ingested.facts.entitlements.len(),
             derived: &self.derived,
             results,
             findings,
@@ -511,8 +545,9 @@ pub fn write_bundle(scan: &Scan, dir: &Path, formats: &[String]) -> Result<(), P
     out.extend(scan.texts.waivers.as_deref().map(files::waivers_file));
     out.extend(scan.exceptions.as_ref().map(Exceptions::file));
     out.push(files::reproduce_file(&scan.view, formats));
-    out.extend(files::rows_files(scan.facts.rows()));
-    out.extend(files::rows_files(scan.derived.rows()));
+    let tables = files::rows_files(scan.facts.rows());
+    let tables = tables.into_iter().chain(files::rows_files(scan.derived.rows()));
+    out.extend(scan.sealed.with(tables));
     let epoch = std::env::var("SOURCE_DATE_EPOCH").ok();
     let manifest = Manifest::new(&scan.view, formats, epoch.as_deref());
     bundle::write(dir, out, manifest).map_err(|e| match e {

@@ -10,7 +10,7 @@ use crate::facts::{BindingKind, Facts, GuardrailKind, Role, Text, Time, text};
 use crate::privilege::aws::condition::{Context, Known, Seen};
 use crate::privilege::aws::decide::{
     Action, Attached, Caller, CallerKind, Explanation, Layers, Level, Program, Programs, Request,
-    ResourcePolicy, Target, Verdict, asks_trust, decide, explain,
+    ResourcePolicy, Target, Verdict, asks_trust, decide, explain, lacks_policies,
 };
 use crate::privilege::aws::evaluate::Subject;
 use crate::privilege::aws::tri::Tri;
@@ -276,9 +276,8 @@ impl<'f> Effective<'f> {
             resource: match (&prepared.policy.held, prepared.policy.supplied) {
                 (Some(h), _) => ResourcePolicy::Policy(h.attached()),
                 (None, true) => ResourcePolicy::Absent,
-                // Nothing of IAM has a policy of its own but the trust policy of a role (IAM user guide,
-                // services that work with IAM): what is in another account stays out of reach.
-                _ if of_iam(&prepared.question.action) => ResourcePolicy::Absent,
+                // What is in another account stays out of reach.
+                _ if lacks_policies(&prepared.question.action) => ResourcePolicy::Absent,
                 (None, false) => ResourcePolicy::NotSupplied,
             },
             endpoint: None,
@@ -400,11 +399,6 @@ impl Context for Keys<'_> {
             _ => Seen::Unknown,
         }
     }
-}
-
-/// Whether an action is one of IAM itself.
-fn of_iam(action: &str) -> bool {
-    action.split_once(':').is_some_and(|(service, _)| service.eq_ignore_ascii_case("iam"))
 }
 
 #[cfg(test)]

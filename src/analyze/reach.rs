@@ -5,6 +5,7 @@
 //! `combined` holds what only the union of several bindings reaches. Columns about ledger, tasks and
 //! baseline stay null here; reconciliation fills them.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::estate;
@@ -154,26 +155,38 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
     let nodes = graph::nodes(facts, &plans, &evaluated, &dormant);
     let sensitive = sensitive::Sensitive::new(facts);
     let judged = access::judge(&plans, &evaluated, &nodes, &sensitive, as_of);
+    // Rights and paths take the most room: what asks for them comes first, and then they go.
+    let mut escalations = escalations::rows(&plans, &nodes, &judged, &people);
+    let duties = duties::found(&plans, &nodes, &judged, settings);
+    drop(nodes);
+    let mut use_profiles =
+        profiles::rows(facts, settings, &people, &activity, (&plans, &evaluated));
+    let (laid, places) = exposed::laid(evaluated);
+    drop(dormant);
+    let policies_in_force = access::in_force(&plans, &store);
+    later(store);
     let of_plans = plans.par_iter().zip(&judged);
     let mut holdings: Vec<Holding> = of_plans
-        .flat_map_iter(|(plan, outcome)| holdings::rows(plan, outcome, &people, &activity))
+        .flat_map_iter(|(plan, outcome)| {
+            let mut rows = holdings::rows(plan, outcome, &people, &activity);
+            rows.sort_by(in_order);
+            rows
+        })
         .collect();
     holdings.extend(root::rows(facts, &people, &activity));
     holdings.extend(estate::holdings(&estate, &people, &activity));
-    holdings.par_sort_by(|a, b| {
-        (&a.principal_id, &a.scope, &a.privilege, &a.role_id, &a.via).cmp(&(
-            &b.principal_id,
-            &b.scope,
-            &b.privilege,
-            &b.role_id,
-            &b.via,
-        ))
-    });
+    // Plans are in the order of principals. To sort large rows takes the room of as many again.
+    if !holdings.is_sorted_by(|a, b| in_order(a, b).is_le()) {
+        holdings.par_sort_by(in_order);
+    }
     estate::repeats(&mut holdings);
     let verdicts: BTreeMap<Text, &access::Outcome> =
         plans.iter().zip(&judged).map(|(p, o)| (p.principal.clone(), o)).collect();
     let mut identity_facts =
         identities::rows(facts, &people, &verdicts, &holdings, &activity, as_of);
+    drop(verdicts);
+    later(judged);
+    profiles::on_standing(&mut use_profiles, &holdings);
     for fact in &identity_facts {
         if fact.platform.as_deref() == Some("aws") {
             tiers.put(&fact.principal_id, fact.tier);
@@ -187,22 +200,15 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
     estate::on_identities(&estate, &mut identity_facts);
     let strongest: BTreeMap<&str, Option<Tier>> =
         identity_facts.iter().map(|f| (&*f.principal_id, f.tier)).collect();
-    let mut escalations = escalations::rows(&plans, &nodes, &judged, &people, &strongest);
+    escalations::on_tiers(&mut escalations, &strongest);
     let beyond = estate::escalations(&estate, &people, &identity_facts);
     let credential_facts = credentials::rows(facts, &people, &strongest, as_of);
     let mut trust_facts = trusts::rows(facts, settings, &people, &strongest);
     trust_facts.append(&mut estate.trusts);
     estate::on_escalating(&beyond, &mut identity_facts);
     escalations.extend(beyond);
-    let policies_in_force = access::in_force(&plans, &store);
     escalations::on_identities(&escalations, &mut identity_facts);
-    duties::fill(&plans, &nodes, &judged, settings, &mut identity_facts);
-    // Paths and rights take the most room here; each goes as soon as nothing asks for it.
-    drop((nodes, judged));
-    let held = profiles::Held { plans: &plans, evaluated: &evaluated, holdings: &holdings };
-    let use_profiles = profiles::rows(facts, settings, &people, &activity, &held);
-    let laid = exposed::laid(&evaluated);
-    let places = evaluated.into_places();
+    duties::fill(&plans, duties, &mut identity_facts);
     let exposures = exposed::rows(&plans, (&laid, &places), &people);
     exposed::mark(&mut identity_facts, &exposures);
     spans::mark(facts, settings, &mut identity_facts);
@@ -220,6 +226,12 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
     }
 }
 
+/// The order of holdings.
+fn in_order(a: &Holding, b: &Holding) -> Ordering {
+    let key = (&a.principal_id, &a.scope, &a.privilege, &a.role_id, &a.via);
+    key.cmp(&(&b.principal_id, &b.scope, &b.privilege, &b.role_id, &b.via))
+}
+
 /// The platform, one text for all rows.
 fn aws() -> Text {
     static AWS: std::sync::OnceLock<Text> = std::sync::OnceLock::new();
@@ -233,6 +245,20 @@ const COMBINED: &str = "combined";
 pub(super) fn refs<'a>(items: impl IntoIterator<Item = (&'a Text, &'a Text)>) -> Vec<Text> {
     let set: BTreeSet<Text> = items.into_iter().map(|(s, r)| evidence_ref(s, r)).collect();
     set.into_iter().collect()
+}
+
+/// Lets go of something large while other work goes on: to free it piece by piece takes time.
+fn later(large: impl Send + 'static) {
+    rayon::spawn(move || drop(large));
+}
+
+/// Texts in order, each once.
+fn sorted(items: impl IntoIterator<Item = Text>) -> Vec<Text> {
+    let mut out: Vec<Text> = items.into_iter().collect();
+    out.sort_unstable();
+    out.dedup();
+    out.shrink_to_fit();
+    out
 }
 
 pub(super) fn is_privileged(tier: Option<Tier>) -> Option<bool> {

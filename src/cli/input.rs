@@ -82,6 +82,7 @@ pub fn load(
         waivers: waivers.map(Path::to_path_buf),
         // Whoever loads decides by the findings, so all of them are needed.
         screen: false,
+        bundle_only: false,
     })
     .map_err(pipeline_failure)?;
     Ok(Loaded {

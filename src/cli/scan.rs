@@ -65,6 +65,7 @@ impl What {
             baseline: self.baseline.clone(),
             waivers: self.waivers.clone(),
             screen: false,
+            bundle_only: false,
         }
     }
 }
@@ -91,7 +92,8 @@ impl From<PipelineError> for Failure {
 /// A failure with its exit code.
 pub fn run(cli: &Cli, args: &Args) -> Outcome {
     // The program ends after this; to free millions of rows one by one first would only take time.
-    let request = ScanRequest { screen: true, ..args.what.request(&args.inputs) };
+    let request =
+        ScanRequest { screen: true, bundle_only: true, ..args.what.request(&args.inputs) };
     let scan = ManuallyDrop::new(pipeline::scan(&request)?);
     pipeline::write_bundle(&scan, &args.out, &args.format)?;
     if !cli.quiet

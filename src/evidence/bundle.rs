@@ -19,6 +19,8 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
 
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -200,41 +202,87 @@ fn fill(
         }
     }
     let (first, rest) = files.split_at(files.len().min(1));
-    manifest.outputs = put_all(staging, first)?;
+    manifest.outputs = synced(|disk| put_all(staging, first, disk))?;
     hook(Step::PartWritten).map_err(io_error(STOPPED, staging))?;
-    manifest.outputs.extend(put_all(staging, rest)?);
-    let bytes = manifest.to_bytes()?;
-    let own = OutputFile::of_bytes(MANIFEST, "application/json", bytes);
-    let mut listed: Vec<OutputEntry> = manifest.outputs;
-    listed.push(put(staging, &own)?);
-    listed.sort_by(|a, b| a.path.cmp(&b.path));
-    let sums: String = listed.iter().map(|o| format!("{}  {}\n", o.sha256, o.path)).collect();
-    put(staging, &OutputFile::of_bytes(SUMS, "text/plain", sums.into_bytes()))?;
+    synced(|disk| {
+        manifest.outputs.extend(put_all(staging, rest, disk)?);
+        manifest.outputs.sort_by(|a, b| a.path.cmp(&b.path));
+        let bytes = manifest.to_bytes()?;
+        let own = OutputFile::of_bytes(MANIFEST, "application/json", bytes);
+        let mut listed: Vec<OutputEntry> = manifest.outputs;
+        listed.push(put(staging, &own, disk)?);
+        listed.sort_by(|a, b| a.path.cmp(&b.path));
+        let sums: String = listed.iter().map(|o| format!("{}  {}\n", o.sha256, o.path)).collect();
+        put(staging, &OutputFile::of_bytes(SUMS, "text/plain", sums.into_bytes()), disk)
+    })?;
     // Deepest first: an entry is on disk once its directory is.
     dirs.iter().rev().try_for_each(|d| sync_dir(d))
 }
 
-/// Writes files side by side; the entries come in their order.
-fn put_all(staging: &Path, files: &[OutputFile<'_>]) -> Result<Vec<OutputEntry>, BundleError> {
-    // One file is the smallest task: a few of them are most of the work.
-    files.par_iter().with_max_len(1).map(|f| put(staging, f)).collect()
+/// Files that are written and wait to be brought to disk, each with its path.
+type Disk = mpsc::Sender<(PathBuf, File)>;
+
+/// Writes files while another thread brings those that are written to disk: waiting for the disk takes no
+/// work. All are on disk when this ends well.
+fn synced<T: Send>(
+    write: impl FnOnce(&Disk) -> Result<T, BundleError> + Send,
+) -> Result<T, BundleError> {
+    let (disk, written) = mpsc::channel::<(PathBuf, File)>();
+    thread::scope(|scope| {
+        let sync = scope.spawn(move || {
+            written.into_iter().try_for_each(|(path, file)| {
+                file.sync_all().map_err(|source| io_error("fill", &path)(source))
+            })
+        });
+        let out = write(&disk);
+        drop(disk);
+        match sync.join() {
+            Ok(done) => done.and(out),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
 }
 
-/// Writes one file and brings it to disk.
-fn put(staging: &Path, file: &OutputFile<'_>) -> Result<OutputEntry, BundleError> {
+/// Writes files side by side; the entries come in no order.
+fn put_all(
+    staging: &Path,
+    files: &[OutputFile<'_>],
+    disk: &Disk,
+) -> Result<Vec<OutputEntry>, BundleError> {
+    // The reports take the most time, so they are begun before the tables.
+    let mut order: Vec<&OutputFile<'_>> = files.iter().collect();
+    order.sort_by_key(|f| {
+        let late = HEAVY.iter().position(|heavy| f.path == *heavy).unwrap_or(HEAVY.len());
+        (late, f.path.contains('/'), f.path.as_str())
+    });
+    // One file is the smallest task: a few of them are most of the work.
+    order
+        .into_par_iter()
+        .with_max_len(1)
+        .map_with(disk.clone(), |disk, f| put(staging, f, disk))
+        .collect()
+}
+
+/// Files that take the most time, the longest first.
+const HEAVY: [&str; 4] = ["report.html", "report.json", "findings.jsonl", "findings.csv"];
+
+/// Writes one file, and passes it on to be brought to disk.
+fn put(staging: &Path, file: &OutputFile<'_>, disk: &Disk) -> Result<OutputEntry, BundleError> {
     let path = staging.join(&file.path);
     let out = File::create_new(&path).map_err(io_error("create", &path))?;
     let mut out =
         io::BufWriter::with_capacity(WRITE_BUFFER, Hashed { out, hash: Sha256::new(), size: 0 });
     file.write_to(&mut out).map_err(io_error("fill", &path))?;
     let whole = out.into_inner().map_err(|e| io_error("fill", &path)(e.into_error()))?;
-    whole.out.sync_all().map_err(io_error("fill", &path))?;
-    Ok(OutputEntry {
+    let entry = OutputEntry {
         path: file.path.clone(),
         size: whole.size,
         sha256: hex(&whole.hash.finalize()),
         media_type: file.media_type.to_owned(),
-    })
+    };
+    // The other end is gone only when it failed, and then that is told.
+    let _ = disk.send((path, whole.out));
+    Ok(entry)
 }
 
 /// Bytes gathered before they are hashed and written.

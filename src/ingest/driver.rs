@@ -414,7 +414,10 @@ fn recognise<'a>(input: &Input, settings: &'a Settings) -> Recognised<'a> {
     };
     let name = detect::probe_name(&detect::place_name(input));
     match registry::recognise(&detect::probe(&name, &head, &detected)) {
-        Some(adapter) => Recognised::As(adapter, mapping),
+        Some(adapter) => {
+            adapter.expect();
+            Recognised::As(adapter, mapping)
+        }
         None => match reader::broken_head(input) {
             Some(e) => Recognised::Broken(e.to_string()),
             None => Recognised::Nothing(why_unknown(&detected)),

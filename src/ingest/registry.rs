@@ -1,6 +1,6 @@
 //! All adapters. Adding a format is one line here.
 
-use super::source::{Adapter, Probe};
+use super::source::{Adapter, Match, Probe};
 use super::table::TableAdapter;
 use super::{aws, azure, gcp, k8s, ledger, owners, reviews, services, subject, tasks, usage};
 
@@ -49,12 +49,16 @@ pub fn table_by_format(format: &str) -> Option<&'static TableAdapter> {
 /// The adapter that is surest that a file is its own.
 #[must_use]
 pub fn recognise(probe: &Probe<'_>) -> Option<&'static dyn Adapter> {
-    let mut best: Option<(super::source::Match, &'static dyn Adapter)> = None;
+    let mut best: Option<(Match, &'static dyn Adapter)> = None;
     for adapter in adapters() {
         if let Some(m) = adapter.recognise(probe)
             && best.as_ref().is_none_or(|(b, _)| m > *b)
         {
             best = Some((m, adapter));
+            // Nobody can be surer, and of equals the first wins: the others need not look.
+            if m == Match::Specific {
+                break;
+            }
         }
     }
     best.map(|(_, a)| a)

@@ -178,6 +178,9 @@ pub trait Adapter: Sync {
     fn layer(&self) -> Layer;
     /// Whether the file is of this format.
     fn recognise(&self, probe: &Probe<'_>) -> Option<Match>;
+    /// Called when a file turns out to be of this format, before it is read: what reading and analysis
+    /// will need may be loaded meanwhile.
+    fn expect(&self) {}
     /// Reads the file.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
-use super::{Accepted, PipelineError, Run, Scan, ScanRequest, Texts, analyse};
+use super::{Accepted, PipelineError, Run, Scan, ScanRequest, Sealed, Texts, analyse};
 use crate::evidence::files::EXCEPTIONS;
 use crate::facts::Text;
 use crate::ingest::source::{Input, Shape};
@@ -71,6 +71,24 @@ impl Exceptions {
     }
 }
 
+/// Inputs that a screening may take, with the files to sweep or why there are none.
+type Planned = (Collected, Result<Vec<File>, Refusal>);
+
+/// Looks whether the inputs are a large flat ledger; `None` when that cannot be known beforehand.
+pub(super) fn plan(request: &ScanRequest, settings: &Settings) -> Option<Planned> {
+    let stdin = request.inputs.iter().any(|p| p.as_os_str() == "-");
+    if stdin || request.inputs.iter().any(|p| !p.exists()) {
+        return None;
+    }
+    let collected = ingest::collect(&request.inputs, settings);
+    let files = if request.screen {
+        plan::files(&collected, settings, settings.screening.from_grants)
+    } else {
+        Err(Refusal::NotFlat("this command needs every finding in full".into()))
+    };
+    Some((collected, files))
+}
+
 /// Why a run is not a screening.
 pub(super) enum Stop {
     /// The row engine judges, and the reader is told why.
@@ -87,13 +105,10 @@ pub(super) fn screen(
     request: &ScanRequest,
     settings: &Settings,
     pack: &Pack,
+    planned: Option<Planned>,
 ) -> Result<Option<(Screened, Vec<File>, Collected)>, Stop> {
-    let stdin = request.inputs.iter().any(|p| p.as_os_str() == "-");
-    if stdin || request.inputs.iter().any(|p| !p.exists()) {
-        return Ok(None);
-    }
-    let collected = ingest::collect(&request.inputs, settings);
-    match attempt(request, settings, pack, &collected) {
+    let Some((collected, files)) = planned else { return Ok(None) };
+    match files.and_then(|files| attempt(request, settings, pack, files)) {
         Ok((screened, files)) => Ok(Some((screened, files, collected))),
         Err(Refusal::Small) => Ok(None),
         Err(Refusal::Temporary(why)) => Err(Stop::Ended(PipelineError::Internal(format!(
@@ -120,13 +135,8 @@ fn attempt(
     request: &ScanRequest,
     settings: &Settings,
     pack: &Pack,
-    collected: &Collected,
+    files: Vec<File>,
 ) -> Result<(Screened, Vec<File>), Refusal> {
-    if !request.screen {
-        return Err(Refusal::NotFlat("this command needs every finding in full".into()));
-    }
-    let asked = settings.screening;
-    let files = plan::files(collected, settings, asked.from_grants)?;
     // What was accepted is told by fingerprints, and only findings have those.
     if request.baseline.is_some() || request.waivers.is_some() {
         return Err(Refusal::NotFlat("a baseline or waivers are given".into()));
@@ -136,7 +146,7 @@ fn attempt(
         settings,
         pack,
         as_of: request.as_of,
-        memory: asked.memory_mib.saturating_mul(1 << 20),
+        memory: settings.screening.memory_mib.saturating_mul(1 << 20),
     };
     Ok((screen::screen(&input)?, files))
 }
@@ -167,6 +177,8 @@ pub(super) fn finish(
         inputs: BTreeMap::new(),
     };
     let run = Run {
+        sealed: Sealed::default(),
+        bundle_only: false,
         settings,
         pack,
         as_of,

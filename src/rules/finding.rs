@@ -50,6 +50,7 @@ impl<'a> Sources<'a> {
         out.sort();
         out.dedup();
         out.truncate(MAX_SOURCES);
+        out.shrink_to_fit();
         out
     }
 }
@@ -163,34 +164,36 @@ fn state(compiled: &Compiled<'_>, table: &Table, row: usize) -> String {
 /// Makes one finding of those with one fingerprint, since a fingerprint names one exception across
 /// runs. The worst stands for all; `occurrences` in its evidence says how many rows it stands for.
 #[must_use]
-pub fn merge(findings: Vec<Finding>) -> Vec<Finding> {
-    let mut groups: BTreeMap<String, Vec<Finding>> = BTreeMap::new();
-    for finding in findings {
-        groups.entry(finding.fingerprint.clone()).or_default().push(finding);
-    }
-    let mut out = Vec::with_capacity(groups.len());
-    for mut group in groups.into_values() {
-        // Stable: rows of equal weight keep the order of the table.
-        group.sort_by_key(|f| (std::cmp::Reverse(f.severity), f.certainty != "certain"));
-        let n = group.len();
-        let mut rest = group.into_iter();
-        let Some(mut first) = rest.next() else { continue };
-        if n > 1 {
-            let mut states = vec![first.state_digest.clone()];
-            for other in rest {
-                first.sources.extend(other.sources);
-                states.push(other.state_digest);
-            }
-            first.sources.sort();
-            first.sources.dedup();
-            first.sources.truncate(MAX_SOURCES);
-            states.sort();
-            states.dedup();
-            first.state_digest =
-                state_digest(&states.iter().map(String::as_str).collect::<Vec<_>>());
-            first.evidence.insert("occurrences".into(), n.into());
+pub fn merge(mut findings: Vec<Finding>) -> Vec<Finding> {
+    // Stable: rows of equal weight keep the order of the table.
+    findings.sort_by(|a, b| {
+        a.fingerprint
+            .cmp(&b.fingerprint)
+            .then_with(|| b.severity.cmp(&a.severity))
+            .then_with(|| (a.certainty != "certain").cmp(&(b.certainty != "certain")))
+    });
+    // Most findings are alone, so they stay where they are; of the others the first takes up the rest.
+    let mut states: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    findings.dedup_by(|other, first| {
+        let same = other.fingerprint == first.fingerprint;
+        if same {
+            first.sources.append(&mut other.sources);
+            let states = states
+                .entry(first.fingerprint.clone())
+                .or_insert_with(|| vec![first.state_digest.clone()]);
+            states.push(std::mem::take(&mut other.state_digest));
         }
-        out.push(first);
+        same
+    });
+    for first in &mut findings {
+        let Some(mut states) = states.remove(&first.fingerprint) else { continue };
+        first.sources.sort();
+        first.sources.dedup();
+        first.sources.truncate(MAX_SOURCES);
+        first.evidence.insert("occurrences".into(), states.len().into());
+        states.sort();
+        states.dedup();
+        first.state_digest = state_digest(&states.iter().map(String::as_str).collect::<Vec<_>>());
     }
-    out
+    findings
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
+
 use super::error::RuleError;
 use super::model::Rule;
 use crate::findings::fingerprint::digest;
@@ -50,10 +52,16 @@ impl Pack {
     pub fn from_texts<'a>(
         texts: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, RuleError> {
+        let texts: Vec<(&str, &str)> = texts.into_iter().collect();
+        let read = texts.par_iter().map(|(file, text)| {
+            let (rule, file, text) = (parse(file, text)?, (*file).into(), (*text).into());
+            Ok(Entry { rule, file, text })
+        });
+        // All are read before the first that is wrong is told: which it is must not be chance.
+        let read: Vec<Result<Entry, RuleError>> = read.collect();
         let mut pack = Self::default();
-        for (file, text) in texts {
-            let entry = Entry { rule: parse(file, text)?, file: file.into(), text: text.into() };
-            pack.insert_new(entry)?;
+        for entry in read {
+            pack.insert_new(entry?)?;
         }
         Ok(pack)
     }

@@ -135,7 +135,11 @@ fn run_in_pieces(pack: &Pack, input: &RunInput<'_>, piece: usize) -> Result<RunO
     for (rule, counts, found) in judged.into_iter().flatten() {
         if let Some((result, findings)) = parts.get_mut(rule) {
             result.absorb(counts);
-            findings.extend(found);
+            if findings.is_empty() {
+                *findings = found;
+            } else {
+                findings.extend(found);
+            }
         }
     }
     let mut out = RunOutput::default();
@@ -148,12 +152,32 @@ fn run_in_pieces(pack: &Pack, input: &RunInput<'_>, piece: usize) -> Result<RunO
             (result, finding::merge(found))
         })
         .collect();
+    // Findings are large, so they are moved once and not again and again as the list grows.
+    out.findings.reserve_exact(merged.iter().map(|(_, found)| found.len()).sum());
     for (result, found) in merged {
         out.results.push(result);
         out.findings.extend(found);
     }
-    out.findings.par_sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+    sort(&mut out.findings);
     Ok(out)
+}
+
+/// Puts findings in the order of [`Finding::sort_key`]; those of equal keys stay in their order. Findings
+/// are large: their places are sorted, and then each moves once, which takes no second room for them.
+fn sort(findings: &mut [Finding]) {
+    let mut order: Vec<usize> = (0..findings.len()).collect();
+    order.par_sort_unstable_by(|a, b| {
+        let key = |i: &usize| findings.get(*i).map(Finding::sort_key);
+        key(a).cmp(&key(b)).then(a.cmp(b))
+    });
+    // Place `i` takes what stood at `order[i]`; what was moved from there meanwhile is found by its trail.
+    for to in 0..order.len() {
+        let mut from = order.get(to).copied().unwrap_or(to);
+        while from < to {
+            from = order.get(from).copied().unwrap_or(to);
+        }
+        findings.swap(to, from);
+    }
 }
 
 /// The result of a rule before it has seen a row; it has an outcome when the rule does not run.

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rayon::prelude::*;
 
-use super::PrivilegeTiers;
 use super::people::People;
+use super::{PrivilegeTiers, later};
 use crate::analyze::organisation::Organisation;
+use crate::facts::store::evidence_ref;
 use crate::facts::{
     BindingKind, Facts, GuardrailKind, PolicyInForce, PrincipalKind, Role, RoleKind, Text, Tier,
     Time, text,
@@ -90,8 +91,7 @@ impl Store {
 
     /// Forgets what only further documents would need.
     pub fn close(&mut self) {
-        self.compiler = Compiler::default();
-        self.documents = BTreeMap::new();
+        later((std::mem::take(&mut self.compiler), std::mem::take(&mut self.documents)));
     }
 
     /// An organisation policy, which reads short patterns in its own way.
@@ -133,8 +133,8 @@ pub struct Binding {
     pub temporary: bool,
     /// Customer-managed policy.
     pub customer_managed: bool,
-    /// Evidence.
-    pub refs: Vec<(Text, Text)>,
+    /// Evidence: source and place, as rows name it.
+    pub refs: Vec<Text>,
 }
 
 /// One level of organisation policies: compiled policies (`None` when a document is missing), and whether
@@ -292,6 +292,7 @@ fn bind(facts: &Facts, store: &mut Store, plans: &mut [Plan], at: &BTreeMap<Text
         let document = roles.get(&*e.role_id)?.document.as_ref()?;
         Some((document, plan.subject.home.clone()))
     }));
+    let mut places: HashMap<&str, Text> = HashMap::new();
     for e in facts.entitlements.iter().filter(|e| &*e.platform == "aws") {
         let Some(plan) = at.get(&e.principal_id).and_then(|i| plans.get_mut(*i)) else { continue };
         let role = roles.get(&*e.role_id);
@@ -318,8 +319,13 @@ fn bind(facts: &Facts, store: &mut Store, plans: &mut [Plan], at: &BTreeMap<Text
             (_, true) => Some("malformed"),
             _ => None,
         };
-        let mut refs = vec![(e.source_id.clone(), e.source_ref.clone())];
-        refs.extend(role.map(|r| (r.source_id.clone(), r.source_ref.clone())));
+        // Many principals hold one policy, and its place is one text for all of them.
+        let of_role = role.map(|r| {
+            let known = places.entry(&r.role_id);
+            known.or_insert_with(|| evidence_ref(&r.source_id, &r.source_ref)).clone()
+        });
+        let own = evidence_ref(&e.source_id, &e.source_ref);
+        let refs = std::iter::once(own).chain(of_role).collect();
         add(
             plan,
             Binding {
@@ -373,7 +379,7 @@ fn join_groups(facts: &Facts, plans: &mut [Plan], at: &BTreeMap<Text, usize>) {
             .get(&m.group_id)
             .or_else(|| by_name.get(&(Home::of(&m.group_id), name.clone())))
             .copied();
-        let here = (m.source_id.clone(), m.source_ref.clone());
+        let here = evidence_ref(&m.source_id, &m.source_ref);
         let via = text(format!("group:{name}"));
         let mut bindings = match group.and_then(|g| plans.get_mut(g)) {
             Some(g) => {
@@ -414,21 +420,22 @@ fn join_groups(facts: &Facts, plans: &mut [Plan], at: &BTreeMap<Text, usize>) {
 /// Rows of `policies_in_force` of all principals but groups, whose policies count for their members.
 pub fn in_force(plans: &[Plan], store: &Store) -> Vec<PolicyInForce> {
     let digest = |policy: Option<usize>| policy.and_then(|i| store.digests.get(i)).cloned();
+    let (identity, boundary) = (text(Layer::Identity.word()), text(Layer::Boundary.word()));
     let mut out = Vec::new();
     for plan in plans.iter().filter(|p| p.subject.kind != SubjectKind::Group) {
-        let mut row = |layer: &Layer, role_id: &Text, digest: Option<Text>| {
+        let mut row = |layer: &Text, role_id: &Text, digest: Option<Text>| {
             out.push(PolicyInForce {
                 principal_id: plan.principal.clone(),
-                layer: text(layer.word()),
+                layer: layer.clone(),
                 role_id: role_id.clone(),
                 digest,
             });
         };
         for b in &plan.bindings {
-            row(&Layer::Identity, &b.role_id, digest(b.policy));
+            row(&identity, &b.role_id, digest(b.policy));
         }
         if let Some(policy) = plan.boundary {
-            row(&Layer::Boundary, &plan.boundary_id, digest(policy));
+            row(&boundary, &plan.boundary_id, digest(policy));
         }
     }
     out
@@ -454,9 +461,9 @@ impl<'s> Evaluated<'s> {
         self.of_plan.get(plan).copied()
     }
 
-    /// Place of the rights of each plan among the distinct ones; the rights themselves are let go.
-    pub fn into_places(self) -> Vec<usize> {
-        self.of_plan
+    /// The distinct rights, and the place of each plan's among them.
+    pub fn into_parts(self) -> (Vec<Rights<'s>>, Vec<usize>) {
+        (self.rights, self.of_plan)
     }
 
     /// Number of the frame of the distinct rights at a place.

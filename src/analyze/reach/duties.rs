@@ -1,6 +1,11 @@
 //! Who can change the controls over itself, and who holds duties that policy keeps apart
 //! (compliance, ESC-002 and ESC-003; NIST 800-53 AC-5, AU-9).
 
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use rayon::prelude::*;
+
 use super::access::{Outcome, Plan};
 use crate::facts::{IdentityFact, Text, text};
 use crate::privilege::aws::action::{ActionSet, catalogue};
@@ -60,43 +65,64 @@ const BROKER: [&str; 11] = [
 /// Entries that are listed; the rest is counted.
 const SHOWN: usize = 12;
 
-/// Fills the columns of ESC-002 and ESC-003.
-pub fn fill(
+/// What one principal holds against its own controls, and which pairs of duties.
+#[derive(Debug)]
+pub struct Found {
+    controls_itself: (crate::facts::Tri, Vec<Text>),
+    duty_conflict: (crate::facts::Tri, Vec<Text>),
+}
+
+/// What each principal holds, in the order of the plans.
+pub fn found(
     plans: &[Plan],
     nodes: &[Node<'_>],
     judged: &[Outcome],
     settings: &Settings,
-    identities: &mut [IdentityFact],
-) {
+) -> Vec<Found> {
     let pairs: Vec<(&Duties, ActionSet, ActionSet)> =
         settings.duties.iter().map(|d| (d, set_of(&d.first), set_of(&d.second))).collect();
-    let at: std::collections::BTreeMap<&str, usize> =
+    let at: BTreeMap<&str, usize> =
         plans.iter().enumerate().map(|(i, p)| (&*p.principal, i)).collect();
     let brokers: Vec<(&str, Option<&Node<'_>>)> = settings
         .brokers
         .iter()
         .map(|b| (b.as_str(), at.get(b.as_str()).and_then(|i| nodes.get(*i))))
         .collect();
-    for identity in identities {
-        let Some(&i) = at.get(&*identity.principal_id) else { continue };
-        let (Some(plan), Some(node), Some(outcome)) = (plans.get(i), nodes.get(i), judged.get(i))
-        else {
-            continue;
-        };
-        let mut found = Vec::new();
-        own_controls(node, &brokers, outcome, settings, &mut found);
-        (identity.controls_itself, identity.controls_itself_by) = told(found);
-        let found = pairs.iter().filter_map(|(d, a, b)| conflict(plan, node, d, a, b)).collect();
-        (identity.duty_conflict, identity.duty_conflicts) = told(found);
+    let of = plans.par_iter().zip(nodes).zip(judged);
+    of.map(|((plan, node), outcome)| {
+        let mut list = Vec::new();
+        own_controls(node, &brokers, outcome, settings, &mut list);
+        let mut controls_itself = told(list);
+        let list = pairs.iter().filter_map(|(d, a, b)| conflict(plan, node, d, a, b)).collect();
+        let mut duty_conflict = told(list);
         if !outcome.unknown.is_empty() {
             // What the inputs lack may hold anything.
             let open = crate::facts::Tri::Conditional;
-            identity.controls_itself = super::stronger(identity.controls_itself, open);
+            controls_itself.0 = super::stronger(controls_itself.0, open);
             if !pairs.is_empty() {
-                identity.duty_conflict = super::stronger(identity.duty_conflict, open);
+                duty_conflict.0 = super::stronger(duty_conflict.0, open);
             }
         }
+        Found { controls_itself, duty_conflict }
+    })
+    .collect()
+}
+
+/// Fills the columns of ESC-002 and ESC-003.
+pub fn fill(plans: &[Plan], found: Vec<Found>, identities: &mut [IdentityFact]) {
+    let mut of: BTreeMap<&str, Found> = plans.iter().map(|p| &*p.principal).zip(found).collect();
+    for identity in identities {
+        if let Some(found) = of.remove(&*identity.principal_id) {
+            (identity.controls_itself, identity.controls_itself_by) = found.controls_itself;
+            (identity.duty_conflict, identity.duty_conflicts) = found.duty_conflict;
+        }
     }
+}
+
+/// [`AUDIT`] with the places in the catalogue.
+fn audit() -> &'static [(&'static str, Option<usize>)] {
+    static PLACES: OnceLock<Vec<(&str, Option<usize>)>> = OnceLock::new();
+    PLACES.get_or_init(|| AUDIT.map(|a| (a, catalogue().id(a))).to_vec())
 }
 
 fn set_of(patterns: &[String]) -> ActionSet {
@@ -133,8 +159,8 @@ fn own_controls(
         let ids: Vec<&str> = path.hops.iter().filter_map(chain::technique).map(|t| t.id).collect();
         found.push((path.verdict, format!("its own grants ({})", ids.join(", "))));
     }
-    let held = |action: &str| {
-        let Some(id) = catalogue().id(action) else { return Tri::F };
+    let held = |id: Option<usize>| {
+        let Some(id) = id else { return Tri::F };
         let g = &node.rights.grants;
         if g.certain(Scope::Some).contains(id) {
             Tri::T
@@ -142,15 +168,14 @@ fn own_controls(
             Tri::from_bool(g.possible(Scope::Some).contains(id)).and(Tri::U)
         }
     };
-    for action in AUDIT {
-        let verdict = held(action);
+    for (action, id) in audit() {
+        let verdict = held(*id);
         if verdict.possible() {
-            found.push((verdict, action.to_owned()));
+            found.push((verdict, (*action).to_owned()));
         }
     }
-    let on = |action: &str, resource: &str| match (held(action).possible(), catalogue().id(action))
-    {
-        (true, Some(id)) => node.rights.decide(id, resource, node.subject),
+    let on = |action: &str, resource: &str| match catalogue().id(action) {
+        Some(id) if held(Some(id)).possible() => node.rights.decide(id, resource, node.subject),
         _ => Tri::F,
     };
     for store in &settings.audit_logs {

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::access::{Binding, Outcome, Plan};
 use super::people::{People, Person};
-use super::{aws, refs};
+use super::{aws, sorted};
 use crate::facts::{Escalation, IdentityFact, Text, Tier, Time, text};
 use crate::privilege::aws::chain::{self, Act};
 use crate::privilege::aws::classes::classes;
@@ -18,21 +18,30 @@ const CONDITIONS: usize = 12;
 /// Longest text of a condition that is carried along.
 const CONDITION: usize = 400;
 
-/// One row per principal and kind of gain, in the order of principals.
+/// One row per principal and kind of gain, in the order of principals; [`on_tiers`] fills the tiers that
+/// only the facts about identities say.
 pub fn rows(
     plans: &[Plan],
     nodes: &[Node<'_>],
     judged: &[Outcome],
     people: &People,
-    tiers: &BTreeMap<&str, Option<Tier>>,
 ) -> Vec<Escalation> {
     let nobody = Person::default();
     let of_plans = plans.par_iter().zip(judged).flat_map_iter(|(plan, outcome)| {
         let person = people.get(&plan.principal).unwrap_or(&nobody);
         let found = outcome.reached.found.iter();
-        found.map(move |found| row(plan, plans, nodes, person, found, tiers))
+        found.map(move |found| row(plan, plans, nodes, person, found))
     });
     of_plans.collect()
+}
+
+/// Fills the tier of each principal, and of targets whose rights are gained as they are.
+pub fn on_tiers(rows: &mut [Escalation], tiers: &BTreeMap<&str, Option<Tier>>) {
+    let of = |id: &str| tiers.get(id).copied().flatten();
+    for row in rows {
+        row.tier = of(&row.principal_id);
+        row.target_tier = row.target_tier.or_else(|| of(&row.target_id));
+    }
 }
 
 fn row(
@@ -41,7 +50,6 @@ fn row(
     nodes: &[Node<'_>],
     person: &Person,
     found: &Found,
-    tiers: &BTreeMap<&str, Option<Tier>>,
 ) -> Escalation {
     let mut told = Told::default();
     for hop in &found.hops {
@@ -51,13 +59,8 @@ fn row(
         .hops
         .last()
         .map_or(&plan.principal, |h| plans.get(h.to).map_or(&plan.principal, |p| &p.principal));
-    let target_tier = if found.to_admin {
-        Some(Tier::T0)
-    } else if let Some(grants) = &found.gained {
-        Some(classes().judge(grants, true).tier())
-    } else {
-        tiers.get(&**end).copied().flatten()
-    };
+    let gained = || found.gained.as_ref().map(|grants| classes().judge(grants, true).tier());
+    let target_tier = if found.to_admin { Some(Tier::T0) } else { gained() };
     let ids = found.hops.iter().filter_map(chain::technique).map(|t| text(t.id));
     Escalation {
         principal_id: plan.principal.clone(),
@@ -65,7 +68,7 @@ fn row(
         platform: aws(),
         realm: person.realm.clone(),
         environment: person.environment.clone(),
-        tier: tiers.get(&*plan.principal).copied().flatten(),
+        tier: None,
         target_id: end.clone(),
         target_tier,
         gain: text(found.gain.word()),
@@ -80,7 +83,7 @@ fn row(
         provider_owned: person.provider_owned,
         break_glass: person.break_glass,
         owner: person.owner.clone(),
-        refs: refs(told.refs.iter().map(|(s, r)| (s, r))),
+        refs: sorted(told.refs),
     }
 }
 
@@ -114,7 +117,7 @@ struct Told {
     steps: Vec<String>,
     conditions: BTreeSet<String>,
     not_after: Option<Time>,
-    refs: Vec<(Text, Text)>,
+    refs: Vec<Text>,
 }
 
 impl Told {

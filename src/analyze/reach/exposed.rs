@@ -7,13 +7,14 @@ use rayon::prelude::*;
 
 use super::access::{Evaluated, Plan};
 use super::people::{People, Person};
-use super::{aws, refs};
+use super::{aws, sorted};
 use crate::facts::{ExposureFact, IdentityFact, Text, Tri, text};
 use crate::privilege::aws::action::{ActionSet, catalogue};
 use crate::privilege::aws::document::Effect;
 use crate::privilege::aws::evaluate::{Bound, Rights, Scope, SubjectKind};
 use crate::privilege::aws::exposure::{EXPOSURES, Exposure, exposures, service_texts};
 use crate::privilege::aws::tri;
+use crate::privilege::memo::Memo;
 
 /// Actions that a row names.
 const ACTIONS: usize = 12;
@@ -36,9 +37,11 @@ pub struct Laid {
     from: Vec<(usize, Text)>,
 }
 
-/// What each of the distinct rights lays open. Principals with the same policies share the work.
-pub fn laid(evaluated: &Evaluated<'_>) -> Vec<Vec<Laid>> {
-    evaluated.distinct().par_iter().map(laid_open).collect()
+/// What each of the distinct rights lays open, which principals with the same policies share, and the
+/// place of each plan in it. Rights take much room and go one by one.
+pub fn laid(evaluated: Evaluated<'_>) -> (Vec<Vec<Laid>>, Vec<usize>) {
+    let (rights, places) = evaluated.into_parts();
+    (rights.into_par_iter().map(|r| laid_open(&r)).collect(), places)
 }
 
 /// Rows in the order of principal and class. `places`: of the rights of each plan among what is laid open.
@@ -48,6 +51,9 @@ pub fn rows(
     people: &People,
 ) -> Vec<ExposureFact> {
     let nobody = Person::default();
+    // Thousands hold the same policies: what names a statement is one text for all of them.
+    let statements: Memo<String, Text> = Memo::default();
+    let statements = &statements;
     let rows = plans.par_iter().enumerate().flat_map_iter(|(i, plan)| {
         // Members hold what a group gives, as in `holdings`.
         let member_of = plan.subject.kind == SubjectKind::Group && plan.has_members;
@@ -55,7 +61,7 @@ pub fn rows(
         let names: Vec<&Text> =
             plan.bindings.iter().filter(|b| b.policy.is_some()).map(|b| &b.privilege).collect();
         let of = places.get(i).filter(|_| !member_of).and_then(|place| laid.get(*place));
-        of.into_iter().flatten().map(move |l| row(plan, person, &names, l))
+        of.into_iter().flatten().map(move |l| row(plan, person, &names, l, statements))
     });
     let mut out: Vec<ExposureFact> = rows.collect();
     out.par_sort_by(|a, b| (&a.principal_id, &a.exposure).cmp(&(&b.principal_id, &b.exposure)));
@@ -79,13 +85,19 @@ pub fn mark(identities: &mut [IdentityFact], exposures: &[ExposureFact]) {
     }
 }
 
-fn row(plan: &Plan, person: &Person, names: &[&Text], l: &Laid) -> ExposureFact {
-    let statements = l
-        .from
-        .iter()
-        .map(|(at, label)| text(format!("{}: {label}", names.get(*at).map_or("?", |name| name))));
+fn row(
+    plan: &Plan,
+    person: &Person,
+    names: &[&Text],
+    l: &Laid,
+    known: &Memo<String, Text>,
+) -> ExposureFact {
+    let statements = l.from.iter().map(|(at, label)| {
+        let named = format!("{}: {label}", names.get(*at).map_or("?", |name| name));
+        known.get_or(named, |named| text(named))
+    });
     let contributing = l.from.iter().filter_map(|(at, _)| plan.bindings.get(*at));
-    let places = contributing.flat_map(|b| b.refs.iter().map(|(s, r)| (s, r)));
+    let places = contributing.flat_map(|b| b.refs.iter().cloned());
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     ExposureFact {
         principal_id: plan.principal.clone(),
@@ -104,7 +116,7 @@ fn row(plan: &Plan, person: &Person, names: &[&Text], l: &Laid) -> ExposureFact 
         provider_owned: person.provider_owned,
         break_glass: person.break_glass,
         owner: person.owner.clone(),
-        refs: refs(places),
+        refs: sorted(places),
     }
 }
 

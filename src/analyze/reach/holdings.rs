@@ -6,7 +6,7 @@ use super::access::{Binding, Outcome, Plan};
 use super::activity::Activity;
 use super::judge::Part;
 use super::people::{People, Person};
-use super::{COMBINED, aws, is_privileged, refs};
+use super::{COMBINED, aws, is_privileged, sorted};
 use crate::facts::{Holding, Standing, Text, Time, text};
 use crate::findings::fingerprint::digest;
 use crate::privilege::aws::classes::{CLASSES, Class};
@@ -39,7 +39,7 @@ pub fn rows(plan: &Plan, outcome: &Outcome, people: &People, activity: &Activity
         h.looks_temporary |= b.temporary || h.standing == Standing::TimeBound;
         h.content_unknown = b.unknown.map(text);
         h.content_basis = b.unknown.is_none().then(|| text("inputs"));
-        h.refs = refs(b.refs.iter().map(|(s, r)| (s, r)));
+        h.refs = sorted(b.refs.iter().cloned());
         use_columns(&mut h, plan, part, person, activity);
         finish(h, part)
     };
@@ -61,7 +61,7 @@ pub fn rows(plan: &Plan, outcome: &Outcome, people: &People, activity: &Activity
         via.sort_unstable();
         via.dedup();
         h.via = via;
-        h.refs = refs(plan.bindings.iter().flat_map(|b| b.refs.iter().map(|(s, r)| (s, r))));
+        h.refs = sorted(plan.bindings.iter().flat_map(|b| b.refs.iter().cloned()));
         use_columns(&mut h, plan, part, person, activity);
         out.push(finish(h, part));
     }

@@ -98,17 +98,19 @@ pub fn judge(
     sensitive: &Sensitive,
     as_of: Time,
 ) -> Vec<Outcome> {
+    // The graph goes before the rest is made: both take much room.
     let graph = Graph::new(nodes);
+    let reached = plans.par_iter().enumerate().map(|(i, plan)| {
+        if plan.subject.kind == SubjectKind::Group { graph.standing(i) } else { graph.reach(i) }
+    });
+    let reached: Vec<Reached> = reached.collect();
+    drop(graph);
     let judge = Judge { sensitive, as_of, known: Memo::default() };
     plans
         .par_iter()
+        .zip(reached)
         .enumerate()
-        .map(|(i, plan)| {
-            let reached = if plan.subject.kind == SubjectKind::Group {
-                graph.standing(i)
-            } else {
-                graph.reach(i)
-            };
+        .map(|(i, (plan, reached))| {
             let place = evaluated.place(i);
             match place.and_then(|at| evaluated.distinct().get(at).zip(Some(evaluated.frame(at)))) {
                 Some((rights, frame)) => judge.outcome(plan, (rights, frame), reached),
@@ -390,7 +392,8 @@ fn held(set: &ActionSet) -> String {
         for id in seen.filter(|id| set.contains(*id)) {
             let name = catalogue().name(id);
             out.push_str(between);
-            out.push_str(name.split_once(':').map_or(name, |(_, action)| action));
+            // The name begins with the service and a colon.
+            out.push_str(name.get(service.len() + 1..).unwrap_or(name));
             between = ",";
         }
     }

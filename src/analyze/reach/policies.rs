@@ -1,7 +1,7 @@
 //! Rows of `policy_facts`: each policy document on its own, by our judgement and as cloudsplaining
 //! lists it.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
@@ -15,9 +15,7 @@ use crate::privilege::aws::document::Effect;
 use crate::privilege::aws::evaluate::{Bound, Boundary, Rights, Scope, Subject};
 use crate::privilege::aws::exposure::{EXPOSURES, Exposure, by_service, exposures, service_texts};
 use crate::privilege::aws::subject::SubjectKind;
-
-/// Documents whose lists are made at the same time.
-const AT_A_TIME: usize = 256;
+use crate::privilege::memo::Memo;
 
 /// Rows in the order of `role_id`; one per policy with a document.
 pub fn rows(facts: &Facts, store: &mut Store, plans: &[Plan], as_of: Time) -> Vec<PolicyFact> {
@@ -42,19 +40,17 @@ pub fn rows(facts: &Facts, store: &mut Store, plans: &[Plan], as_of: Time) -> Ve
     }
     let store = &*store;
     let work: Vec<(usize, (&Text, Subject))> = distinct.into_iter().collect();
-    let mut pool: HashSet<Text> = HashSet::new();
-    let mut known: BTreeMap<usize, PolicyFact> = BTreeMap::new();
-    // Some at a time: before they are shared the texts take many times the room.
-    for some in work.chunks(AT_A_TIME) {
-        let found: Vec<PolicyFact> = some
-            .par_iter()
-            .map(|(id, (document, subject))| content(store, *id, document, subject, as_of))
-            .collect();
-        for ((id, _), mut fact) in some.iter().zip(found) {
-            share(&mut fact, &mut pool);
-            known.insert(*id, fact);
-        }
-    }
+    let pool: Memo<Text, Text> = Memo::default();
+    let known: Vec<(usize, PolicyFact)> = work
+        .par_iter()
+        .map(|(id, (document, subject))| {
+            let mut fact = content(store, *id, document, subject, as_of);
+            // At once: before they are shared the texts take many times the room.
+            share(&mut fact, &pool);
+            (*id, fact)
+        })
+        .collect();
+    let known: BTreeMap<usize, PolicyFact> = known.into_iter().collect();
     let mut out = Vec::with_capacity(places.len());
     for (r, id) in places {
         let content = known.get(&id).cloned().unwrap_or_default();
@@ -131,7 +127,7 @@ fn shortened(set: &ActionSet) -> Vec<Text> {
 }
 
 /// Lets equal entries of all rows share one text: thousands of documents list the same services.
-fn share(fact: &mut PolicyFact, pool: &mut HashSet<Text>) {
+fn share(fact: &mut PolicyFact, pool: &Memo<Text, Text>) {
     for list in [
         &mut fact.infrastructure_modification,
         &mut fact.resource_exposure,
@@ -145,12 +141,7 @@ fn share(fact: &mut PolicyFact, pool: &mut HashSet<Text>) {
         &mut fact.compat_service_wildcard,
     ] {
         for entry in list {
-            match pool.get(entry) {
-                Some(known) => *entry = known.clone(),
-                None => {
-                    pool.insert(entry.clone());
-                }
-            }
+            *entry = pool.get_or(entry.clone(), Clone::clone);
         }
     }
 }

@@ -10,7 +10,7 @@ use super::activity::Activity;
 use super::breadth::Breadth;
 use super::narrower::{self, Seen};
 use super::people::{People, Person};
-use super::refs;
+use super::{aws, refs};
 use crate::facts::{
     Completeness, Facts, Holding, Layer, Outcome, Standing, Text, Tier, Time, Usage, UsageGrain,
     UseProfile, text,
@@ -29,16 +29,6 @@ const SERVICES: usize = 60;
 const FOREIGN: usize = 20;
 const DAY: i64 = 86_400;
 
-/// What is held, as the steps before gave it.
-pub struct Held<'a> {
-    /// Principals.
-    pub plans: &'a [Plan],
-    /// Their rights.
-    pub evaluated: &'a Evaluated<'a>,
-    /// Their holdings, sorted by principal.
-    pub holdings: &'a [Holding],
-}
-
 /// A log of events, with the window it covers.
 struct Log {
     realm: Option<Text>,
@@ -47,21 +37,18 @@ struct Log {
     format: Text,
 }
 
-/// Rows in the order of principals. A group with members is no principal of its own.
+/// Rows in the order of principals; [`on_standing`] fills what the holdings say. A group with members is
+/// no principal of its own.
 pub fn rows(
     facts: &Facts,
     settings: &Settings,
     people: &People,
     activity: &Activity,
-    held: &Held<'_>,
+    (plans, evaluated): (&[Plan], &Evaluated<'_>),
 ) -> Vec<UseProfile> {
     let logs = logs(facts, activity.as_of);
     let used = by_principal(facts, &logs);
     let shown = data_services(&used);
-    let mut standing: BTreeMap<&str, Vec<&Holding>> = BTreeMap::new();
-    for h in held.holdings {
-        standing.entry(&h.principal_id).or_default().push(h);
-    }
     let mut corroborated: BTreeMap<&str, Vec<Text>> = BTreeMap::new();
     for f in &facts.provider_findings {
         if &*f.status == "ACTIVE" && f.kind.starts_with("Unused") {
@@ -72,20 +59,19 @@ pub fn rows(
     let nobody = Person::default();
     let mut breadth = Breadth::new(facts, settings);
     let mut out = Vec::new();
-    for (i, plan) in held.plans.iter().enumerate() {
+    for (i, plan) in plans.iter().enumerate() {
         let group = plan.subject.kind == SubjectKind::Group;
         if group || plan.bindings.is_empty() {
             continue;
         }
         let person = people.get(&plan.principal).unwrap_or(&nobody);
-        let of = standing.get(&*plan.principal).map_or(&[][..], Vec::as_slice);
-        let mut row = base(plan, person, of, activity.as_of);
+        let mut row = base(plan, person, activity.as_of);
         if let Some(list) = corroborated.get(&*plan.principal) {
             row.corroborated_by.clone_from(list);
             row.corroborated_by.sort_unstable();
             row.corroborated_by.dedup();
         }
-        let rights = held.evaluated.of(i);
+        let rights = evaluated.of(i);
         match rights.filter(|_| plan.bindings.iter().all(|b| b.unknown.is_none())) {
             None => row.use_unknown = Some(text("role_unexpanded")),
             Some(rights) => {
@@ -103,19 +89,30 @@ pub fn rows(
     out
 }
 
-fn base(plan: &Plan, person: &Person, held: &[&Holding], as_of: Time) -> UseProfile {
-    let stands = |h: &&&Holding| matches!(h.standing, Standing::Standing | Standing::Recurring);
-    let unknown = held.iter().filter(stands).any(|h| h.tier.is_none());
-    let tier = held.iter().filter(stands).filter_map(|h| h.tier).min();
-    let privileged = tier.is_some_and(|t| t <= Tier::T1);
+/// Fills how strong what a principal holds without an end is. The holdings are sorted by principal.
+pub fn on_standing(rows: &mut [UseProfile], holdings: &[Holding]) {
+    let mut standing: BTreeMap<&str, &[Holding]> = BTreeMap::new();
+    for of in holdings.chunk_by(|a, b| a.principal_id == b.principal_id) {
+        standing.extend(of.first().map(|h| (&*h.principal_id, of)));
+    }
+    let stands = |h: &&Holding| matches!(h.standing, Standing::Standing | Standing::Recurring);
+    for row in rows {
+        let held = standing.get(&*row.principal_id).copied().unwrap_or_default();
+        let unknown = held.iter().filter(stands).any(|h| h.tier.is_none());
+        let tier = held.iter().filter(stands).filter_map(|h| h.tier).min();
+        let privileged = tier.is_some_and(|t| t <= Tier::T1);
+        row.tier = tier;
+        row.privileged = if privileged || !unknown { Some(privileged) } else { None };
+    }
+}
+
+fn base(plan: &Plan, person: &Person, as_of: Time) -> UseProfile {
     UseProfile {
         principal_id: plan.principal.clone(),
         principal_kind: person.kind,
-        platform: text("aws"),
+        platform: aws(),
         realm: person.realm.clone(),
         environment: person.environment.clone(),
-        tier,
-        privileged: if privileged || !unknown { Some(privileged) } else { None },
         provider_owned: person.provider_owned,
         break_glass: person.break_glass,
         age_days: person.created_at.map(|t| as_of.days_since(t)),

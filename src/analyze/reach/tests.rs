@@ -97,6 +97,7 @@ fn trusts(principal: &str) -> String {
     format!(r#"{{"Effect":"Allow","Principal":{principal},"Action":"sts:AssumeRole"}}"#)
 }
 
+mod alike;
 mod paths;
 
 const STAR: &str = r#"{"Effect":"Allow","Action":"*","Resource":"*"}"#;

@@ -2,7 +2,7 @@
 //! one JSON document, as an array of pages, or as pages one after the other.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -49,14 +49,17 @@ impl Adapter for AuthorizationDetails {
         (listed || versions).then_some(Match::Specific)
     }
 
+    fn expect(&self) {
+        // The analysis needs the catalogue; another thread may load it meanwhile.
+        rayon::spawn(crate::privilege::aws::load);
+    }
+
     fn read(
         &self,
         input: &Input,
         _ctx: &Context<'_>,
         batch: &mut Batch,
     ) -> Result<(), IngestError> {
-        // The analysis needs the catalogue; another thread may load it meanwhile.
-        rayon::spawn(crate::privilege::aws::load);
         let bytes = reader::read_all(input)?;
         let text = utf8(input, &bytes)?;
         let stream = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
@@ -345,6 +348,8 @@ struct Reader<'b> {
     realms: BTreeSet<Text>,
     bounds: BTreeMap<String, (Option<Time>, Option<Time>)>,
     attachments: Vec<(usize, String)>,
+    /// Texts that many rows have, so that each is kept once.
+    texts: HashSet<Text>,
 }
 
 /// Text of a document: an object, or a string that holds one, perhaps URL-encoded.

@@ -1,7 +1,7 @@
 //! The catalogue of IAM actions, embedded, and the sets of actions that patterns stand for.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -39,14 +39,17 @@ pub struct ResourceType {
 #[derive(Debug)]
 pub struct Catalogue {
     names: Vec<Text>,
-    keys: Vec<String>,
+    keys: Vec<Text>,
+    /// Places of the keys. It is never walked through.
+    places: HashMap<Text, u32>,
     levels: Vec<Level>,
     /// Services in the order of their names, with the indexes of their actions.
     services: Vec<(Text, Range<usize>)>,
     /// Place of each action's service in `services`.
     service_of_action: Vec<u16>,
     types: Vec<ResourceType>,
-    actions_of_type: Vec<ActionSet>,
+    /// Few for most of them, so they are listed and are no sets.
+    actions_of_type: Vec<Vec<u32>>,
     types_of_action: Vec<Vec<u16>>,
     types_of_service: BTreeMap<String, Vec<u16>>,
     wildcard_only: ActionSet,
@@ -100,10 +103,11 @@ impl Catalogue {
         let mut out = Self {
             names: Vec::with_capacity(n),
             keys: Vec::with_capacity(n),
+            places: HashMap::with_capacity(n),
             levels: Vec::with_capacity(n),
             services: Vec::new(),
             service_of_action: Vec::with_capacity(n),
-            actions_of_type: vec![ActionSet::with_capacity(n); types.len()],
+            actions_of_type: vec![Vec::new(); types.len()],
             types,
             types_of_action: Vec::with_capacity(n),
             types_of_service,
@@ -119,11 +123,17 @@ impl Catalogue {
                 out.wildcard_only.insert(id);
             }
             for t in &of {
-                if let Some(set) = out.actions_of_type.get_mut(usize::from(*t)) {
-                    set.insert(id);
+                if let (Some(list), Ok(id)) =
+                    (out.actions_of_type.get_mut(usize::from(*t)), u32::try_from(id))
+                {
+                    list.push(id);
                 }
             }
             out.names.push(name.into());
+            let key = Text::from(key);
+            if let Ok(place) = u32::try_from(id) {
+                out.places.insert(key.clone(), place);
+            }
             out.keys.push(key);
             out.levels.push(level);
             out.types_of_action.push(of);
@@ -173,7 +183,7 @@ impl Catalogue {
         } else {
             Cow::Borrowed(action)
         };
-        self.keys.binary_search_by(|key| key.as_str().cmp(&*wanted)).ok()
+        self.places.get(&*wanted).map(|place| *place as usize)
     }
 
     /// Name of an action as the service reference writes it.
@@ -274,9 +284,8 @@ impl Catalogue {
     }
 
     /// Actions that take this resource type.
-    #[must_use]
-    pub fn actions_of_type(&self, id: u16) -> Option<&ActionSet> {
-        self.actions_of_type.get(usize::from(id))
+    pub fn actions_of_type(&self, id: u16) -> impl Iterator<Item = usize> + '_ {
+        self.actions_of_type.get(usize::from(id)).into_iter().flatten().map(|id| *id as usize)
     }
 
     /// Resource types of an action.

@@ -107,6 +107,14 @@ fn each(
     pairs.by_ref().take(5).all(|(x, y)| head(x, y)) && pairs.all(|(x, y)| tail(x, y))
 }
 
+/// The sixth part of a pattern whose first five take in ARNs of the principals of an account.
+#[must_use]
+pub fn tail_in_account<'p>(pattern: &'p str, home: &Home) -> Option<&'p str> {
+    let [head @ .., tail] = six(pattern);
+    let wanted = ["arn", home.partition.as_str(), "iam", "", home.account.as_str()];
+    head.iter().zip(wanted).all(|(p, part)| glob::matches_ignore_case(p, part)).then_some(tail)
+}
+
 /// A wildcard inside the product part, before the first `/` or `:` of the sixth part, which AWS
 /// documents as incorrect: it counts for Allow and is undecided for Deny (5.2.3).
 #[must_use]
@@ -243,10 +251,9 @@ fn spread_of(whole: Option<&BTreeMap<u16, bool>>) -> Spread {
     let mut out =
         Spread { any_whole: c.none(), every_whole: c.none(), touched: c.none(), everything: false };
     for (id, is_whole) in whole {
-        let Some(actions) = c.actions_of_type(*id) else { continue };
-        out.touched.union_with(actions);
+        out.touched.extend(c.actions_of_type(*id));
         if *is_whole {
-            out.any_whole.union_with(actions);
+            out.any_whole.extend(c.actions_of_type(*id));
         }
     }
     let every = |action: &usize| {
@@ -254,6 +261,13 @@ fn spread_of(whole: Option<&BTreeMap<u16, bool>>) -> Spread {
         of.iter().all(|t| whole.get(t).copied().unwrap_or(false))
     };
     out.every_whole.extend(out.any_whole.ones().filter(every));
+    // Mostly a pattern takes in the whole of what it touches, or of nothing.
+    if out.any_whole == out.touched {
+        out.any_whole.clone_from(&out.touched);
+    }
+    if out.every_whole == out.any_whole {
+        out.every_whole.clone_from(&out.any_whole);
+    }
     out
 }
 

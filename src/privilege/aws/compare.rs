@@ -9,6 +9,7 @@
 //! of a rewording that this comparison cannot follow; it names the statement, so that a person can.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::action::{ActionSet, Expander, catalogue};
 use super::arn::{self, Home, Spreader};
@@ -66,6 +67,8 @@ pub struct Comparer<'a> {
     documents: BTreeMap<&'a str, Document>,
     expander: Expander,
     spreader: Spreader,
+    /// Both sides of the principal asked last: its policies are asked one after the other.
+    last: Option<(String, Arc<(Side, Side)>)>,
 }
 
 impl<'a> Comparer<'a> {
@@ -78,6 +81,7 @@ impl<'a> Comparer<'a> {
             documents: BTreeMap::new(),
             expander: Expander::default(),
             spreader: Spreader::default(),
+            last: None,
         }
     }
 
@@ -96,8 +100,8 @@ impl<'a> Comparer<'a> {
         if same(old, new) {
             return AccessChange::Same;
         }
-        let home = Home::of(id);
-        let (old, new) = (self.side(old, self.old, &home), self.side(new, self.new, &home));
+        let sides = self.sides(id, old, new);
+        let (old, new) = &*sides;
         let asked = |role: &Text| only.is_none_or(|r| r == &**role);
         let mut reasons: BTreeSet<String> = new
             .unknown
@@ -106,7 +110,7 @@ impl<'a> Comparer<'a> {
             .map(|r| format!("the content of `{r}` is not in the inputs"))
             .collect();
         for (role, rule) in new.allow.iter().filter(|(role, _)| asked(role)) {
-            if let Some(why) = gained(rule, &old, &new) {
+            if let Some(why) = gained(rule, old, new) {
                 reasons.insert(format!("`{role}` {}: {why}", rule.label));
             }
         }
@@ -119,6 +123,18 @@ impl<'a> Comparer<'a> {
             list.push(format!("and {more} further statements"));
         }
         AccessChange::Wider(list)
+    }
+
+    /// Both sides of a principal, read once for all of its policies in a row.
+    fn sides(&mut self, id: &str, old: &'a [Part], new: &'a [Part]) -> Arc<(Side, Side)> {
+        if let Some((_, sides)) = self.last.as_ref().filter(|(known, _)| known == id) {
+            return Arc::clone(sides);
+        }
+        let home = Home::of(id);
+        let (of_old, of_new) = (self.old, self.new);
+        let sides = Arc::new((self.side(old, of_old, &home), self.side(new, of_new, &home)));
+        self.last = Some((id.to_owned(), Arc::clone(&sides)));
+        sides
     }
 
     fn side(&mut self, parts: &'a [Part], of: &'a Snapshot, home: &Home) -> Side {

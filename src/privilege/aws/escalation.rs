@@ -7,9 +7,11 @@
 //! undecided condition, then those that need something the inputs do not show.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::alike::Alike;
 use super::classes::classes;
 use super::condition::Condition;
 use super::evaluate::{Bound, Rights, Scope, Subject, SubjectKind};
@@ -20,7 +22,7 @@ use super::paths::Path;
 pub use super::paths::path_actions;
 pub use super::reached::{Found, Gain, Hop, Reached, Used};
 use super::search::Targets;
-use super::strength::Strength;
+use super::strength::{Strength, share};
 use super::tri::Tri;
 
 /// One statement of a trust policy.
@@ -157,6 +159,17 @@ impl<'a> Graph<'a> {
     /// Prepares the graph and finds every principal's shortest way to administration.
     #[must_use]
     pub fn new(nodes: &'a [Node<'a>]) -> Self {
+        Self::searching(nodes, Alike::new(nodes))
+    }
+
+    /// As [`Graph::new`], but every target is asked by itself.
+    #[cfg(test)]
+    pub fn asking_all(nodes: &'a [Node<'a>]) -> Self {
+        Self::searching(nodes, None)
+    }
+
+    fn searching(nodes: &'a [Node<'a>], alike: Option<Alike>) -> Self {
+        let alike = alike.map(Arc::new);
         let own: Vec<OwnPaths> = nodes.par_iter().map(|n| own_paths(n, nodes)).collect();
         let admin: Vec<Tri> = nodes
             .iter()
@@ -184,14 +197,14 @@ impl<'a> Graph<'a> {
             ways: vec![None; nodes.len()],
             reaching: [Targets::default(), Targets::default(), Targets::default()],
             raisable: nodes.par_iter().map(raisable).collect(),
-            all: Targets::new(nodes, by_arn.iter().copied(), true),
-            strongest: Targets::ranked(nodes, &order, &by_arn),
+            all: Targets::new(nodes, &by_arn, alike.as_ref()),
+            strongest: Targets::ranked(nodes, &order, &by_arn, alike.as_ref()),
         };
         for (grade, place) in GRADES.into_iter().zip(0..) {
             out.begin(grade);
-            out.spread(grade, &by_arn);
+            out.spread(grade, &by_arn, alike.as_ref());
             let reached = by_arn.iter().copied().filter(|i| out.way(*i).is_some());
-            let list = Targets::new(nodes, reached, true);
+            let list = Targets::new(nodes, &reached.collect::<Vec<_>>(), alike.as_ref());
             if let Some(slot) = out.reaching.get_mut(place) {
                 *slot = list;
             }
@@ -237,11 +250,12 @@ impl<'a> Graph<'a> {
     }
 
     /// Level by level: who reaches a target of this level is one hop further away.
-    fn spread(&mut self, grade: Grade, by_arn: &[usize]) {
+    fn spread(&mut self, grade: Grade, by_arn: &[usize], alike: Option<&Arc<Alike>>) {
         let mut level = 0;
         loop {
             let at = |i: &usize| self.way(*i).is_some_and(|w| w.hops == level);
-            let frontier = Targets::new(self.nodes, by_arn.iter().copied().filter(at), true);
+            let frontier: Vec<usize> = by_arn.iter().copied().filter(at).collect();
+            let frontier = Targets::new(self.nodes, &frontier, alike);
             let further = self.ways.iter().flatten().any(|w| w.hops > level);
             if frontier.is_empty() && !further && level > 0 {
                 return;
@@ -578,19 +592,4 @@ fn raisable(target: &Node<'_>) -> Tri {
         return Tri::F;
     }
     target.rights.boundary_leaves(classes().critical())
-}
-
-/// Nodes with the same rights, kind and account: the first of each, and for each node its place there.
-fn share(nodes: &[Node<'_>]) -> (Vec<usize>, Vec<usize>) {
-    let mut known: BTreeMap<(usize, SubjectKind), usize> = BTreeMap::new();
-    let mut first = Vec::new();
-    let mut of = Vec::with_capacity(nodes.len());
-    for (i, n) in nodes.iter().enumerate() {
-        let key = (std::ptr::from_ref(n.rights).addr(), n.subject.kind);
-        of.push(*known.entry(key).or_insert_with(|| {
-            first.push(i);
-            first.len() - 1
-        }));
-    }
-    (first, of)
 }

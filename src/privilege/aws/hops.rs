@@ -1,5 +1,6 @@
 //! One hop: whether a principal can get at what another principal has, by a known path (5.6).
 
+use super::alike::sees_names;
 use super::arn;
 use super::escalation::{Node, TrustRule};
 use super::evaluate::{Grants, Scope, Setting, Subject, SubjectKind};
@@ -22,6 +23,8 @@ pub(super) struct View {
     pub(super) most: Tri,
     /// What the statements for the action on the target can take in, when targets differ.
     pub(super) reaches: Vec<Reaches>,
+    /// The verdict is the same for targets that look alike ([`super::alike`]).
+    pub(super) alike: bool,
 }
 
 /// Beginning of the ARNs that an Allow statement takes in for the action on the target.
@@ -85,7 +88,9 @@ fn view(node: &Node<'_>, index: usize, path: &Path, rest: Tri) -> View {
         (None, None) => vec![Reaches { prefix: String::new(), sure: true }],
         (Some(_), _) => Vec::new(),
     };
-    View { path: index, steady, rest, most, reaches }
+    // The policies of a target do not count as its looks.
+    let alike = path.target != Target::PolicyOfOtherRole && !sees_names(node.rights, path);
+    View { path: index, steady, rest, most, reaches, alike }
 }
 
 /// The action of a path whose patterns say most about the target, with its place in the path.
@@ -308,7 +313,7 @@ pub fn can_assume(node: &Node<'_>, role: &Node<'_>) -> Tri {
 }
 
 /// Whether a trusted party is the account itself.
-fn is_root(trusted: &str, home: &arn::Home) -> bool {
+pub(super) fn is_root(trusted: &str, home: &arn::Home) -> bool {
     let account = trusted
         .strip_prefix("arn:")
         .and_then(|t| t.strip_prefix(home.partition.as_str()))

@@ -2,6 +2,7 @@
 //! principal's whole set of policies, what the result can do, and how it can reach more.
 
 pub mod action;
+mod alike;
 pub mod arn;
 pub mod chain;
 pub mod classes;

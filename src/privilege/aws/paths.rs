@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use super::action::{ActionSet, catalogue};
+use super::escalation::Node;
+use super::evaluate::SubjectKind;
 
 /// What a path acts on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,6 +155,27 @@ pub fn path_actions() -> &'static ActionSet {
 }
 
 impl Path {
+    /// Whether the path leads to principals of the kind and account of the target at all.
+    pub(super) fn may_end_at(&self, node: &Node<'_>, target: &Node<'_>) -> bool {
+        if self.id == ASSUME {
+            return target.subject.kind == SubjectKind::Role;
+        }
+        let kind = match &self.target {
+            Target::AnyGroup => SubjectKind::Group,
+            Target::OtherUser => SubjectKind::User,
+            Target::OtherRole
+            | Target::PolicyOfOtherRole
+            | Target::PassRole(_)
+            | Target::Existing(_) => SubjectKind::Role,
+            Target::OwnUser
+            | Target::OwnRole
+            | Target::OwnGroup
+            | Target::OwnPolicy
+            | Target::NewRole => return false,
+        };
+        target.subject.kind == kind && target.subject.home == node.subject.home
+    }
+
     /// `None` for a path with an action that the catalogue lacks: no principal can be shown to hold it.
     /// Of the table this is one row, whose service is retired.
     fn parse(id: &str, name: &str, actions: &str, condition: &str) -> Option<Self> {

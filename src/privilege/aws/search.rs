@@ -2,12 +2,16 @@
 //! statements, so that a principal is compared with few others.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use fixedbitset::FixedBitSet;
+
+use super::alike::Alike;
 use super::arn::{self, Home};
 use super::escalation::Node;
 use super::evaluate::SubjectKind;
-use super::hops::{View, hop, literal_prefix, narrowing_action};
+use super::hops::{View, hop, is_root, literal_prefix, narrowing_action};
 use super::paths::{ASSUME, Path, Target, assume_role};
 use super::tri::Tri;
 
@@ -32,7 +36,21 @@ pub(super) struct Targets<'a> {
     /// The lists are in the order of ARNs.
     by_arn: bool,
     /// For lists in another order: the same in the order of ARNs, and the rank of each node.
-    sorted: Option<(Box<Targets<'a>>, Vec<usize>)>,
+    sorted: Option<(Box<Targets<'a>>, Arc<Vec<usize>>)>,
+    /// The same with one target of each class.
+    short: Option<Box<Short<'a>>>,
+}
+
+/// Targets that look alike, listed once.
+#[derive(Debug)]
+struct Short<'a> {
+    alike: Arc<Alike>,
+    /// The first target of each class.
+    lists: Targets<'a>,
+    /// All targets by class, in the order of the lists.
+    members: BTreeMap<u32, Vec<usize>>,
+    /// All targets.
+    there: FixedBitSet,
 }
 
 /// A narrowed list is put in the order of ranks when it is this many times shorter than the whole.
@@ -45,14 +63,21 @@ fn push(list: &mut Vec<usize>, i: usize) {
 }
 
 impl<'a> Targets<'a> {
+    /// Lists the nodes at these places in the order of ARNs, in which they are given.
+    pub(super) fn new(nodes: &'a [Node<'a>], order: &[usize], alike: Option<&Arc<Alike>>) -> Self {
+        let mut out = Self::listed(nodes, order, true);
+        out.short = alike.map(|alike| {
+            let (first, members) = classes(order, alike);
+            let lists = Self::listed(nodes, &first, true);
+            Box::new(Short { alike: Arc::clone(alike), lists, members, there: places(order) })
+        });
+        out
+    }
+
     /// Lists the nodes at these places, in this order. `by_arn`: the order is that of ARNs.
-    pub(super) fn new(
-        nodes: &'a [Node<'a>],
-        order: impl IntoIterator<Item = usize>,
-        by_arn: bool,
-    ) -> Self {
+    fn listed(nodes: &'a [Node<'a>], order: &[usize], by_arn: bool) -> Self {
         let mut out = Self { by_arn, ..Self::default() };
-        for i in order {
+        for i in order.iter().copied() {
             let Some(node) = nodes.get(i) else { continue };
             let account = out.accounts.entry(&node.subject.home).or_default();
             match node.subject.kind {
@@ -85,16 +110,31 @@ impl<'a> Targets<'a> {
     }
 
     /// Lists all nodes by rank, best first.
-    pub(super) fn ranked(nodes: &'a [Node<'a>], order: &[usize], by_arn: &[usize]) -> Self {
+    pub(super) fn ranked(
+        nodes: &'a [Node<'a>],
+        order: &[usize],
+        by_arn: &[usize],
+        alike: Option<&Arc<Alike>>,
+    ) -> Self {
         let mut ranks = vec![0; nodes.len()];
         for (rank, i) in order.iter().enumerate() {
             if let Some(slot) = ranks.get_mut(*i) {
                 *slot = rank;
             }
         }
-        let mut out = Self::new(nodes, order.iter().copied(), false);
-        let sorted = Self::new(nodes, by_arn.iter().copied(), true);
-        out.sorted = Some((Box::new(sorted), ranks));
+        let ranks = Arc::new(ranks);
+        let both = |order: &[usize], by_arn: &[usize]| {
+            let mut out = Self::listed(nodes, order, false);
+            let sorted = Self::listed(nodes, by_arn, true);
+            out.sorted = Some((Box::new(sorted), Arc::clone(&ranks)));
+            out
+        };
+        let mut out = both(order, by_arn);
+        out.short = alike.map(|alike| {
+            let (first, members) = classes(order, alike);
+            let lists = both(&first, &classes(by_arn, alike).0);
+            Box::new(Short { alike: Arc::clone(alike), lists, members, there: places(order) })
+        });
         out
     }
 
@@ -110,7 +150,7 @@ impl<'a> Targets<'a> {
         let Some((first, more)) = services.split_first() else { return Cow::Borrowed(&[]) };
         let first = Cow::Borrowed(of(first));
         more.iter().fold(first, |acc, s| {
-            let set: std::collections::BTreeSet<usize> = of(s).iter().copied().collect();
+            let set: BTreeSet<usize> = of(s).iter().copied().collect();
             acc.iter().copied().filter(|i| set.contains(i)).collect()
         })
     }
@@ -197,8 +237,10 @@ impl<'a> Targets<'a> {
         }
         if self.by_arn {
             out.sort_unstable();
+            out.dedup();
+            return out;
         }
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         out.retain(|i| seen.insert(*i));
         out
     }
@@ -216,6 +258,9 @@ impl<'a> Targets<'a> {
             return None;
         }
         let node = nodes.get(from)?;
+        if let (Some(short), true) = (&self.short, view.alike) {
+            return short.first(nodes, from, view, least, wanted);
+        }
         self.candidates(nodes, node, view, least).iter().copied().filter(|i| *i != from).find_map(
             |i| {
                 let target = nodes.get(i)?;
@@ -227,6 +272,110 @@ impl<'a> Targets<'a> {
             },
         )
     }
+}
+
+impl Short<'_> {
+    /// As [`Targets::first`]: one target of each class is asked, and the first of those that say yes is
+    /// the answer.
+    fn first(
+        &self,
+        nodes: &[Node<'_>],
+        from: usize,
+        view: &View,
+        least: Tri,
+        mut wanted: impl FnMut(usize, &Node<'_>) -> bool,
+    ) -> Option<(usize, Tri)> {
+        let (node, path) = (nodes.get(from)?, view.path()?);
+        let verdict = |i: usize| {
+            let found = nodes.get(i).map_or(Tri::F, |target| hop(node, target, view, least));
+            (found >= least && found.possible()).then_some(found)
+        };
+        let mut best: Option<(Place, usize, Tri)> = None;
+        let single = self.alike.single(from);
+        for i in single.iter().copied().filter(|i| *i != from && self.there.contains(*i)) {
+            let Some(target) = nodes.get(i).filter(|t| path.may_end_at(node, t)) else { continue };
+            let place = self.place(node, target, path, i);
+            if best.as_ref().is_none_or(|b| place < b.0)
+                && wanted(i, target)
+                && let Some(found) = verdict(i)
+            {
+                best = Some((place, i, found));
+            }
+        }
+        for i in self.lists.candidates(nodes, node, view, least).iter() {
+            let Some(class) = self.alike.class(*i) else { continue };
+            let members = self.members.get(&class).map_or(&[][..], Vec::as_slice);
+            let apart = |i: &usize| *i == from || single.binary_search(i).is_ok();
+            let mut members = members.iter().copied().filter(|i| !apart(i));
+            let Some(first) = members.next() else { continue };
+            // Members come in the order of their places, so the first is the nearest.
+            let near = |i: usize, best: &Option<(Place, usize, Tri)>| {
+                let place = self.place(node, nodes.get(i)?, path, i);
+                best.as_ref().is_none_or(|b| place < b.0).then_some(place)
+            };
+            if near(first, &best).is_none() {
+                continue;
+            }
+            let Some(found) = verdict(first) else { continue };
+            for i in std::iter::once(first).chain(members) {
+                let Some(place) = near(i, &best) else { break };
+                if nodes.get(i).is_some_and(|target| wanted(i, target)) {
+                    best = Some((place, i, found));
+                    break;
+                }
+            }
+        }
+        best.map(|(_, i, found)| (i, found))
+    }
+
+    /// Where a target stands among the candidates of a path.
+    fn place(&self, node: &Node<'_>, target: &Node<'_>, path: &Path, i: usize) -> Place {
+        match &self.lists.sorted {
+            None => (0, i),
+            Some((_, ranks)) => {
+                let section = if path.id == ASSUME { section(node, target) } else { 0 };
+                (section, ranks.get(i).copied().unwrap_or(usize::MAX))
+            }
+        }
+    }
+}
+
+/// Section of the candidates, and place in it.
+type Place = (u8, usize);
+
+/// Those who may be assumed by name come first, then those whom anybody may, then those of the account
+/// ([`Targets::assumable`]).
+fn section(node: &Node<'_>, target: &Node<'_>) -> u8 {
+    let me = node.subject;
+    let rules = target.trust.iter().filter(|r| r.allow && r.assume && r.kind != "service");
+    let one = rules.map(|r| match r.trusted.as_str() {
+        not if not.starts_with("not:") => 2,
+        _ if r.kind == "any" => 1,
+        who if who == me.arn => 0,
+        who if is_root(who, &me.home) => 3,
+        who if who == me.home.account => 4,
+        _ => u8::MAX,
+    });
+    one.min().unwrap_or(u8::MAX)
+}
+
+/// The first target of each class, and all targets by class, in the order given.
+fn classes(order: &[usize], alike: &Alike) -> (Vec<usize>, BTreeMap<u32, Vec<usize>>) {
+    let mut first = Vec::new();
+    let mut members: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    for i in order {
+        let Some(class) = alike.class(*i) else { continue };
+        let list = members.entry(class).or_default();
+        if list.is_empty() {
+            first.push(*i);
+        }
+        list.push(*i);
+    }
+    (first, members)
+}
+
+fn places(order: &[usize]) -> FixedBitSet {
+    order.iter().copied().collect()
 }
 
 /// Of a list in the order of ARNs, what the statements for the action on the target can take in, when

@@ -30,6 +30,8 @@ pub struct Assemble<'a> {
     pub period: Option<(Time, Time)>,
     /// Base facts.
     pub facts: &'a Facts,
+    /// Number of entitlements read; their rows may be gone.
+    pub entitlements: usize,
     /// Derived facts.
     pub derived: &'a Derived,
     /// Rule results in rule order.

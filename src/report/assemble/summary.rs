@@ -55,7 +55,7 @@ pub(super) fn summary(input: &Assemble<'_>) -> Summary {
     for p in &facts.principals {
         *out.principal_kinds.entry(p.kind.as_str().into()).or_default() += 1;
     }
-    out.entitlements = number(facts.entitlements.len());
+    out.entitlements = number(input.entitlements);
     for h in derived.holdings.iter().filter(|h| h.provider_owned) {
         *out.provider_holdings.entry(h.platform.to_string()).or_default() += 1;
     }

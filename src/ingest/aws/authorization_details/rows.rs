@@ -34,7 +34,24 @@ impl<'b> Reader<'b> {
             realms: BTreeSet::new(),
             bounds: BTreeMap::new(),
             attachments: Vec::new(),
+            texts: HashSet::new(),
         }
+    }
+
+    /// A text that other rows have too.
+    fn shared(&mut self, s: &str) -> Text {
+        if let Some(known) = self.texts.get(s) {
+            return known.clone();
+        }
+        let new = text_of(s);
+        self.texts.insert(new.clone());
+        new
+    }
+
+    /// The realm of an account.
+    fn realm_of(&mut self, account: &str) -> Text {
+        let new = realm(account);
+        self.shared(&new)
     }
 
     pub(super) fn page(&mut self, page: &Page<'_>, prefix: &str) {
@@ -70,12 +87,12 @@ impl<'b> Reader<'b> {
     }
 
     fn principal(&mut self, arn: &str, name: &str, kind: PrincipalKind, place: &Text) -> Principal {
-        let realm = account_of(arn).map(realm);
+        let realm = account_of(arn).map(|a| self.realm_of(a));
         self.realms.extend(realm.clone());
         Principal {
             principal_id: text_of(arn),
             kind,
-            platform: Some(text_of("aws")),
+            platform: Some(self.shared("aws")),
             realm,
             name: Some(text_of(name)),
             inventoried: true,
@@ -110,7 +127,7 @@ impl<'b> Reader<'b> {
         pairs.sort_unstable();
         p.break_glass = tag(&pairs, &["break-glass", "BreakGlass"])
             .is_some_and(|v| v.eq_ignore_ascii_case("true"));
-        p.environment = tag(&pairs, &["environment", "env"]).map(text_of);
+        p.environment = tag(&pairs, &["environment", "env"]).map(|e| self.shared(e));
         if p.kind != PrincipalKind::Group {
             let declared = tag(&pairs, &["kind"]).and_then(PrincipalKind::from_word);
             let agent = tag(&pairs, &["agent"]).is_some_and(|v| !v.eq_ignore_ascii_case("false"));
@@ -125,7 +142,7 @@ impl<'b> Reader<'b> {
             kind => Some(kind != PrincipalKind::Human),
         };
         self.batch.facts.owners.extend(owner(self.batch, &p.principal_id, &pairs, &p.source_ref));
-        p.tags = pairs.iter().map(|(k, v)| text_of(&format!("{k}={v}"))).collect();
+        p.tags = pairs.iter().map(|(k, v)| self.shared(&format!("{k}={v}"))).collect();
     }
 
     fn names(&mut self, p: &Principal, unique: Option<&str>, name: &str) {
@@ -239,11 +256,13 @@ impl<'b> Reader<'b> {
             let document = inline.document.map(document_text);
             let parsed = document.as_deref().map(Document::parse);
             let bounds = parsed.as_ref().map_or((None, None), Document::time_bounds);
+            let mut row = self.entitlement(h, &role_id, &inline.name, "inline", &place);
+            (row.not_before, row.not_after) = bounds;
             self.batch.facts.roles.push(Role {
-                role_id: text_of(&role_id),
-                platform: text_of("aws"),
-                realm: account_of(&h.id).map(realm),
-                name: text_of(&inline.name),
+                role_id: row.role_id.clone(),
+                platform: row.platform.clone(),
+                realm: account_of(&h.id).is_some().then(|| row.scope.clone()),
+                name: row.privilege.clone(),
                 kind: RoleKind::InlinePolicy,
                 malformed: parsed.and_then(|d| d.malformed).as_deref().map(text_of),
                 document: document.as_deref().map(text_of),
@@ -251,8 +270,6 @@ impl<'b> Reader<'b> {
                 source_ref: place.clone(),
                 ..Role::default()
             });
-            let mut row = self.entitlement(h, &role_id, &inline.name, "inline", &place);
-            (row.not_before, row.not_after) = bounds;
             self.batch.facts.entitlements.push(row);
         }
         for (i, attached) in h.attached.iter().enumerate() {
@@ -272,23 +289,26 @@ impl<'b> Reader<'b> {
     }
 
     fn entitlement(
-        &self,
+        &mut self,
         h: &Holder<'_, '_>,
         role_id: &str,
         name: &str,
         via: &str,
         place: &Text,
     ) -> Entitlement {
-        let scope = account_of(&h.id).map_or_else(|| text_of("aws"), realm);
+        let scope = match account_of(&h.id) {
+            Some(account) => self.realm_of(account),
+            None => self.shared("aws"),
+        };
         Entitlement {
             entitlement_id: text_of(&format!("aws|{}|{role_id}|{scope}", h.id)),
             principal_id: h.id.clone(),
-            via: vec![text_of(via)],
-            role_id: text_of(role_id),
-            privilege: text_of(name),
+            via: vec![self.shared(via)],
+            role_id: self.shared(role_id),
+            privilege: self.shared(name),
             scope,
             scope_rank: Some(2),
-            platform: text_of("aws"),
+            platform: self.shared("aws"),
             source_id: self.batch.source_id.clone(),
             source_ref: place.clone(),
             ..Entitlement::default()
@@ -331,12 +351,13 @@ impl<'b> Reader<'b> {
         if let Some(t) = updated_at {
             self.batch.see(t);
         }
-        let account = account_of(&m.arn);
-        self.realms.extend(account.map(realm));
+        let realm = account_of(&m.arn).map(|a| self.realm_of(a));
+        self.realms.extend(realm.clone());
+        let (role_id, platform) = (self.shared(&m.arn), self.shared("aws"));
         self.batch.facts.roles.push(Role {
-            role_id: text_of(&m.arn),
-            platform: text_of("aws"),
-            realm: account.map(realm),
+            role_id,
+            platform,
+            realm,
             name: text_of(m.name.as_deref().unwrap_or_else(|| name_of(&m.arn))),
             kind: RoleKind::ManagedPolicy,
             provider_managed,
@@ -359,21 +380,22 @@ impl<'b> Reader<'b> {
         }
         let own = account_of(role).unwrap_or_default().to_owned();
         for s in &parsed.statements {
-            let condition = (!s.condition_text.is_empty()).then(|| text_of(&s.condition_text));
+            let condition = (!s.condition_text.is_empty()).then(|| self.shared(&s.condition_text));
             // What could not be read must not look unconditional.
             let condition =
                 condition.or_else(|| s.doubtful.then(|| text_of("{\"unreadable\":{}}")));
             let actions: Vec<Text> = if s.actions.negate {
-                s.actions.list.iter().map(|a| text_of(&format!("not:{a}"))).collect()
+                s.actions.list.iter().map(|a| self.shared(&format!("not:{a}"))).collect()
             } else {
-                s.actions.list.iter().map(|a| text_of(a)).collect()
+                s.actions.list.iter().map(|a| self.shared(a)).collect()
             };
             for party in &s.parties {
                 let (trusted, kind, external) = trusted(party, &own);
+                let (trusted, kind) = (self.shared(&trusted), self.shared(kind));
                 self.batch.facts.trusts.push(Trust {
                     principal_id: role.clone(),
-                    trusted: text_of(&trusted),
-                    trusted_kind: text_of(kind),
+                    trusted,
+                    trusted_kind: kind,
                     external,
                     condition: condition.clone(),
                     allow: s.effect == crate::privilege::aws::document::Effect::Allow,

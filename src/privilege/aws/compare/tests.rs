@@ -160,6 +160,27 @@ fn unknown_content_is_wider_unless_it_was_unknown_before() {
     assert!(Comparer::new(&known, &Snapshot::default()).principal(ALICE).is_covered());
 }
 
+/// What was read of one principal says nothing of the next.
+#[test]
+fn sides_are_remembered_for_one_principal_only() {
+    const BOB: &str = "arn:aws:iam::111122223333:user/bob";
+    let of = |alice: &str, bob: &str| {
+        let documents = [doc(alice), doc(bob)];
+        let rows = [ALICE, BOB].iter().zip(&documents).map(|(who, d)| PolicyInForce {
+            principal_id: text(who),
+            ..row("identity", "p", Some(document_digest(d)))
+        });
+        Snapshot::new(&rows.collect::<Vec<_>>(), &documents)
+    };
+    let (old, new) = (of(READ, ALL), of(ALL, READ));
+    let mut c = Comparer::new(&old, &new);
+    for _ in 0..2 {
+        assert!(!c.policy(ALICE, "p").is_covered());
+        assert!(!c.principal(ALICE).is_covered());
+        assert!(c.policy(BOB, "p").is_covered());
+    }
+}
+
 #[test]
 fn one_policy_is_judged_against_all_that_was_held() {
     let old = snapshot(&[("identity", "p", ALL)]);

@@ -11,7 +11,7 @@ mod special;
 
 pub use explain::{Deciding, Explanation, Layer, Open, explain};
 pub use program::{Line, Padding, Program, Programs};
-pub use special::asks_trust;
+pub use special::{asks_trust, lacks_policies};
 
 use super::action::catalogue;
 use super::arn;

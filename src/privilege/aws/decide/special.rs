@@ -53,6 +53,13 @@ pub fn asks_trust(action: &str) -> bool {
     one_of(&ASSUME, action)
 }
 
+/// Whether what an action is on has no policy of its own: nothing of IAM has but the trust policy of a
+/// role (IAM user guide, services that work with IAM).
+#[must_use]
+pub fn lacks_policies(action: &str) -> bool {
+    service(action).eq_ignore_ascii_case("iam")
+}
+
 /// Whether the policy of the resource must agree even in the same account: roles to be assumed, keys.
 pub(super) fn needs_consent(request: &Request<'_>) -> bool {
     let tail = request.target.arn.map_or("", |(_, tail)| tail);

@@ -1,9 +1,11 @@
 //! What cuts policies, as a key: rights with equal frames cut what a policy gives alike, so it is worked
 //! out once for all of them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::super::action::ActionSet;
+use super::super::arn;
 use super::super::document::Effect;
 use super::super::tri::Tri;
 use super::{Boundary, Compiled, Grants, Rights, Scope};
@@ -64,6 +66,23 @@ impl Rights<'_> {
 }
 
 impl Compiled {
+    /// Resource patterns as written, with variables widened; those of a complement too.
+    pub(in crate::privilege::aws) fn widened_resources(
+        &self,
+    ) -> impl Iterator<Item = Cow<'_, str>> {
+        let widen = self.variables;
+        let list = self.resources.iter().flatten();
+        list.map(move |r| if widen { arn::widen_variables(r) } else { Cow::Borrowed(r.as_str()) })
+    }
+
+    /// Whether a resource pattern has a variable in it that may stand for the name of any principal. The
+    /// name of the user that asks, alone, stands for no other user of the account.
+    pub(in crate::privilege::aws) fn names_by_variable(&self) -> bool {
+        let own = |r: &str| r.splitn(6, ':').nth(5) == Some("user/${aws:username}");
+        let mut list = self.resources.iter().flatten();
+        self.variables && list.any(|r| r.contains("${") && !own(r))
+    }
+
     /// Whether this Allow statement by itself, whatever cuts it, gives one of these actions at a scope:
     /// what [`Rights::contribution_of`] would say of it when nothing cuts.
     #[must_use]

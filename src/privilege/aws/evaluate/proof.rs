@@ -5,7 +5,7 @@ use super::super::arn;
 use super::super::condition::Context;
 use super::super::document::Effect;
 use super::super::tri::Tri;
-use super::{Bound, Boundary, Compiled, Grants, Rights, Subject};
+use super::{Bound, Boundary, Compiled, Grants, Policy, Rights, Subject};
 
 /// A statement that takes part in a verdict.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +40,12 @@ impl<'a> Rights<'a> {
                 && (list.iter().any(|r| arn::contains(r, shape))
                     || !list.iter().any(|r| arn::overlaps(r, shape)))
         })
+    }
+
+    /// All policies that say something: granting ones, the boundary, and those of the organisation.
+    pub fn policies(&self) -> impl Iterator<Item = &'a Policy> + '_ {
+        let above = self.guardrails.iter().flat_map(|g| &g.policies);
+        self.bindings.iter().chain(self.boundary_policy()).chain(above).map(|b| b.policy)
     }
 
     /// Statements that decide an action on a resource, or on anything when there is none: those that

@@ -290,3 +290,20 @@ fn verdicts_have_reasons() {
         );
     }
 }
+
+/// Services whose resources have no policy of their own, however the action is written.
+#[test]
+fn only_iam_lacks_policies_of_resources() {
+    let cases = [
+        ("iam:GetRole", true),
+        ("IAM:PassRole", true),
+        ("sts:AssumeRole", false),
+        ("iamx:GetRole", false),
+        ("s3:iam:GetObject", false),
+        ("iam", false),
+        ("", false),
+    ];
+    for (action, lacks) in cases {
+        assert_eq!(crate::privilege::aws::decide::lacks_policies(action), lacks, "{action}");
+    }
+}
