@@ -74,6 +74,7 @@ pub fn add(world: &World<'_>, trusts: &[Federated<'_>], estate: &mut Estate) {
     let mut ways = aws(trusts);
     ways.extend(google(world.facts));
     ways.extend(entra(world.facts));
+    ways.extend(vault(world.facts));
     if ways.is_empty() {
         return;
     }
@@ -270,6 +271,23 @@ fn entra(facts: &Facts) -> Vec<Way> {
         }
     }
     out
+}
+
+/// Roles of Vault that take tokens of runs.
+fn vault(facts: &Facts) -> Vec<Way> {
+    let of = |l: &&Link| {
+        &*l.platform == "vault" && &*l.kind == "vault_login" && l.principal_id.starts_with("repo:")
+    };
+    let way = |l: &Link| Way {
+        to: l.target_id.clone(),
+        subjects: l.principal_id.to_string(),
+        technique: "vault:login",
+        does: format!("logs in to Vault as `{}`", l.target_id),
+        conditions: Vec::new(),
+        refs: vec![(l.source_id.clone(), l.source_ref.clone())],
+        relation: false,
+    };
+    facts.links.iter().filter(of).map(way).collect()
 }
 
 /// Pattern out of `claims['sub'] matches 'repo:acme/app:*'`, the one form of flexible credentials that is

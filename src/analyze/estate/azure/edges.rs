@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::protections::Protections;
 use super::super::{Edge, Estate, Goal, World};
 use super::members::Members;
 use super::{Bound, Reach, Tree, catalogue, text};
@@ -366,7 +365,6 @@ fn junctions(world: &World<'_>, bound: &[Bound<'_>], estate: &mut Estate) {
 
 /// Owners and federated identities.
 fn links(world: &World<'_>, estate: &mut Estate) {
-    let protections = Protections::new(world.facts);
     let aliases: BTreeMap<&str, &Text> =
         world.facts.aliases.iter().map(|a| (&*a.alias, &a.principal_id)).collect();
     for l in world.facts.links.iter().filter(|l| &*l.platform == "entra") {
@@ -395,15 +393,10 @@ fn links(world: &World<'_>, estate: &mut Estate) {
             }
             _ => continue,
         };
-        let (verdict, conditions) = match l.subject.as_deref() {
-            Some(subject) if technique == "entra-federated-credential" => protections.of(subject),
-            _ => (Tri::Yes, Vec::new()),
-        };
         estate.edges.push(Edge {
             technique: text(technique),
             step: text(step),
-            verdict,
-            conditions,
+            verdict: Tri::Yes,
             not_after: l.not_after,
             refs: vec![(l.source_id.clone(), l.source_ref.clone())],
             ..Edge::relation(from, l.target_id.clone())

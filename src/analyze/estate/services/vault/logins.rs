@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::super::super::protections::Protections;
 use super::super::super::rows::in_force;
 use super::{Edge, Estate, PLATFORM, World};
 use crate::facts::store::evidence_ref;
@@ -41,14 +40,10 @@ pub(super) fn fill(world: &World<'_>, estate: &mut Estate) {
     let wild = |s: &str| s.contains(['*', '?']);
     let patterns = links.iter().filter(|l| wild(&l.principal_id)).count();
     let compare = patterns.saturating_mul(world.facts.principals.len()) <= MAX_PAIRS;
-    let protections = Protections::new(world.facts);
     for l in &links {
         let from = &*l.principal_id;
-        if let Some(rest) = from.strip_prefix("repo:") {
-            let repo = rest.split(':').next().unwrap_or(rest);
-            let (verdict, conditions) = protections.of(from);
-            let node = text(format!("repo:{repo}"));
-            step(l, node, &format!("a run of `{repo}` (`{from}`)"), (verdict, conditions), estate);
+        if from.starts_with("repo:") {
+            // Runs of repositories come in beside those that other platforms take.
         } else if from.starts_with("system:serviceaccount:") {
             let open = || {
                 let what = "whether the role takes service accounts of this cluster";
