@@ -480,6 +480,9 @@ mod tests {
 
     type Row = (Option<String>, String, Option<i64>, i32, Option<i64>);
 
+    /// By column and row.
+    type Texts = Vec<Vec<Option<String>>>;
+
     fn frame(rows: &[Row]) -> DataFrame {
         let few: Vec<Option<&str>> = rows.iter().map(|r| r.0.as_deref()).collect();
         let many: Vec<&str> = rows.iter().map(|r| r.1.as_str()).collect();
@@ -514,7 +517,7 @@ mod tests {
     }
 
     /// Every cell in the words that an adapter would be given, and how many texts were of a dictionary.
-    fn read(bytes: &[u8], block: usize) -> Result<(Vec<Vec<Option<String>>>, usize), String> {
+    fn read(bytes: &[u8], block: usize) -> Result<(Texts, usize), String> {
         let mut reader = ParquetReader::new(Cursor::new(bytes));
         let footer = Arc::clone(reader.get_metadata().map_err(said)?);
         let forms = [Form::Text, Form::Text, Form::Whole, Form::Day, Form::Instant(1, true)];
@@ -542,7 +545,7 @@ mod tests {
         Ok((out, known))
     }
 
-    fn by_polars(frame: &DataFrame) -> Vec<Vec<Option<String>>> {
+    fn by_polars(frame: &DataFrame) -> Texts {
         frame.columns().iter().map(|c| crate::ingest::parquet::as_text(c, false).unwrap()).collect()
     }
 
