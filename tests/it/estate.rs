@@ -158,7 +158,7 @@ fn pods_and_repositories_that_hold_nothing_are_findings() {
     // Each step stands on its own, and the last line says where it leads.
     let text: String = shown.out.split_whitespace().collect::<Vec<_>>().join(" ");
     for words in [
-        "- `dev` writes code in `acme/app` (`write`) - a run of `acme/app`",
+        "- pushes to `acme/app` (`write`) and so decides what its runs do - a run of `acme/app`",
         "takes access tokens of `boss@p.iam.gserviceaccount.com`",
         "- ends at administrator ",
     ] {

@@ -12,7 +12,9 @@ use crate::privilege::aws::condition::Condition;
 use crate::privilege::glob;
 
 /// Trust statements and accounts that are compared; more of both is no estate that exists.
-const MAX_PAIRS: usize = 20_000_000;
+pub(super) const MAX_PAIRS: usize = 20_000_000;
+/// What is said of an identity whose ways were not looked for, since there are too many to compare.
+pub(super) const TOO_MANY: &str = "too many trusts and identities to compare each with each";
 
 /// A trust of an AWS role in an identity provider, with the subjects it takes.
 pub(super) struct Federated<'a> {
@@ -169,6 +171,8 @@ fn unannotated(
         .filter(|f| f.subjects.iter().any(|s| s.starts_with("system:serviceaccount:")))
         .collect();
     if accounts.len().saturating_mul(named.len()) > MAX_PAIRS {
+        let open = accounts.iter().map(|(id, _)| ((*id).clone(), text(TOO_MANY)));
+        estate.unknown.extend(open);
         return;
     }
     for f in named {

@@ -1,13 +1,13 @@
 //! Runs of GitHub Actions as identities: what trusts the repository, and who writes what runs there (cloud
 //! semantics, section 2).
 //!
-//! A repository is the principal `repo:OWNER/NAME`. Its runs sign in to AWS, Google Cloud and Entra by the
-//! subject of their token. Whoever writes code in it decides what a run of a new branch does; runs of named
-//! branches and environments stand behind protections that the exports do not show.
+//! A repository is the principal `repo:OWNER/NAME`. Its runs sign in to AWS, Google Cloud, Entra and Vault by
+//! the subject of their token. Whoever pushes to it decides what a run of a new branch does; before runs of
+//! named branches and environments stand the protections of the repository ([`super::protections`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::cross::Federated;
+use super::cross::{Federated, MAX_PAIRS, TOO_MANY};
 use super::protections::Protections;
 use super::{Edge, Estate, World};
 use crate::analyze::reach::people::Person;
@@ -18,8 +18,6 @@ use crate::privilege::glob;
 
 /// Host of the tokens of runs.
 pub const HOST: &str = "token.actions.githubusercontent.com";
-/// Repositories times patterns of trust, and times organisation-wide writers; more is no estate that exists.
-const MAX_PAIRS: usize = 20_000_000;
 /// Platform of those who write code.
 const GITHUB: &str = "github";
 
@@ -308,7 +306,7 @@ fn runs(
     signed: &mut BTreeSet<String>,
     estate: &mut Estate,
 ) {
-    let mut pairs = 0usize;
+    let (mut pairs, mut told) = (0usize, false);
     for w in ways {
         let exact = named(&w.subjects).map(str::to_lowercase);
         let one = exact.as_ref().and_then(|key| repositories.get_key_value(key));
@@ -318,7 +316,16 @@ fn runs(
             continue;
         }
         pairs = pairs.saturating_add(repositories.len());
-        if exact.is_some() || w.subjects.is_empty() || pairs > MAX_PAIRS {
+        if exact.is_some() || w.subjects.is_empty() {
+            continue;
+        }
+        if pairs > MAX_PAIRS {
+            if !told {
+                signed.extend(repositories.keys().cloned());
+                let open = repositories.values().map(|r| (principal(&r.name), text(TOO_MANY)));
+                estate.unknown.extend(open);
+                told = true;
+            }
             continue;
         }
         for (key, r) in repositories {

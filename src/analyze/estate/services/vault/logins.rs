@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::super::super::cross::{MAX_PAIRS, TOO_MANY};
 use super::super::super::rows::in_force;
 use super::{Edge, Estate, PLATFORM, World};
 use crate::facts::store::evidence_ref;
@@ -14,8 +15,6 @@ use crate::privilege::glob;
 
 /// Kind of the links that an adapter makes of the roles of auth methods.
 const LOGIN: &str = "vault_login";
-/// Patterns and identities that are compared; more of both is no estate that exists.
-const MAX_PAIRS: usize = 20_000_000;
 
 /// What a token must carry besides its subject.
 #[derive(Debug, Default, Deserialize)]
@@ -40,6 +39,11 @@ pub(super) fn fill(world: &World<'_>, estate: &mut Estate) {
     let wild = |s: &str| s.contains(['*', '?']);
     let patterns = links.iter().filter(|l| wild(&l.principal_id)).count();
     let compare = patterns.saturating_mul(world.facts.principals.len()) <= MAX_PAIRS;
+    if !compare {
+        let others =
+            world.facts.principals.iter().filter(|p| p.platform.as_deref() != Some(PLATFORM));
+        estate.unknown.extend(others.map(|p| (p.principal_id.clone(), text(TOO_MANY))));
+    }
     for l in &links {
         let from = &*l.principal_id;
         if from.starts_with("repo:") {
