@@ -172,44 +172,8 @@ fn columns_of(
     Ok(Some(out))
 }
 
-/// Reads one row group, page by page where that is possible.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn group(
-    shared: &Shared<'_>,
-    (number, file): (usize, &File),
-    cut: &Cut,
-    at: Piece,
-) -> Result<(), String> {
-    let Some(mut columns) = columns_of(file, cut, at, &|_| true)? else {
-        return piece(shared, (number, file), cut, at);
-    };
-    let failed = |e: String| wrong(&file.input, &polars_err!(ComputeError: "{e}")).to_string();
-    let single = Single::new(file.adapter, &file.input).map_err(|e| e.to_string())?;
-    let mut worker = Worker::new(shared, number, file, single);
-    for from in (0..at.rows).step_by(BLOCK) {
-        let rows = BLOCK.min(at.rows - from);
-        for column in columns.iter_mut().flatten() {
-            column.next(rows).map_err(failed)?;
-        }
-        let mut row: Vec<Cell<'_>> = Vec::with_capacity(columns.len());
-        for i in 0..rows {
-            row.clear();
-            row.extend(columns.iter().map(|c| c.as_ref().map_or(Cell::Null, |c| c.get(i))));
-            let Ok(place) = u32::try_from(at.from + from + i + 1) else {
-                shared.refuse("more rows than 32 bits count");
-                break;
-            };
-            worker.row(&row, place, 'R');
-        }
-    }
-    worker.finish();
-    Ok(())
-}
-
-/// Reads one row group through Polars.
-fn piece(
+/// Reads one row group.
+fn group(
     shared: &Shared<'_>,
     (number, file): (usize, &File),
     cut: &Cut,
@@ -217,52 +181,18 @@ fn piece(
 ) -> Result<(), String> {
     let single = Single::new(file.adapter, &file.input).map_err(|e| e.to_string())?;
     let mut worker = Worker::new(shared, number, file, single);
-    for from in (at.from..at.from + at.rows).step_by(PIECE) {
-        slice(shared, &mut worker, cut, (from, PIECE.min(at.from + at.rows - from)))?;
-    }
+    walk(
+        file,
+        cut,
+        at,
+        &|_| true,
+        |_| true,
+        |row, cells| match u32::try_from(at.from + row + 1) {
+            Ok(place) => worker.row(cells, place, 'R'),
+            Err(_) => shared.refuse("more rows than 32 bits count"),
+        },
+    )?;
     worker.finish();
-    Ok(())
-}
-
-fn slice(
-    shared: &Shared<'_>,
-    worker: &mut Worker<'_, '_>,
-    cut: &Cut,
-    (from, rows): (usize, usize),
-) -> Result<(), String> {
-    let file = worker.file();
-    let failed = |e: PolarsError| wrong(&file.input, &e).to_string();
-    let names: Vec<String> = cut.columns.iter().flatten().map(|w| w.name.clone()).collect();
-    let frame = open(&file.input)
-        .map_err(|e| e.to_string())?
-        .with_slice(Some((from, rows)))
-        .with_columns(Some(names))
-        .read_parallel(ParallelStrategy::None)
-        .finish()
-        .map_err(failed)?;
-    // Block by block, so that what is taken out of the columns stays in the cache.
-    for block in (0..frame.height()).step_by(BLOCK) {
-        let part = frame.slice(i64::try_from(block).unwrap_or(i64::MAX), BLOCK);
-        let cells: Vec<Cells<'_>> = cut
-            .columns
-            .iter()
-            .map(|wanted| match wanted {
-                None => Ok(Cells::Absent),
-                Some(w) => cells(part.column(&w.name)?, w.zoned),
-            })
-            .collect::<PolarsResult<_>>()
-            .map_err(failed)?;
-        let mut row: Vec<Cell<'_>> = Vec::with_capacity(cells.len());
-        for i in 0..part.height() {
-            row.clear();
-            row.extend(cells.iter().map(|c| c.get(i)));
-            let Ok(place) = u32::try_from(from + block + i + 1) else {
-                shared.refuse("more rows than 32 bits count");
-                break;
-            };
-            worker.row(&row, place, 'R');
-        }
-    }
     Ok(())
 }
 
@@ -340,11 +270,18 @@ pub fn named(
         return Ok(Vec::new());
     };
     let mut out = Vec::new();
-    walk(file, cut, at, &|n| n == field, &|_| true, &mut |row, cells| {
-        if cells.get(field).and_then(|c| c.shown()).is_some_and(|s| test(&s)) {
-            out.push(row);
-        }
-    })?;
+    walk(
+        file,
+        cut,
+        at,
+        &|n| n == field,
+        |_| true,
+        |row, cells| {
+            if cells.get(field).and_then(|c| c.shown()).is_some_and(|s| test(&s)) {
+                out.push(row);
+            }
+        },
+    )?;
     Ok(out)
 }
 
@@ -354,8 +291,8 @@ fn walk(
     cut: &Cut,
     at: Piece,
     wanted: &dyn Fn(usize) -> bool,
-    rows_wanted: &dyn Fn(usize) -> bool,
-    each: &mut dyn FnMut(usize, &[Cell<'_>]),
+    rows_wanted: impl Fn(usize) -> bool,
+    mut each: impl FnMut(usize, &[Cell<'_>]),
 ) -> Result<(), String> {
     let failed = |e: PolarsError| wrong(&file.input, &e).to_string();
     if let Some(mut columns) = columns_of(file, cut, at, wanted)? {
@@ -385,21 +322,26 @@ fn walk(
             .read_parallel(ParallelStrategy::None)
             .finish()
             .map_err(failed)?;
-        let all: Vec<Cells<'_>> = cut
-            .columns
-            .iter()
-            .enumerate()
-            .map(|(n, w)| match w {
-                Some(w) if wanted(n) => cells(frame.column(&w.name)?, w.zoned),
-                _ => Ok(Cells::Absent),
-            })
-            .collect::<PolarsResult<_>>()
-            .map_err(failed)?;
-        let mut row: Vec<Cell<'_>> = Vec::with_capacity(all.len());
-        for i in (0..frame.height()).filter(|i| rows_wanted(from + i)) {
-            row.clear();
-            row.extend(all.iter().map(|c| c.get(i)));
-            each(from + i, &row);
+        // Block by block, so that what is taken out of the columns stays in the cache.
+        for block in (0..frame.height()).step_by(BLOCK) {
+            let part = frame.slice(i64::try_from(block).unwrap_or(i64::MAX), BLOCK);
+            let all: Vec<Cells<'_>> = cut
+                .columns
+                .iter()
+                .enumerate()
+                .map(|(n, w)| match w {
+                    Some(w) if wanted(n) => cells(part.column(&w.name)?, w.zoned),
+                    _ => Ok(Cells::Absent),
+                })
+                .collect::<PolarsResult<_>>()
+                .map_err(failed)?;
+            let from = from + block;
+            let mut row: Vec<Cell<'_>> = Vec::with_capacity(all.len());
+            for i in (0..part.height()).filter(|i| rows_wanted(from + i)) {
+                row.clear();
+                row.extend(all.iter().map(|c| c.get(i)));
+                each(from + i, &row);
+            }
         }
     }
     Ok(())
@@ -424,13 +366,20 @@ pub fn pick(
     let fields: Vec<Option<usize>> = file.kind.fields().iter().map(place).collect();
     let mut wanted = Bits::all(at.rows, false);
     rows.iter().for_each(|row| wanted.put(*row));
-    walk(file, cut, at, &|_| true, &|row| wanted.has(row), &mut |row, cells| {
-        let mut all = vec![None; file.adapter.fields.len()];
-        for (field, cell) in fields.iter().zip(cells) {
-            if let Some(slot) = field.and_then(|f| all.get_mut(f)) {
-                *slot = cell.shown();
+    walk(
+        file,
+        cut,
+        at,
+        &|_| true,
+        |row| wanted.has(row),
+        |row, cells| {
+            let mut all = vec![None; file.adapter.fields.len()];
+            for (field, cell) in fields.iter().zip(cells) {
+                if let Some(slot) = field.and_then(|f| all.get_mut(f)) {
+                    *slot = cell.shown();
+                }
             }
-        }
-        single.read(&all, &format!("R{}", at.from + row + 1), batch);
-    })
+            single.read(&all, &format!("R{}", at.from + row + 1), batch);
+        },
+    )
 }

@@ -83,12 +83,6 @@ impl<'s, 'b> Worker<'s, 'b> {
         }
     }
 
-    /// The file.
-    #[must_use]
-    pub fn file(&self) -> &'s File {
-        self.file
-    }
-
     /// Reads one row: the cells of [`Kind::fields`], and its row or line.
     pub fn row(&mut self, cells: &[Cell<'_>], row: u32, mark: char) {
         self.batch.records += 1;
