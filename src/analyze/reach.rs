@@ -147,8 +147,8 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
         elsewhere: std::mem::take(&mut estate.tiers),
         ..PrivilegeTiers::default()
     };
-    access::policy_tiers(facts, &mut store, as_of, &mut tiers);
     let policy_facts = policies::rows(facts, &mut store, &plans, as_of);
+    access::policy_tiers(facts, &policy_facts, &mut tiers);
     store.close();
     let evaluated = access::evaluate(&plans, &store);
     let dormant = graph::dormant(facts, &plans, &evaluated);

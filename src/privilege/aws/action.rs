@@ -53,6 +53,7 @@ pub struct Catalogue {
     types_of_action: Vec<Vec<u16>>,
     types_of_service: BTreeMap<String, Vec<u16>>,
     wildcard_only: ActionSet,
+    every: ActionSet,
 }
 
 const ACTIONS: &str = include_str!("../../../rules/privilege/aws_actions.csv");
@@ -111,7 +112,8 @@ impl Catalogue {
             types,
             types_of_action: Vec::with_capacity(n),
             types_of_service,
-            wildcard_only: ActionSet::with_capacity(n),
+            wildcard_only: ActionSet::new(),
+            every: ActionSet::below(n),
         };
         for (id, (key, name, level, of)) in rows.into_iter().enumerate() {
             let service = key.split(':').next().unwrap_or_default();
@@ -164,15 +166,13 @@ impl Catalogue {
     /// The empty set.
     #[must_use]
     pub fn none(&self) -> ActionSet {
-        ActionSet::with_capacity(self.len())
+        ActionSet::new()
     }
 
     /// The set of all actions.
     #[must_use]
     pub fn every(&self) -> ActionSet {
-        let mut set = self.none();
-        set.insert_range(..);
-        set
+        self.every.clone()
     }
 
     /// Index of an action, without regard to case.
@@ -246,7 +246,7 @@ impl Catalogue {
     ) -> impl Iterator<Item = (&'a str, Range<usize>)> + use<'a, 's> {
         let mut from = 0;
         std::iter::from_fn(move || {
-            let first = next_one(set, from)?;
+            let first = set.next_from(from)?;
             let (name, range) = self.service_of(first)?;
             from = range.end;
             Some((name, range))
@@ -258,7 +258,7 @@ impl Catalogue {
         let mut places = Vec::new();
         let mut from = 0;
         while let Some(place) =
-            next_one(set, from).and_then(|first| self.service_of_action.get(first).copied())
+            set.next_from(from).and_then(|first| self.service_of_action.get(first).copied())
         {
             let Some((_, range)) = self.services.get(usize::from(place)) else { break };
             from = range.end;
@@ -300,8 +300,7 @@ impl Catalogue {
     pub fn expand(&self, pattern: &str) -> ActionSet {
         let mut set = self.none();
         if pattern == "*" {
-            set.insert_range(..);
-            return set;
+            return self.every();
         }
         let Some((service, action)) = pattern.split_once(':') else { return set };
         if pattern.contains(char::is_whitespace) {
@@ -355,18 +354,6 @@ pub fn pattern_covers(pattern: &str, action: &str) -> bool {
     !pattern.contains(char::is_whitespace)
         && glob::matches_ignore_case(service, of)
         && glob::matches_ignore_case(name, called)
-}
-
-/// The first member at or after a place.
-fn next_one(set: &ActionSet, from: usize) -> Option<usize> {
-    const BITS: usize = usize::BITS as usize;
-    let words = set.as_slice();
-    let at = from / BITS;
-    let first = *words.get(at)? & (usize::MAX << (from % BITS));
-    let (at, word) = std::iter::once((at, first))
-        .chain(words.iter().copied().enumerate().skip(at + 1))
-        .find(|(_, word)| *word != 0)?;
-    Some(at * BITS + word.trailing_zeros() as usize)
 }
 
 fn tail(key: &str) -> &str {
@@ -426,8 +413,11 @@ impl Expander {
             set.union_with(&one);
         }
         if negate {
-            set.toggle_range(..);
+            let mut rest = catalogue().every();
+            rest.difference_with(&set);
+            set = rest;
         }
+        set.shrink();
         set
     }
 }
@@ -485,9 +475,7 @@ mod tests {
         assert_eq!(by_name(&c.none()), Vec::<String>::new());
         assert_eq!(in_set(&c.none()), Vec::<String>::new());
         assert_eq!(in_set(&ActionSet::new()), Vec::<String>::new());
-        // A set that never grew as far as the catalogue.
         let mut small = ActionSet::new();
-        small.grow(3);
         small.insert(2);
         assert_eq!(in_set(&small), all[..1]);
         let mut last = c.none();
