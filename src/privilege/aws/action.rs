@@ -319,6 +319,38 @@ impl Catalogue {
         set
     }
 
+    /// Actions that may be meant by one that the catalogue does not know, the nearest first: of the same
+    /// service or one spelt nearly so, spelt nearly alike; else of other services, with the same name.
+    #[must_use]
+    pub fn similar(&self, action: &str) -> Vec<&str> {
+        let action = action.to_ascii_lowercase();
+        let Some((service, name)) = action.split_once(':').filter(|_| action.len() <= LONGEST)
+        else {
+            return Vec::new();
+        };
+        let mut found: Vec<(usize, usize)> = Vec::new();
+        for (prefix, range) in &self.services {
+            let away = if **prefix == *service { 0 } else { distance(prefix, service, 2) };
+            if away > 2 || (away > 0 && self.service_named(service).is_some()) {
+                continue;
+            }
+            let most = (name.len() / 4).clamp(1, 3);
+            for id in range.clone() {
+                let key = self.keys.get(id).map_or("", |key| tail(key));
+                let far = distance(key, name, most);
+                if far <= most {
+                    found.push((away + far, id));
+                }
+            }
+        }
+        if found.is_empty() {
+            let keys = self.keys.iter().enumerate().filter(|(_, key)| tail(key) == name);
+            found.extend(keys.map(|(id, _)| (0, id)));
+        }
+        found.sort_unstable();
+        found.into_iter().take(SIMILAR).map(|(_, id)| self.name(id)).collect()
+    }
+
     fn expand_in(&self, action: &str, range: Range<usize>, set: &mut ActionSet) {
         if action == "*" {
             set.insert_range(range);
@@ -354,6 +386,32 @@ pub fn pattern_covers(pattern: &str, action: &str) -> bool {
     !pattern.contains(char::is_whitespace)
         && glob::matches_ignore_case(service, of)
         && glob::matches_ignore_case(name, called)
+}
+
+/// Longest text that is compared with the names of actions; the longest of those has 70 characters.
+const LONGEST: usize = 128;
+/// Most similar actions that are told.
+const SIMILAR: usize = 3;
+
+/// Letters to add, drop or change to make one name of the other; when that is more than `most`, some
+/// number above it.
+fn distance(a: &str, b: &str, most: usize) -> usize {
+    if a.len().abs_diff(b.len()) > most {
+        return most + 1;
+    }
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut left = i + 1;
+        let mut above = i;
+        let mut next = vec![left];
+        for (y, up) in b.bytes().zip(row.iter().skip(1)) {
+            left = (above + usize::from(x != y)).min(up + 1).min(left + 1);
+            above = *up;
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
 }
 
 fn tail(key: &str) -> &str {
@@ -482,6 +540,40 @@ mod tests {
         last.insert(c.len() - 1);
         last.union_with(&c.expand("s3:Get*"));
         assert_eq!(in_set(&last), ["s3".to_owned(), all[all.len() - 1].clone()]);
+    }
+
+    #[test]
+    fn similar_actions_are_of_the_same_service_first() {
+        let c = catalogue();
+        assert_eq!(c.similar("s3:GetObjet").first(), Some(&"s3:GetObject"));
+        assert_eq!(c.similar("S3:getobjectt").first(), Some(&"s3:GetObject"));
+        assert_eq!(c.similar("iam:PasRole"), ["iam:PassRole"]);
+        assert_eq!(c.similar("ima:PassRole"), ["iam:PassRole"]);
+        assert_eq!(c.similar("s3:RunInstances"), ["ec2:RunInstances"]);
+        for none in ["s3:Zzzzzzzzzzzz", "nosuch:Thing", "x", "", ":", "é:é"] {
+            assert_eq!(c.similar(none), Vec::<&str>::new(), "{none}");
+        }
+        // Whatever is asked takes no more time than names are long.
+        assert_eq!(c.similar(&format!("s3:{}", "a".repeat(1 << 20))), Vec::<&str>::new());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn distances_are_those_of_the_whole_table(a in "[ab]{0,6}", b in "[ab]{0,6}") {
+            fn slow(a: &[u8], b: &[u8]) -> usize {
+                match (a, b) {
+                    ([], rest) | (rest, []) => rest.len(),
+                    ([x, a1 @ ..], [y, b1 @ ..]) => (slow(a1, b1) + usize::from(x != y))
+                        .min(slow(a1, b) + 1)
+                        .min(slow(a, b1) + 1),
+                }
+            }
+            let exact = slow(a.as_bytes(), b.as_bytes());
+            for most in 0..4 {
+                let got = distance(&a, &b, most);
+                proptest::prop_assert!(got == exact || (got > most && exact > most));
+            }
+        }
     }
 
     #[test]
