@@ -95,7 +95,7 @@ impl Verdict {
 
 /// Rows that are judged together. A piece holds only the columns that the rules of its table read, so that
 /// memory does not grow with the table.
-const PIECE: usize = 4_096;
+const PIECE: usize = 2_048;
 
 /// Runs all rules of a pack.
 ///
@@ -114,7 +114,7 @@ fn run_in_pieces(pack: &Pack, input: &RunInput<'_>, piece: usize) -> Result<RunO
     // Compiled also when it will not run: a wrong rule must not hide behind a missing input.
     let rules: Vec<Compiled<'_>> =
         entries.par_iter().map(|e| compile(&e.rule, &e.file)).collect::<Result<_, _>>()?;
-    let mut parts: Vec<(RuleResult, Vec<Finding>)> =
+    let mut parts: Vec<(RuleResult, Vec<Vec<Finding>>)> =
         rules.iter().map(|rule| (opening(rule, input), Vec::new())).collect();
     let plans = plans(&rules, input)?;
     let jobs: Vec<(&Plan<'_, '_>, Range<usize>)> = plans
@@ -135,28 +135,24 @@ fn run_in_pieces(pack: &Pack, input: &RunInput<'_>, piece: usize) -> Result<RunO
     for (rule, counts, found) in judged.into_iter().flatten() {
         if let Some((result, findings)) = parts.get_mut(rule) {
             result.absorb(counts);
-            if findings.is_empty() {
-                *findings = found;
-            } else {
-                findings.extend(found);
-            }
+            findings.push(found);
         }
     }
     let mut out = RunOutput::default();
-    let merged: Vec<(RuleResult, Vec<Finding>)> = parts
+    let merged: Vec<(RuleResult, Vec<Vec<Finding>>)> = parts
         .into_par_iter()
         .map(|(mut result, found)| {
             if result.outcome.is_empty() {
                 conclude(&mut result);
             }
-            (result, finding::merge(found))
+            (result, finding::merge_pieces(found))
         })
         .collect();
     // Findings are large, so they are moved once and not again and again as the list grows.
-    out.findings.reserve_exact(merged.iter().map(|(_, found)| found.len()).sum());
+    out.findings.reserve_exact(merged.iter().flat_map(|(_, found)| found).map(Vec::len).sum());
     for (result, found) in merged {
         out.results.push(result);
-        out.findings.extend(found);
+        found.into_iter().for_each(|piece| out.findings.extend(piece));
     }
     sort(&mut out.findings);
     Ok(out)
@@ -276,11 +272,12 @@ impl Plan<'_, '_> {
             .par_iter()
             .zip(tallies)
             .map(|((place, rule), tally)| {
-                let found = tally.found.iter().filter_map(|(row, certain)| {
-                    let at = rows.binary_search(row).ok()?;
-                    Some(finding::build(rule, &picked, at, *certain, (env, sources)))
-                });
-                Ok((*place, tally.counts, found.collect::<Result<_, _>>()?))
+                let mut found = Vec::with_capacity(tally.found.len());
+                for (row, certain) in &tally.found {
+                    let Ok(at) = rows.binary_search(row) else { continue };
+                    found.push(finding::build(rule, &picked, at, *certain, (env, sources))?);
+                }
+                Ok((*place, tally.counts, found))
             })
             .collect()
     }

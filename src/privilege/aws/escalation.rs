@@ -6,7 +6,7 @@
 //! its statements keep few. Paths that hold for certain are looked for first, then those that need an
 //! undecided condition, then those that need something the inputs do not show.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -376,7 +376,7 @@ impl<'a> Graph<'a> {
     /// Notes what a principal reaches through others.
     fn on_others(&self, index: usize, out: &mut Reached) {
         let mut stronger: Option<(bool, Tri, usize, usize)> = None;
-        let mut known = Vec::new();
+        let mut known = HashMap::new();
         for view in self.views(index) {
             let Some(path) = view.path() else { continue };
             if let Some((to, verdict)) = self.to_admin(index, view) {
@@ -451,13 +451,9 @@ impl<'a> Graph<'a> {
     }
 
     /// [`Graph::exceeds`] for many targets of one principal, which share their rights.
-    fn exceeds_known(&self, target: usize, of: usize, known: &mut Vec<Option<bool>>) -> bool {
-        if known.is_empty() {
-            known.resize(self.views.len(), None);
-        }
-        let slot = self.views_of.get(target).and_then(|at| known.get_mut(*at));
-        match slot {
-            Some(slot) => *slot.get_or_insert_with(|| self.exceeds(target, of)),
+    fn exceeds_known(&self, target: usize, of: usize, known: &mut HashMap<usize, bool>) -> bool {
+        match self.views_of.get(target) {
+            Some(at) => *known.entry(*at).or_insert_with(|| self.exceeds(target, of)),
             None => self.exceeds(target, of),
         }
     }
