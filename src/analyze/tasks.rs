@@ -304,9 +304,12 @@ pub fn ticket_ids(s: &str) -> impl Iterator<Item = &str> {
 }
 
 fn looks_like_ticket(w: &str) -> bool {
+    // Both forms begin with a capital; most words do not.
+    if !w.starts_with(|c: char| c.is_ascii_uppercase()) {
+        return false;
+    }
     if let Some((key, number)) = w.split_once('-') {
         let key_ok = (2..=10).contains(&key.len())
-            && key.starts_with(|c: char| c.is_ascii_uppercase())
             && key.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
         return key_ok
             && (1..=7).contains(&number.len())

@@ -1,19 +1,61 @@
 //! Rows of fixed width out of records in words. What a dictionary lists is worked out once for all its rows.
 
+use std::borrow::Cow;
+
 use super::cell::NO_CODE;
 use super::id::Id;
 use super::memo::{Home, Where, Who};
 use super::read::Worker;
-use super::rows::{Approval, Grant, Mention, NEVER, Task, Use, at, bit, place};
+use super::rows::{Approval, Grant, NEVER, NOBODY, Name, Task, Use, at, bit, place};
 use super::shared::fill;
 use super::store::push;
 use super::told::{SKEW_S, Told, ToldUse, may_name_ticket, what};
 use super::vocabulary::Privilege;
+use super::whole::inverted;
 use crate::analyze::scope;
 use crate::analyze::tasks::{issue_numbers, ticket_ids};
 use crate::facts::cell::Word;
 use crate::facts::identity::{kind_by_form, normalise};
 use crate::facts::{PrincipalKind, TaskState, text};
+
+/// A grant whose names are hashed.
+#[derive(Debug)]
+pub struct Named {
+    /// Its own id.
+    pub id: Id,
+    /// Task that it names.
+    pub task: Id,
+    /// Approval that it names.
+    pub approval: Id,
+    /// Principal.
+    pub who: Who,
+    /// Kind of the principal.
+    pub kind: Option<PrincipalKind>,
+    /// Number of the ledger system.
+    pub system: u32,
+    /// Number of the privilege.
+    pub privilege: u32,
+    /// Name of the privilege.
+    pub privilege_id: Id,
+    /// Scope.
+    pub place: Where,
+    /// A reason is given.
+    pub has_reason: bool,
+    /// A scope is given.
+    pub has_scope: bool,
+    /// The reference may name a system in front of the task.
+    pub system_task: bool,
+    /// Request.
+    pub requested: i64,
+    /// Start.
+    pub start: i64,
+    /// Authorised end.
+    pub due: i64,
+    /// Recorded end.
+    pub ended: i64,
+    /// Place of the principal in its dictionary.
+    pub known: u32,
+}
 
 impl Worker<'_, '_> {
     pub(super) fn see(&mut self, us: i64) {
@@ -22,7 +64,7 @@ impl Worker<'_, '_> {
         }
     }
 
-    fn id(&self, s: &str) -> Id {
+    pub(super) fn id(&self, s: &str) -> Id {
         self.shared.key.id(s.as_bytes())
     }
 
@@ -33,178 +75,238 @@ impl Worker<'_, '_> {
     }
 
     pub(super) fn add_grant(&mut self, row: u32, t: &Told<'_>) {
-        for us in [t.requested, t.start, t.ended] {
+        let who = self.memos.who.known(t.codes.who).unwrap_or_else(|| self.who(t.codes.who, t.who));
+        let seen = t.codes.home.and_then(|key| self.memos.homes.get(&key).copied());
+        let home = seen.unwrap_or_else(|| self.home(t.codes.home, t.system, t.platform.as_deref()));
+        let (privilege, privilege_id) = self
+            .privilege_known(home, t.codes.privilege)
+            .unwrap_or_else(|| self.privilege(home, t.codes.privilege, t.privilege));
+        let found = self
+            .place_known(t.codes.scope, home)
+            .unwrap_or_else(|| self.place_of(t.codes.scope, t.scope, home));
+        let named = Named {
+            id: self.id(t.id),
+            task: t.task.map_or(Id::NONE, |name| self.id(name)),
+            approval: t.approval.map_or(Id::NONE, |a| self.id(a)),
+            who,
+            kind: t.kind,
+            system: home.system,
+            privilege,
+            privilege_id,
+            place: found,
+            has_reason: t.reason.is_some(),
+            has_scope: t.scope.is_some(),
+            system_task: t.task.is_some_and(|name| self.task_form(name.as_bytes())),
+            requested: t.requested,
+            start: t.start,
+            due: t.due,
+            ended: t.ended,
+            known: t.codes.who,
+        };
+        let at = self.put_grant(row, &named);
+        if let Some(reason) = t.reason {
+            self.tickets(reason, at);
+        }
+    }
+
+    /// A grant whose names are hashed; says where it was put.
+    pub(super) fn put_grant(&mut self, row: u32, n: &Named) -> (usize, u32) {
+        for us in [n.requested, n.start, n.ended] {
             self.see(us);
         }
-        let key = self.shared.key;
-        let place = place(self.number, row);
-        let id = self.id(t.id);
-        let who = self.who(t);
-        let home = self.home(t);
-        let (privilege, privilege_id) = self.privilege(t, home);
-        let found = self.place_of(t, home.platform);
-        let mut bits = if found.nests { bit::NESTS } else { 0 };
-        if who.session {
-            bits |= bit::SESSION;
+        let mut bits = 0;
+        for (there, b) in [
+            (n.place.nests, bit::NESTS),
+            (n.who.session, bit::SESSION),
+            (n.approval.is_some(), bit::NAMES_APPROVAL),
+            (n.task.is_some(), bit::NAMES_TASK),
+            (n.system_task, bit::SYSTEM_TASK),
+            (!n.has_reason, bit::NO_REASON),
+            (!n.has_scope, bit::NO_SCOPE),
+        ] {
+            bits |= if there { b } else { 0 };
         }
-        let task = self.task_of(t, place, &mut bits);
-        let approval = t.approval.map_or(Id::NONE, |a| self.id(a));
-        for (missing, b) in
-            [(t.reason.is_none(), bit::NO_REASON), (t.scope.is_none(), bit::NO_SCOPE)]
-        {
-            bits |= if missing { b } else { 0 };
-        }
-        let early = at(t.requested).zip(at(t.start));
+        let early = at(n.requested).zip(at(n.start));
         if early.is_some_and(|(asked, start)| asked.secs_since(start) > SKEW_S) {
             bits |= bit::BEFORE_REQUEST;
         }
-        self.note_grant(t, place, who, home.system);
-        push(
-            &mut self.grants,
-            id.part(self.parts),
-            Grant {
-                id,
-                task,
-                approval,
-                principal: who.id,
-                scope: found.scope,
-                spot: found.spot.high(),
-                what: what(&key, privilege_id, found.scope),
-                privilege,
-                system: home.system,
-                place,
-                requested: t.requested,
-                start: t.start,
-                due: t.due,
-                ended: t.ended,
-                bits,
-            },
-        );
+        self.note_grant(n, place(self.number, row));
+        let grant = Grant {
+            principal: n.who.id,
+            privilege: n.privilege,
+            spot: n.place.spot.high(),
+            what: what(&self.shared.key, n.privilege_id, n.place.scope),
+            approval: n.approval.high(),
+            requested: n.requested,
+            start: n.start,
+            due: n.due,
+            ended: n.ended,
+            bits,
+            row,
+            file: self.number as u16,
+            system: self.system(n.system),
+        };
+        if n.approval.is_some() {
+            push(&mut self.named, n.approval.part(self.parts), Name { id: n.approval });
+        }
+        let part = grant.part(self.parts);
+        let Some((grants, names)) = self.grants.get_mut(part).zip(self.names.get_mut(part)) else {
+            return (part, 0);
+        };
+        let at = u32::try_from(grants.len()).unwrap_or(u32::MAX);
+        grants.push(grant);
+        names.push((n.id, n.task));
+        (part, at)
     }
 
-    /// The task that a grant names, and what else may lead to one.
-    fn task_of(&mut self, t: &Told<'_>, place: u64, bits: &mut u32) -> Id {
-        if let Some(reason) = t.reason.filter(|r| self.shared.has_tasks && may_name_ticket(r)) {
-            for ticket in ticket_ids(reason).chain(issue_numbers(reason)) {
-                let id = self.id(ticket);
-                push(&mut self.tickets, id.part(self.parts), Mention { id, place });
-            }
+    fn system(&self, number: u32) -> u16 {
+        u16::try_from(number).unwrap_or_else(|_| {
+            self.shared.refuse("more ledger systems than 16 bits count");
+            u16::MAX
+        })
+    }
+
+    /// Tickets that the reason of a grant names.
+    pub(super) fn tickets(&mut self, reason: &str, at: (usize, u32)) {
+        if !self.shared.has_tasks {
+            return;
         }
-        let Some(name) = t.task else { return Id::NONE };
-        if name.bytes().any(|b| matches!(b, b',' | b';')) {
+        let (ticket, issue) = may_name_ticket(reason);
+        let tickets = ticket.then(|| ticket_ids(reason)).into_iter().flatten();
+        for name in tickets.chain(issue.then(|| issue_numbers(reason)).into_iter().flatten()) {
+            self.tickets.push((at.0, at.1, self.shared.key.id(name.as_bytes())));
+        }
+    }
+
+    /// Whether a reference may name a system in front of the task; one to several tasks is refused.
+    #[inline]
+    pub(super) fn task_form(&self, name: &[u8]) -> bool {
+        let (mut several, mut system) = (false, false);
+        for b in name {
+            several |= matches!(b, b',' | b';');
+            system |= *b == b':';
+        }
+        if several {
             self.shared.refuse("a reference to several tasks");
         }
-        if name.contains(':') {
-            *bits |= bit::SYSTEM_TASK;
-        }
-        self.id(name)
+        system
     }
 
-    fn who(&mut self, t: &Told<'_>) -> Who {
-        if let Some(who) = self.memos.who.known(t.codes.who) {
-            return who;
-        }
+    /// Reads a principal.
+    pub(super) fn who(&mut self, code: u32, name: &str) -> Who {
         let who = Who {
-            id: self.principal(t.who),
-            form: kind_by_form(t.who),
-            session: t.who.contains(":assumed-role/"),
+            id: self.principal(name),
+            form: kind_by_form(name),
+            session: name.contains(":assumed-role/"),
             noted: false,
         };
-        self.memos.who.keep(t.codes.who, who);
+        self.memos.who.keep(code, who);
         who
     }
 
-    fn home(&mut self, t: &Told<'_>) -> Home {
-        if let Some(home) = t.codes.home.and_then(|key| self.memos.homes.get(&key)) {
-            return *home;
-        }
-        let id = self.id(t.system);
+    /// Reads a ledger system and its platform.
+    pub(super) fn home(&mut self, key: Option<u64>, system: &str, platform: Option<&str>) -> Home {
+        let id = self.id(system);
         let number = u32::try_from(self.memos.homes.len()).unwrap_or(u32::MAX);
         let home = Home {
-            system: self.shared.systems.number(&mut self.systems, id, || text(t.system)),
-            platform: t.platform.as_ref().map_or(Id::NONE, |p| self.id(p)),
-            number,
+            system: self.shared.systems.number(&mut self.systems, id, || text(system)),
+            platform: self.shared.platforms.number(
+                &mut self.platform_numbers,
+                platform.map_or(Id::NONE, |p| self.shared.key.id(p.as_bytes())),
+                || platform.map(text),
+            ),
+            number: key.map_or(u32::MAX, |_| number),
         };
-        if let Some(key) = t.codes.home {
+        self.platform_names.entry(home.platform).or_insert_with(|| platform.map(text));
+        if let Some(key) = key {
             self.memos.homes.insert(key, home);
         }
         home
     }
 
-    /// Number of the privilege, and the hash of its name.
-    fn privilege(&mut self, t: &Told<'_>, home: Home) -> (u32, Id) {
-        let known = t.codes.privilege != NO_CODE && t.codes.home.is_some();
-        let place = u64::from(home.number) << 32 | u64::from(t.codes.privilege);
-        if let Some(found) = self.memos.privileges.get(&place).filter(|_| known) {
-            return *found;
+    /// Number of a privilege and the hash of its name, if they were worked out for its place.
+    #[inline]
+    pub(super) fn privilege_known(&self, home: Home, code: u32) -> Option<(u32, Id)> {
+        if code == NO_CODE || home.number == u32::MAX {
+            return None;
         }
-        let id = self.id(t.privilege);
-        let platform = home.platform;
-        let pair = self.shared.key.join([
-            platform.high(),
-            u64::from(platform.low()),
-            id.high(),
-            u64::from(id.low()),
-        ]);
+        let place = u64::from(home.number) << 32 | u64::from(code);
+        self.memos.privileges.get(&place).copied()
+    }
+
+    /// Number of a privilege, and the hash of its name.
+    pub(super) fn privilege(&mut self, home: Home, code: u32, name: &str) -> (u32, Id) {
+        let id = self.id(name);
+        let pair =
+            self.shared.key.join([u64::from(home.platform), 0, id.high(), u64::from(id.low())]);
+        let platforms = &self.platform_names;
         let number = self.shared.privileges.number(&mut self.privileges, pair, || Privilege {
-            platform: t.platform.as_deref().map(text),
-            name: text(t.privilege),
+            platform: platforms.get(&home.platform).cloned().flatten(),
+            name: text(name),
         });
-        if known {
+        if code != NO_CODE && home.number != u32::MAX {
+            let place = u64::from(home.number) << 32 | u64::from(code);
             self.memos.privileges.insert(place, (number, id));
         }
         (number, id)
     }
 
-    fn place_of(&mut self, t: &Told<'_>, platform: Id) -> Where {
-        let known = self.memos.scopes.known(t.codes.scope).filter(|w| w.platform == platform);
-        if let Some(found) = known {
-            return found;
-        }
-        let scope = t.scope.map_or(Id::NONE, |s| self.id(s));
-        let (spot, nests) = match t.scope {
+    /// A scope on a platform, if it was worked out for its place.
+    #[inline]
+    pub(super) fn place_known(&self, code: u32, home: Home) -> Option<Where> {
+        self.memos.scopes.known(code).filter(|w| w.platform == home.platform)
+    }
+
+    /// Reads a scope.
+    pub(super) fn place_of(&mut self, code: u32, name: Option<&str>, home: Home) -> Where {
+        let scope = name.map_or(Id::NONE, |s| self.id(s));
+        let (spot, nests) = match name {
             None => (self.id("*"), false),
             Some(s) => {
-                let canonical = scope::canonical(t.platform.as_deref(), s);
+                let platform = self.platform_names.get(&home.platform);
+                let canonical = scope::canonical(platform.and_then(|p| p.as_deref()), s);
                 let nests = canonical.contains('/') || canonical.starts_with("arn:");
                 let spot = if canonical.len() == s.len() { scope } else { self.id(&canonical) };
                 (spot, nests)
             }
         };
-        let found = Where { platform, scope, spot, nests };
-        self.memos.scopes.keep(t.codes.scope, found);
+        let found = Where { platform: home.platform, scope, spot, nests };
+        self.memos.scopes.keep(code, found);
         found
     }
 
-    fn note_grant(&mut self, t: &Told<'_>, place: u64, who: Who, system: u32) {
+    fn note_grant(&mut self, n: &Named, place: u64) {
         self.sums.grants += 1;
-        fill(
-            &mut self.fills,
-            system as usize,
-            [t.task.is_some(), t.reason.is_some(), t.scope.is_some()],
-        );
-        if t.start != NEVER {
-            let first = self.sums.first_start.unwrap_or(t.start);
-            self.sums.first_start = Some(first.min(t.start));
+        fill(&mut self.fills, n.system as usize, [n.task.is_some(), n.has_reason, n.has_scope]);
+        if n.start != NEVER {
+            let first = self.sums.first_start.unwrap_or(n.start);
+            self.sums.first_start = Some(first.min(n.start));
         }
-        let kind = t.kind.unwrap_or(who.form);
+        let who = n.who;
+        let kind = n.kind.unwrap_or(who.form);
         if kind != PrincipalKind::Unknown && !who.noted {
             let have = self.sums.kinds.entry(who.id).or_insert((place, kind));
             if place < have.0 {
                 *have = (place, kind);
             }
             // The rows of a dictionary come in order, so the first of them decides.
-            self.memos.who.keep(t.codes.who, Who { noted: true, ..who });
+            self.memos.who.keep(n.known, Who { noted: true, ..who });
         }
     }
 
     pub(super) fn add_task(&mut self, id: &str, start: i64, end: i64, state: TaskState) {
-        self.see(start);
-        self.see(end);
-        let id = self.id(id);
         let word = TaskState::ALL.iter().position(|w| *w == state.word()).unwrap_or(0) as u32;
-        let state = word | (self.number as u32) << 8;
-        push(&mut self.tasks, id.part(self.parts), Task { id, start, end, state });
+        self.put_task(Task { id: self.id(id), start, end, state: word });
+    }
+
+    /// A task whose name is hashed.
+    pub(super) fn put_task(&mut self, task: Task) {
+        self.see(task.start);
+        self.see(task.end);
+        if inverted(task.start, task.end) {
+            *self.sums.inverted.entry(self.number).or_default() += 1;
+        }
+        push(&mut self.tasks, task.id.part(self.parts), task);
     }
 
     pub(super) fn add_approval(
@@ -212,73 +314,101 @@ impl Worker<'_, '_> {
         (id, grant): (&str, &str),
         (approver, code): (Option<&str>, u32),
         (at, verdict): (i64, u32),
-        row: u32,
     ) {
-        self.see(at);
-        self.sums.approvals += 1;
-        let (id, grant) = (self.id(id), self.id(grant));
-        let who = match (self.memos.approvers.known(code), approver) {
+        let approver = match (self.memos.approvers.known(code), approver) {
             (Some(who), _) => who,
-            (None, None) => Id::NONE,
+            (None, None) => NOBODY,
             (None, Some(name)) => {
-                let who = self.principal(name);
-                self.sums.approvers.entry(who).or_insert_with(|| normalise(name));
-                self.memos.approvers.keep(code, who);
-                who
+                let number = self.approver(name);
+                self.memos.approvers.keep(code, number);
+                number
             }
         };
-        let place = place(self.number, row);
-        let row = Approval { id, grant, approver: who, at, verdict, place };
-        push(&mut self.approvals, grant.part(self.parts), row);
+        let (id, grant) = (self.id(id), self.id(grant));
+        self.put_approval(Approval { id, grant, approver, at, verdict });
+    }
+
+    /// Number of an approver.
+    pub(super) fn approver(&mut self, name: &str) -> u32 {
+        let who = self.principal(name);
+        self.shared.approvers.number(&mut self.approvers, who, || (who, normalise(name)))
+    }
+
+    /// An approval whose names are hashed.
+    pub(super) fn put_approval(&mut self, approval: Approval) {
+        self.see(approval.at);
+        self.sums.approvals += 1;
+        push(&mut self.approvals, approval.grant.part(self.parts), approval);
     }
 
     pub(super) fn add_use(&mut self, t: &ToldUse<'_>) {
-        self.see(t.first);
-        self.see(t.last);
         let (Some(privilege), Some(scope)) = (t.privilege, t.scope) else {
             return self.shared.refuse("use that does not name its privilege and scope");
         };
-        let grant = self.id(t.grant);
         if t.count != 0 && t.first != NEVER {
-            let (id, form, n) = self
-                .memos
-                .users
-                .known(t.codes.who)
-                .unwrap_or_else(|| (self.principal(t.who), kind_by_form(t.who), 0));
-            if t.codes.who == NO_CODE {
-                self.sums.users.entry(id).or_insert((form, 0)).1 += 1;
-            } else {
-                self.memos.users.keep(t.codes.who, (id, form, n + 1));
-            }
+            self.count_user(t.codes.who, || Some(t.who));
         }
         if self.memos.platforms.known(t.codes.platform).is_none() {
-            if !self.platforms.iter().any(|p| p.as_deref() == t.platform.as_deref()) {
-                self.platforms.push(t.platform.as_deref().map(text));
-            }
-            self.memos.platforms.keep(t.codes.platform, ());
+            self.platform(t.codes.platform, t.platform.as_deref().map(Cow::Borrowed));
         }
-        let privilege = self.memos.used.known(t.codes.privilege).unwrap_or_else(|| {
-            let id = self.id(privilege);
-            self.memos.used.keep(t.codes.privilege, id);
-            id
-        });
-        let scope = self.memos.places.known(t.codes.scope).unwrap_or_else(|| {
-            let id = self.id(scope);
-            self.memos.places.keep(t.codes.scope, id);
-            id
-        });
+        let known = self.memos.used.known(t.codes.privilege);
+        let privilege = known.unwrap_or_else(|| self.used(t.codes.privilege, privilege));
+        let known = self.memos.places.known(t.codes.scope);
+        let scope = known.unwrap_or_else(|| self.used_at(t.codes.scope, scope));
         let what = what(&self.shared.key, privilege, scope);
-        push(
-            &mut self.uses,
-            grant.part(self.parts),
-            Use {
-                grant,
-                what,
-                first: t.first,
-                last: t.last,
-                count: t.count,
-                failed: u32::from(t.failed),
-            },
-        );
+        self.put_use(Use {
+            grant: self.id(t.grant),
+            what,
+            first: t.first,
+            last: t.last,
+            count: t.count,
+            failed: u32::from(t.failed),
+        });
+    }
+
+    /// Hash of the privilege of a use.
+    pub(super) fn used(&mut self, code: u32, name: &str) -> Id {
+        let id = self.id(name);
+        self.memos.used.keep(code, id);
+        id
+    }
+
+    /// Hash of the scope of a use.
+    pub(super) fn used_at(&mut self, code: u32, name: &str) -> Id {
+        let id = self.id(name);
+        self.memos.places.keep(code, id);
+        id
+    }
+
+    /// Notes the platform of a use.
+    pub(super) fn platform(&mut self, code: u32, platform: Option<Cow<'_, str>>) {
+        if !self.platforms.iter().any(|p| p.as_deref() == platform.as_deref()) {
+            self.platforms.push(platform.as_deref().map(text));
+        }
+        self.memos.platforms.keep(code, ());
+    }
+
+    /// Counts a record of use of a principal.
+    #[inline]
+    pub(super) fn count_user<'t>(&mut self, code: u32, name: impl Fn() -> Option<&'t str>) {
+        let (id, form, n) = match self.memos.users.known(code) {
+            Some(found) => found,
+            None => {
+                let who = name().unwrap_or("");
+                (self.principal(who), kind_by_form(who), 0)
+            }
+        };
+        if code == NO_CODE {
+            self.sums.users.entry(id).or_insert((form, 0)).1 += 1;
+        } else {
+            self.memos.users.keep(code, (id, form, n + 1));
+        }
+    }
+
+    /// A use whose names are hashed.
+    pub(super) fn put_use(&mut self, u: Use) {
+        self.see(u.first);
+        self.see(u.last);
+        push(&mut self.uses, u.grant.part(self.parts), u);
     }
 }

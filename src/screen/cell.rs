@@ -27,7 +27,7 @@ pub enum Cell<'a> {
 pub const NO_CODE: u32 = u32::MAX;
 
 /// Instants that a text of them gives back, microseconds: the years 1900 to 8999.
-const PLAIN_YEARS: std::ops::Range<i64> = -2_208_988_800_000_000..221_845_392_000_000_000;
+pub const PLAIN_YEARS: std::ops::Range<i64> = -2_208_988_800_000_000..221_845_392_000_000_000;
 
 impl<'a> Cell<'a> {
     /// Trimmed text; `Err` for what is not plain.

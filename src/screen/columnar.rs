@@ -7,11 +7,15 @@ use polars_buffer::Buffer;
 use polars_parquet::parquet::metadata::{FileMetadata, RowGroupMetadata};
 use rayon::prelude::*;
 
+use super::block;
 use super::cell::Cell;
+use super::id::{Id, Key};
+use super::memo::Memo;
 use super::pages::{self, Column as PageColumn, Form};
-use super::plan::File;
+use super::plan::{File, Refusal};
 use super::read::Worker;
 use super::shared::Shared;
+use super::vocabulary::Map;
 use crate::ingest::parquet::{as_text, open, wrong};
 use crate::ingest::table::Single;
 use crate::rules::vector::Bits;
@@ -181,17 +185,33 @@ fn group(
 ) -> Result<(), String> {
     let single = Single::new(file.adapter, &file.input).map_err(|e| e.to_string())?;
     let mut worker = Worker::new(shared, number, file, single);
-    walk(
-        file,
-        cut,
-        at,
-        &|_| true,
-        |_| true,
-        |row, cells| match u32::try_from(at.from + row + 1) {
-            Ok(place) => worker.row(cells, place, 'R'),
-            Err(_) => shared.refuse("more rows than 32 bits count"),
-        },
-    )?;
+    let failed = |e: String| wrong(&file.input, &polars_err!(ComputeError: "{e}")).to_string();
+    let row = |n: usize| u32::try_from(at.from + n + 1);
+    if row(at.rows).is_err() {
+        shared.refuse("more rows than 32 bits count");
+        return Ok(());
+    }
+    match columns_of(file, cut, at, &|_| true)? {
+        Some(mut columns) => {
+            for from in (0..at.rows).step_by(BLOCK) {
+                let rows = BLOCK.min(at.rows - from);
+                for column in columns.iter_mut().flatten() {
+                    column.next(rows).map_err(failed)?;
+                }
+                worker.block(&columns, row(from).unwrap_or(u32::MAX), rows);
+            }
+        }
+        None => frames(
+            file,
+            cut,
+            at,
+            &|_| true,
+            |_| true,
+            |n, cells| {
+                worker.row(cells, row(n).unwrap_or(u32::MAX), 'R');
+            },
+        )?,
+    }
     worker.finish();
     Ok(())
 }
@@ -224,38 +244,60 @@ fn cells(column: &Column, zoned: bool) -> PolarsResult<Cells<'_>> {
     }
 }
 
-/// Reads all pieces of all files, in parallel.
+/// Rows that are read before those that wait for their grants are brought to them: so many that each
+/// partition gets enough to be worth its way into the cache, and so few that they take little memory.
+const ROUND: usize = 1 << 21;
+
+/// Reads all pieces of all files, in parallel, and calls `after` when many rows came.
 ///
 /// # Errors
-/// The first error, by file and piece.
-pub fn read(shared: &Shared<'_>, files: &[(usize, &File)]) -> Result<(), String> {
+/// The first error, by file and piece; or that of `after`.
+pub fn read(
+    shared: &Shared<'_>,
+    files: &[(usize, &File)],
+    after: &dyn Fn() -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
     let cuts: Vec<Cut> = files
         .iter()
         .map(|(_, file)| {
             let single = Single::new(file.adapter, &file.input).map_err(|e| e.to_string())?;
             cut(file, &single)
         })
-        .collect::<Result<_, String>>()?;
+        .collect::<Result<_, String>>()
+        .map_err(Refusal::Failed)?;
     type Job<'j> = ((usize, &'j File), &'j Cut, Piece);
     let jobs: Vec<Job<'_>> = files
         .iter()
         .zip(&cuts)
         .flat_map(|(file, cut)| cut.pieces.iter().map(move |p| (*file, cut, *p)))
         .collect();
-    let done: Vec<Result<(), String>> = jobs
-        .into_par_iter()
-        .with_max_len(1)
-        .map(|(file, cut, at)| {
-            if shared.refused.load(std::sync::atomic::Ordering::Relaxed) {
-                return Ok(());
-            }
-            group(shared, file, cut, at)
-        })
-        .collect();
-    done.into_iter().collect()
+    let mut rest = jobs.as_slice();
+    while !rest.is_empty() {
+        let mut rows = 0;
+        let full = |(_, _, piece): &Job<'_>| {
+            rows += piece.rows;
+            rows >= ROUND
+        };
+        let n = rest.iter().position(full).map_or(rest.len(), |n| n + 1);
+        let (round, later) = rest.split_at(n);
+        rest = later;
+        let done: Vec<Result<(), String>> = round
+            .par_iter()
+            .with_max_len(1)
+            .map(|(file, cut, at)| {
+                if shared.refused.load(std::sync::atomic::Ordering::Relaxed) {
+                    return Ok(());
+                }
+                group(shared, *file, cut, *at)
+            })
+            .collect();
+        done.into_iter().collect::<Result<(), String>>().map_err(Refusal::Failed)?;
+        after()?;
+    }
+    Ok(())
 }
 
-/// Rows of a piece, counted from 0, for which a test of a field holds.
+/// Rows of a piece, counted from 0, of which a field has one of the names.
 ///
 /// # Errors
 /// When the piece cannot be read.
@@ -264,25 +306,73 @@ pub fn named(
     cut: &Cut,
     at: Piece,
     field: &str,
-    test: &dyn Fn(&str) -> bool,
+    (key, names): (&Key, &Names),
 ) -> Result<Vec<usize>, String> {
     let Some(field) = file.kind.fields().iter().position(|f| *f == field) else {
         return Ok(Vec::new());
     };
+    let failed = |e: String| wrong(&file.input, &polars_err!(ComputeError: "{e}")).to_string();
     let mut out = Vec::new();
-    walk(
-        file,
-        cut,
-        at,
-        &|n| n == field,
-        |_| true,
-        |row, cells| {
-            if cells.get(field).and_then(|c| c.shown()).is_some_and(|s| test(&s)) {
-                out.push(row);
+    let is = |cell: Cell<'_>| cell.shown().is_some_and(|s| names.has(key.id(s.trim().as_bytes())));
+    let Some(mut columns) = columns_of(file, cut, at, &|n| n == field)? else {
+        frames(
+            file,
+            cut,
+            at,
+            &|n| n == field,
+            |_| true,
+            |row, cells| {
+                if cells.get(field).is_some_and(|c| is(*c)) {
+                    out.push(row);
+                }
+            },
+        )?;
+        return Ok(out);
+    };
+    let Some(column) = columns.get_mut(field).and_then(Option::as_mut) else { return Ok(out) };
+    let mut memo = Memo::default();
+    for from in (0..at.rows).step_by(BLOCK) {
+        let rows = BLOCK.min(at.rows - from);
+        column.next(rows).map_err(failed)?;
+        let (mut ids, mut odd) = (Vec::with_capacity(rows), vec![false; rows]);
+        block::names(key, Some(column), &mut memo, &mut ids, &mut odd);
+        for (row, (id, odd)) in ids.iter().zip(&odd).enumerate() {
+            if if *odd { is(column.get(row)) } else { names.has(*id) } {
+                out.push(from + row);
             }
-        },
-    )?;
+        }
+    }
     Ok(out)
+}
+
+/// Names that are looked for.
+#[derive(Debug)]
+pub struct Names {
+    all: Map<()>,
+    /// Bits by the last half of a name: most of those that are not here stop at them.
+    bits: Vec<u64>,
+}
+
+impl Names {
+    /// Of these.
+    #[must_use]
+    pub fn new(all: Map<()>) -> Self {
+        let mut bits = vec![0u64; (all.len() / 4).next_power_of_two().max(64)];
+        let words = bits.len();
+        #[expect(clippy::iter_over_hash_type, reason = "bits have no order")]
+        for id in all.keys() {
+            if let Some(word) = bits.get_mut(id.low() as usize / 64 % words) {
+                *word |= 1 << (id.low() % 64);
+            }
+        }
+        Self { all, bits }
+    }
+
+    #[inline]
+    fn has(&self, id: Id) -> bool {
+        let word = self.bits.get(id.low() as usize / 64 % self.bits.len());
+        word.is_some_and(|w| w >> (id.low() % 64) & 1 == 1) && self.all.contains_key(&id)
+    }
 }
 
 /// Calls `each` with the wanted rows of a piece and their cells, of which those of unwanted fields are null.
@@ -310,6 +400,19 @@ fn walk(
         }
         return Ok(());
     }
+    frames(file, cut, at, wanted, rows_wanted, each)
+}
+
+/// The same for what cannot be read page by page.
+fn frames(
+    file: &File,
+    cut: &Cut,
+    at: Piece,
+    wanted: &dyn Fn(usize) -> bool,
+    rows_wanted: impl Fn(usize) -> bool,
+    mut each: impl FnMut(usize, &[Cell<'_>]),
+) -> Result<(), String> {
+    let failed = |e: PolarsError| wrong(&file.input, &e).to_string();
     for from in (0..at.rows).step_by(PIECE) {
         let rows = PIECE.min(at.rows - from);
         let of =

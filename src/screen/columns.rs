@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use super::join::Demands;
 use super::judge::Columns;
 use super::lanes::{ChainRow, Context, OPEN, SpanRow, Swept, is_effective, is_inverted};
-use super::rows::{Access, NEVER, at, bit};
+use super::rows::{NEVER, at, bit};
+use super::whole::{Access, Demands};
 use crate::analyze::index::Window;
 use crate::facts::cell::Word;
 use crate::facts::{TaskState, Tier, Time};
@@ -218,7 +218,7 @@ pub fn grants(cx: &Context<'_>, rows: &[Swept]) -> Chunk {
     let mut m = Making::new(rows.len());
     for s in rows {
         let a = &s.access;
-        let d = cx.demands.get(a.privilege as usize).copied().unwrap_or_default();
+        let d = cx.demands.get(a.grant.privilege as usize).copied().unwrap_or_default();
         let shape = Shape::of(a, cx.as_of.micros());
         timeline(&mut m, a, &d, shape);
         task(cx, &mut m, a, shape);
@@ -245,10 +245,11 @@ impl Shape {
         Self {
             effective: is_effective(a, as_of),
             inverted: is_inverted(a),
-            ended: if a.ended == NEVER { a.due } else { a.ended },
+            ended: if a.grant.ended == NEVER { a.grant.due } else { a.grant.ended },
             as_of,
             // A ledger that records an end before the due time records a revocation.
-            revoked: a.ended != NEVER && (a.due == NEVER || a.ended < a.due),
+            revoked: a.grant.ended != NEVER
+                && (a.grant.due == NEVER || a.grant.ended < a.grant.due),
         }
     }
 
@@ -265,17 +266,17 @@ fn timeline(m: &mut Making, a: &Access, d: &Demands, s: Shape) {
     m.active_now.push(Some(s.effective && (s.ended == NEVER || s.ended > s.as_of)));
     m.revoked.push(Some(s.revoked));
     m.interval_inverted.push(Some(s.inverted));
-    m.started_at.push(a.start);
-    m.not_after.push(a.due);
+    m.started_at.push(a.grant.start);
+    m.not_after.push(a.grant.due);
     m.ended_at.push(s.ended);
-    m.duration_s.push(match between(a.due, a.start) {
+    m.duration_s.push(match between(a.grant.due, a.grant.start) {
         d if d < 0 => NEVER,
         d => d,
     });
     let held = s.effective && !s.inverted;
-    m.held_s.push(if held { secs(s.end_lo(), a.start).max(0) } else { NEVER });
+    m.held_s.push(if held { secs(s.end_lo(), a.grant.start).max(0) } else { NEVER });
     m.max_duration_s.push(d.max_duration_s.unwrap_or(NEVER));
-    m.revocation_lag_s.push(between(a.ended, a.due));
+    m.revocation_lag_s.push(between(a.grant.ended, a.grant.due));
     m.tier.push(d.tier);
     m.end_kind.push(u8::from(s.ended != NEVER));
 }
@@ -286,7 +287,7 @@ fn task(cx: &Context<'_>, m: &mut Making, a: &Access, s: Shape) {
     m.n_tasks.push(i64::from(linked));
     m.task_started_at.push(a.task_start);
     m.task_ended_at.push(a.task_end);
-    m.lead_s.push(between(a.task_start, a.start));
+    m.lead_s.push(between(a.task_start, a.grant.start));
     m.task_running.push(linked.then_some(running));
     m.task_state.push(if linked { u8::try_from(a.state).unwrap_or(NO_WORD) } else { NO_WORD });
     m.task_id.push(if linked { 0 } else { NO_WORD });
@@ -321,20 +322,21 @@ fn unlinked(cx: &Context<'_>, m: &mut Making, a: &Access) {
     if a.bits & bit::SESSION != 0 && cx.shared.has_tasks {
         cx.shared.refuse("a session name that may name a task");
     }
-    if cx.ticketed.contains(&a.place) {
+    if a.bits & bit::TICKETED != 0 {
         cx.shared.refuse("a reason that names a task");
     }
-    let recorded = a.task.is_some();
-    let system = cx.systems.get(a.system as usize).copied().unwrap_or_default();
+    let recorded = a.bits & bit::NAMES_TASK != 0;
+    let system = cx.systems.get(a.grant.system as usize).copied().unwrap_or_default();
     let covered = |w: &Window| {
-        w.0.is_none_or(|f| a.start >= f.micros()) && w.1.is_none_or(|u| a.start <= u.micros())
+        w.0.is_none_or(|f| a.grant.start >= f.micros())
+            && w.1.is_none_or(|u| a.grant.start <= u.micros())
     };
     let reason = if !recorded && !system.task {
         Some(0)
     } else if recorded && !cx.shared.has_tasks {
         Some(1)
     } else if recorded
-        && a.start != NEVER
+        && a.grant.start != NEVER
         && cx.task_windows.as_ref().is_some_and(|all| !all.iter().any(covered))
     {
         Some(2)
@@ -348,17 +350,17 @@ fn unlinked(cx: &Context<'_>, m: &mut Making, a: &Access) {
 fn used(cx: &Context<'_>, m: &mut Making, a: &Access, s: Shape) {
     let mut count = a.uses;
     let mut why = NO_WORD;
-    if a.start == NEVER {
+    if a.grant.start == NEVER {
         (count, why) = (NEVER, 0);
     } else if a.uses == 0 {
-        let windows = cx.observed.get(a.privilege as usize).map_or(&[][..], |o| &o.windows);
-        let until = s.end_lo().max(a.start);
+        let windows = cx.observed.get(a.grant.privilege as usize).map_or(&[][..], |o| &o.windows);
+        let until = s.end_lo().max(a.grant.start);
         let inside = |w: &Window, t: i64| {
             *w != (None, None)
                 && w.0.is_none_or(|f| t >= f.micros())
                 && w.1.is_none_or(|u| t <= u.micros())
         };
-        if !windows.iter().any(|w| inside(w, a.start) && inside(w, until)) {
+        if !windows.iter().any(|w| inside(w, a.grant.start) && inside(w, until)) {
             (count, why) = (NEVER, if windows.is_empty() { 2 } else { 1 });
         }
     }
@@ -371,13 +373,13 @@ fn used(cx: &Context<'_>, m: &mut Making, a: &Access, s: Shape) {
         if t == NEVER || end == NEVER { 0 } else { secs(t, end) }
     };
     m.after_end_s.push(if known { excess(a.last_use, s.ended) } else { NEVER });
-    m.before_start_s.push(if known { excess(a.start, a.first_use) } else { NEVER });
+    m.before_start_s.push(if known { excess(a.grant.start, a.first_use) } else { NEVER });
     let revoked = known && s.revoked;
-    m.after_revocation_s.push(if revoked { excess(a.last_use, a.ended) } else { NEVER });
+    m.after_revocation_s.push(if revoked { excess(a.last_use, a.grant.ended) } else { NEVER });
 }
 
 fn approvals(cx: &Context<'_>, m: &mut Making, a: &Access, d: &Demands, s: Shape) {
-    let system = cx.systems.get(a.system as usize).copied().unwrap_or_default();
+    let system = cx.systems.get(a.grant.system as usize).copied().unwrap_or_default();
     let approved = if a.approvals > 0 {
         Some(true)
     } else {
@@ -399,12 +401,12 @@ fn approvals(cx: &Context<'_>, m: &mut Making, a: &Access, d: &Demands, s: Shape
     m.self_approved.push(named.then_some(a.bits & bit::SELF != 0));
     m.approved_at.push(a.approved);
     let first_use = if m.use_count.last() == Some(&NEVER) { NEVER } else { a.first_use };
-    let begun = match (a.start, first_use) {
+    let begun = match (a.grant.start, first_use) {
         (NEVER, t) | (t, NEVER) => t,
         (t, u) => t.min(u),
     };
     m.late_s.push(between(a.approved, begun));
-    m.age_s.push(between(a.start, a.approved));
+    m.age_s.push(between(a.grant.start, a.approved));
     m.reuse.push(if a.bits & bit::NAMES_APPROVAL != 0 { 1 } else { NEVER });
     let mut missing = 0u16;
     let nobody = approved == Some(true) && !named && by_rule != Some(true) && system.approvals;

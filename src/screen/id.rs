@@ -101,6 +101,16 @@ impl Key {
         named(Id::new(fold(a ^ k3, b ^ k1), (fold(b, k0 ^ a) >> 32) as u32))
     }
 
+    /// The same for a text that is plain: with something in it, without NUL, and with visible ASCII at both
+    /// ends; `None` for another.
+    #[must_use]
+    #[inline]
+    pub fn plain_id(&self, bytes: &[u8]) -> Option<Id> {
+        let visible = |c: &u8| (0x21..0x7f).contains(c);
+        let ends = bytes.first().is_some_and(visible) && bytes.last().is_some_and(visible);
+        (ends && !has_nul(bytes)).then(|| self.id(bytes))
+    }
+
     /// Hash of several parts.
     #[must_use]
     #[inline]
@@ -123,6 +133,21 @@ fn named(id: Id) -> Id {
 fn fold(a: u64, b: u64) -> u64 {
     let wide = u128::from(a) * u128::from(b);
     (wide as u64) ^ ((wide >> 64) as u64)
+}
+
+/// Whether a byte is 0, eight at a time.
+#[inline]
+fn has_nul(bytes: &[u8]) -> bool {
+    // A byte that is 0 is one of those that a borrow reaches and that had no highest bit.
+    let zero = |w: u64| w.wrapping_sub(0x0101_0101_0101_0101) & !w & 0x8080_8080_8080_8080;
+    let (words, rest) = bytes.as_chunks::<8>();
+    let found = words.iter().fold(0, |f, w| f | zero(u64::from_le_bytes(*w)));
+    let tail = match (bytes.last_chunk::<8>(), rest.is_empty()) {
+        (_, true) => 0,
+        (Some(w), _) => zero(u64::from_le_bytes(*w)),
+        (None, _) => u64::from(rest.contains(&0)),
+    };
+    found | tail != 0
 }
 
 #[inline]
@@ -149,6 +174,23 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+
+    #[test]
+    fn plain_names_have_the_same_hash_and_others_none() {
+        let key = Key::default();
+        for n in 1..40usize {
+            let mut bytes = vec![b'x'; n];
+            assert_eq!(key.plain_id(&bytes), Some(key.id(&bytes)), "{n}");
+            for i in 0..n {
+                for (c, plain) in [(0u8, false), (1, i > 0 && i + 1 < n), (b'!', true)] {
+                    bytes[i] = c;
+                    assert_eq!(key.plain_id(&bytes).is_some(), plain, "{n} {i} {c}");
+                    bytes[i] = b'x';
+                }
+            }
+        }
+        assert_eq!(key.plain_id(b""), None);
+    }
 
     #[test]
     fn texts_of_every_length_have_ids_of_their_own() {

@@ -13,7 +13,7 @@ use crate::rules::vector::{Bits, Chunk, Vector, eval};
 use crate::settings::Limits;
 
 /// Rows of a chunk: its columns fit the cache together.
-pub const CHUNK: usize = 4096;
+pub const CHUNK: usize = 2048;
 
 /// An exception.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,15 +1,14 @@
 //! The sweep: grants of one lane (principal, platform, privilege) in order of start give chains, overlaps
 //! and spans; with them every grant has the columns that rules read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
 
 use super::columns::{self, CHAINS, GRANTS, NO_WORD, SPANS};
-use super::id::Id;
-use super::join::Demands;
 use super::judge::{CHUNK, Columns, Hit, Judge, Sums};
-use super::rows::{Access, NEVER, Place, bit};
+use super::rows::{NEVER, Place, bit};
 use super::shared::Shared;
-use super::vocabulary::Map;
+use super::vocabulary::AsIs;
+use super::whole::{Access, Demands};
 use crate::analyze::index::Window;
 use crate::facts::Time;
 use crate::rules::vector::Chunk;
@@ -45,8 +44,6 @@ pub struct Context<'a> {
     pub observed: &'a [Observed],
     /// By number of the system.
     pub systems: &'a [System],
-    /// Grants whose reason names a task that is there.
-    pub ticketed: &'a BTreeSet<Place>,
     /// Windows that task sources state; `None` when none does.
     pub task_windows: Option<Vec<Window>>,
     /// As-of time.
@@ -92,8 +89,8 @@ struct Scope {
 /// Things of a lane by name: few are looked through, many are kept in a map.
 #[derive(Debug)]
 struct Few<T> {
-    all: Vec<(Id, T)>,
-    many: Map<usize>,
+    all: Vec<(u64, T)>,
+    many: HashMap<u64, usize, AsIs>,
 }
 
 /// Up to here looking through is quicker than a map.
@@ -101,7 +98,7 @@ const FEW: usize = 16;
 
 impl<T> Default for Few<T> {
     fn default() -> Self {
-        Self { all: Vec::new(), many: Map::default() }
+        Self { all: Vec::new(), many: HashMap::default() }
     }
 }
 
@@ -111,7 +108,7 @@ impl<T> Few<T> {
         self.many.clear();
     }
 
-    fn get(&mut self, id: Id, new: impl FnOnce() -> T) -> Option<&mut T> {
+    fn get(&mut self, id: u64, new: impl FnOnce() -> T) -> Option<&mut T> {
         let found = if self.all.len() <= FEW {
             self.all.iter().position(|(have, _)| *have == id)
         } else {
@@ -178,7 +175,7 @@ pub const OPEN: i64 = i64::MAX;
 
 #[inline]
 fn end_of(a: &Access) -> i64 {
-    match (a.ended, a.due) {
+    match (a.grant.ended, a.grant.due) {
         (NEVER, NEVER) => OPEN,
         (NEVER, due) => due,
         (ended, _) => ended,
@@ -189,25 +186,23 @@ fn end_of(a: &Access) -> i64 {
 #[must_use]
 #[inline]
 pub fn is_effective(a: &Access, as_of: i64) -> bool {
-    a.start != NEVER && a.start <= as_of
+    a.grant.start != NEVER && a.grant.start <= as_of
 }
 
 /// Whether an end lies before the start.
 #[must_use]
 #[inline]
 pub fn is_inverted(a: &Access) -> bool {
-    let before = |t: i64| t != NEVER && t < a.start;
-    a.start != NEVER && (before(a.due) || before(a.ended))
+    let g = &a.grant;
+    let before = |t: i64| t != NEVER && t < g.start;
+    g.start != NEVER && (before(g.due) || before(g.ended))
 }
 
 /// Sweeps one partition.
 pub fn sweep(cx: &Context<'_>, rows: &[Access], sums: &mut Sums) {
     let as_of = cx.as_of.micros();
-    let mut order: Vec<(u64, i64, u32)> = rows
-        .iter()
-        .zip(0u32..)
-        .map(|(a, i)| (a.lane.high() ^ u64::from(a.lane.low()), a.start, i))
-        .collect();
+    let mut order: Vec<(u64, i64, u32)> =
+        rows.iter().zip(0u32..).map(|(a, i)| (a.grant.lane(), a.grant.start, i)).collect();
     order.sort_unstable();
     let mut sweep = Sweep {
         cx,
@@ -242,7 +237,7 @@ pub fn sweep(cx: &Context<'_>, rows: &[Access], sums: &mut Sums) {
         let to = starts.get(lane + 1).copied().unwrap_or(order.len());
         let members = order.get(from..to).unwrap_or(&[]);
         let places =
-            members.iter().filter_map(|(_, _, i)| Some(rows.get(*i as usize)?.place)).collect();
+            members.iter().filter_map(|(_, _, i)| Some(rows.get(*i as usize)?.place())).collect();
         for hit in same.iter().filter(|h| h.chain) {
             let chain = members_of(cx, rows, members, hit.place);
             sums.chains.insert(hit.place, chain);
@@ -263,18 +258,18 @@ fn members_of(
 ) -> Vec<Place> {
     let as_of = cx.as_of.micros();
     let all = lane.iter().filter_map(|(_, _, i)| rows.get(*i as usize));
-    let from = all.skip_while(|a| a.place != first);
+    let from = all.skip_while(|a| a.place() != first);
     let mut out = Vec::new();
     let (mut scope, mut reach) = (None, NEVER);
     for a in from.filter(|a| is_effective(a, as_of) && !is_inverted(a)) {
-        if *scope.get_or_insert(a.scope) != a.scope {
+        if *scope.get_or_insert(a.grant.what) != a.grant.what {
             continue;
         }
         let gap = Time::from_micros(reach).plus_secs(cx.gap_s).micros();
-        if !out.is_empty() && a.start > gap {
+        if !out.is_empty() && a.grant.start > gap {
             break;
         }
-        out.push(a.place);
+        out.push(a.place());
         reach = reach.max(end_of(a));
     }
     out
@@ -306,11 +301,12 @@ impl Sweep<'_, '_> {
         let mut last: (i64, Vec<u64>) = (NEVER, Vec::new());
         for (_, _, i) in lane {
             let Some(a) = rows.get(*i as usize) else { continue };
-            if name.is_some_and(|have| have != a.lane) {
+            let own = (a.grant.principal, a.grant.privilege);
+            if name.is_some_and(|have| have != own) {
                 self.cx.shared.refuse("two names of one hash");
             }
-            name = Some(a.lane);
-            self.tier = self.cx.demands.get(a.privilege as usize).map_or(NO_WORD, |d| d.tier);
+            name = Some(own);
+            self.tier = self.cx.demands.get(a.grant.privilege as usize).map_or(NO_WORD, |d| d.tier);
             let mut overlap_s = None;
             if is_effective(a, self.as_of) && !is_inverted(a) {
                 overlap_s = self.overlap(a, &mut nested, &mut last);
@@ -327,9 +323,9 @@ impl Sweep<'_, '_> {
 
     /// Time in force together with the earlier grant of equal scope that ends last.
     fn overlap(&mut self, a: &Access, nested: &mut i64, last: &mut (i64, Vec<u64>)) -> Option<i64> {
-        let (start, end) = (a.start, end_of(a));
+        let (start, end) = (a.grant.start, end_of(a));
         // Which of the two is the later one goes by their ids, which are not here.
-        if self.together(start, a.spot, last) {
+        if self.together(start, a.grant.spot, last) {
             self.cx.shared.refuse("two grants of one access that start together");
         }
         if end <= start {
@@ -337,8 +333,7 @@ impl Sweep<'_, '_> {
         }
         if a.bits & bit::NESTS != 0 {
             let others = self.spots.all.iter().take(MANY_SPOTS + 1);
-            let spot = Id::new(a.spot, 0);
-            let met = others.clone().any(|(id, e)| *id != spot && *e > start);
+            let met = others.clone().any(|(spot, e)| *spot != a.grant.spot && *e > start);
             if met || others.count() > MANY_SPOTS {
                 self.cx.shared.refuse("grants in force together whose scopes may nest");
             }
@@ -346,7 +341,7 @@ impl Sweep<'_, '_> {
         } else if *nested > start {
             self.cx.shared.refuse("grants in force together whose scopes may nest");
         }
-        let best = self.spots.get(Id::new(a.spot, 0), || NEVER)?;
+        let best = self.spots.get(a.grant.spot, || NEVER)?;
         let other = *best;
         *best = other.max(end);
         (other > start).then(|| {
@@ -368,23 +363,23 @@ impl Sweep<'_, '_> {
 
     fn scope(&mut self, a: &Access) {
         let tier = self.tier;
-        let (start, end) = (a.start, end_of(a));
+        let (start, end) = (a.grant.start, end_of(a));
         let new = || Scope {
             n: 0,
             start,
             reach: NEVER,
             latest: NEVER,
-            place: a.place,
+            place: a.place(),
             members: 0,
-            first: a.place,
+            first: a.place(),
             piece: None,
             covered_s: 0,
         };
-        let Some(s) = self.scopes.get(a.scope, new) else { return };
+        let Some(s) = self.scopes.get(a.grant.what, new) else { return };
         let gap = Time::from_micros(s.latest).plus_secs(self.cx.gap_s).micros();
         if s.n > 0 && start > gap {
             self.pending.chains.push(chain_of(s, tier, self.lane));
-            (s.n, s.start, s.reach, s.place) = (0, start, NEVER, a.place);
+            (s.n, s.start, s.reach, s.place) = (0, start, NEVER, a.place());
         }
         s.n += 1;
         s.reach = s.reach.max(end);
@@ -447,7 +442,7 @@ impl Sweep<'_, '_> {
             return;
         }
         let chunk = columns::grants(self.cx, &rows);
-        self.judge(&GRANTS, &chunk, &|row| rows.get(row).map(|s| (s.access.place, s.lane)));
+        self.judge(&GRANTS, &chunk, &|row| rows.get(row).map(|s| (s.access.place(), s.lane)));
         self.swept = rows;
         self.swept.clear();
     }

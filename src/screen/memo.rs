@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::cell::{Cell, NO_CODE};
 use super::id::Id;
 use super::vocabulary::AsIs;
-use crate::facts::PrincipalKind;
+use crate::facts::{PrincipalKind, TaskState};
 
 /// Results by place in the dictionary of one column.
 #[derive(Debug)]
@@ -62,8 +62,8 @@ pub struct Who {
 /// A scope of a dictionary on one platform.
 #[derive(Clone, Copy, Debug)]
 pub struct Where {
-    /// Platform.
-    pub platform: Id,
+    /// Number of the platform.
+    pub platform: u32,
     /// As written.
     pub scope: Id,
     /// Canonical.
@@ -77,9 +77,9 @@ pub struct Where {
 pub struct Home {
     /// Number of the ledger system.
     pub system: u32,
-    /// Platform.
-    pub platform: Id,
-    /// Number among the homes of the dictionaries.
+    /// Number of the platform.
+    pub platform: u32,
+    /// Number among the homes of the dictionaries; the largest for one that is not among them.
     pub number: u32,
 }
 
@@ -94,29 +94,42 @@ pub struct Memos {
     pub homes: HashMap<u64, Home, AsIs>,
     /// Number and hash of a privilege, by its place and that of the home.
     pub privileges: HashMap<u64, (u32, Id), AsIs>,
-    /// Approvers, and privileges and scopes of uses: names that were seen.
-    pub approvers: Memo<Id>,
+    /// Names that are hashed as they are, by the order in which a block reads them.
+    pub names: [Memo<Id>; 3],
+    /// Kinds of principals.
+    pub forms: Memo<Option<PrincipalKind>>,
+    /// States of tasks.
+    pub states: Memo<TaskState>,
+    /// Verdicts of approvals.
+    pub verdicts: Memo<u32>,
+    /// Numbers of approvers.
+    pub approvers: Memo<u32>,
     /// Principals of uses, with the number of records that no sum has yet.
     pub users: Memo<(Id, PrincipalKind, i64)>,
-    /// Privileges of uses.
+    /// Names of the privileges of uses.
     pub used: Memo<Id>,
-    /// Scopes of uses.
+    /// Names of the scopes of uses.
     pub places: Memo<Id>,
     /// Platforms of uses that were seen.
     pub platforms: Memo<()>,
 }
 
-/// Places in the dictionaries of three columns as one key; `None` when a text is in no dictionary.
+/// Places in the dictionaries of three columns as one key, 0 for no value; `None` when one is too large.
+#[must_use]
+#[inline]
+pub fn key_of(places: [u32; 3]) -> Option<u64> {
+    let fits = places.iter().all(|p| *p < 1 << 21);
+    fits.then(|| places.iter().fold(0, |key, p| key << 21 | u64::from(*p)))
+}
+
+/// The same of three values; `None` when a text is in no dictionary.
 #[must_use]
 pub fn key(cells: [Cell<'_>; 3]) -> Option<u64> {
-    let mut out = 0;
-    for cell in cells {
-        let code = match cell {
-            Cell::Null => 0,
-            Cell::Known(_, code) if code < (1 << 21) - 1 => u64::from(code) + 1,
-            _ => return None,
-        };
-        out = out << 21 | code;
-    }
-    Some(out)
+    let place = |cell| match cell {
+        Cell::Null => Some(0),
+        Cell::Known(_, code) => Some(code.checked_add(1)?),
+        _ => None,
+    };
+    let [a, b, c] = cells.map(place);
+    key_of([a?, b?, c?])
 }

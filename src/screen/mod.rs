@@ -9,6 +9,7 @@
 
 pub mod add;
 pub mod approvers;
+pub mod block;
 pub mod cell;
 #[cfg(feature = "columnar-io")]
 pub mod columnar;
@@ -26,9 +27,11 @@ pub mod read;
 pub mod rows;
 pub mod shared;
 pub mod store;
+pub mod table;
 pub mod told;
 pub mod usage;
 pub mod vocabulary;
+pub mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -52,14 +55,17 @@ use crate::rules::value::Value;
 use crate::rules::vector::{Bits, Chunk, Number, Vector};
 use crate::rules::{Pack, RunInput};
 use crate::settings::Settings;
-use join::{Demands, Joined};
+use id::Id;
+use join::Stage;
 use judge::{Columns, Hit, Judge, Sums};
 use lanes::{Observed, System};
 use plan::{File, Kind, Refusal};
 use read::Worker;
 use rows::Place;
 use shared::Shared;
-use store::{Budget, Store};
+use store::Budget;
+use table::{Known, Wanted};
+use whole::Demands;
 
 /// What a screening reads.
 #[derive(Debug)]
@@ -113,8 +119,8 @@ const MACHINES: Columns = Columns {
 const TABLES: [Columns; 5] =
     [columns::GRANTS, columns::CHAINS, columns::SPANS, usage::COLUMNS, MACHINES];
 
-/// Rows of a partition, about: its hash tables fit the cache.
-const PARTITION: usize = 40_000;
+/// Rows of a partition, about: its rows and hash tables fit the cache.
+const PARTITION: usize = 12_000;
 
 fn failed(e: io::Error) -> Refusal {
     Refusal::Temporary(e.to_string())
@@ -142,7 +148,8 @@ pub fn screen(input: &Input<'_>) -> Result<Screened, Refusal> {
     let budget = Budget::new(input.memory);
     let has = |kind| input.files.iter().any(|f| f.kind == kind);
     let shared = Shared::new(parts, &budget, has(Kind::Tasks));
-    let (digests, read) = rayon::join(|| digests(input.files), || read_all(&shared, input.files));
+    let (digests, read) =
+        rayon::join(|| digests(input.files), || read_all(&shared, input.files, &budget));
     read?;
     refused(&shared)?;
     let mut sums = std::mem::take(&mut *lock(&shared.sums));
@@ -160,9 +167,9 @@ pub fn screen(input: &Input<'_>) -> Result<Screened, Refusal> {
     };
     let judge = judge(&rules, &run, input)?;
     let grants = sums.grants;
-    let stage =
-        Stage { input, shared: &shared, judge: &judge, sums, sources: &facts.sources, as_of };
-    let (mut tallies, survey, approvers) = stage.run(&budget)?;
+    let sweep =
+        Sweep { input, shared: &shared, judge: &judge, sums, sources: &facts.sources, as_of };
+    let (mut tallies, survey, approvers) = sweep.run()?;
     refused(&shared)?;
     let results = results(&rules, &run, &mut tallies);
     tallies.hits.sort_unstable();
@@ -195,25 +202,72 @@ fn digests(files: &[File]) -> Result<Vec<(String, u64)>, Refusal> {
     files.par_iter().map(digest).collect()
 }
 
-fn read_all(shared: &Shared<'_>, files: &[File]) -> Result<(), Refusal> {
+/// Reads everything: grants, then what names them or is named by them.
+fn read_all(shared: &Shared<'_>, files: &[File], budget: &Budget) -> Result<(), Refusal> {
     let numbered: Vec<(usize, &File)> = files.iter().enumerate().collect();
     let (columnar, text): (Vec<_>, Vec<_>) =
         numbered.into_iter().partition(|(_, f)| f.shape == Shape::Parquet);
-    let (a, b) = rayon::join(|| read_columnar(shared, &columnar), || read_text(shared, &text));
-    a.and(b).map_err(Refusal::Failed)
-}
-
-#[cfg(feature = "columnar-io")]
-fn read_columnar(shared: &Shared<'_>, files: &[(usize, &File)]) -> Result<(), String> {
-    columnar::read(shared, files)
-}
-
-#[cfg(not(feature = "columnar-io"))]
-fn read_columnar(_: &Shared<'_>, _: &[(usize, &File)]) -> Result<(), String> {
+    // A text is read by one worker, so all of them are read at once, and what is no grant waits.
+    let of = |kinds: &[Kind]| -> Vec<(usize, &File)> {
+        columnar.iter().copied().filter(|(_, f)| kinds.contains(&f.kind)).collect()
+    };
+    let (a, b) = rayon::join(
+        || read_columnar(shared, &of(&[Kind::Grants]), &|| Ok(())),
+        || read_text(shared, &text),
+    );
+    a.and(b)?;
+    refused(shared)?;
+    if shared.has_tasks {
+        let wanted = Wanted::new(&shared.wanted, budget).map_err(failed)?;
+        shared.wanted.close();
+        rest(shared, &of(&[Kind::Tasks]), Stage::Tasks(&wanted))?;
+        shared.tasks.close();
+        each_part(shared, |at| join::idle_tasks(shared, at))?;
+        shared.sides.idle.close();
+    }
+    let known = Known::new(&shared.keys, budget).map_err(failed)?;
+    shared.keys.close();
+    match &known {
+        Some(known) => {
+            rest(shared, &of(&[Kind::Approvals, Kind::Usage]), Stage::Rest(known))?;
+        }
+        None => shared.refuse("a grant id that occurs twice"),
+    }
+    shared.approvals.close();
+    shared.uses.close();
+    each_part(shared, |at| join::shared_approvals(shared, at))?;
+    shared.named.close();
+    shared.sides.loose.close();
     Ok(())
 }
 
-fn read_text(shared: &Shared<'_>, files: &[(usize, &File)]) -> Result<(), String> {
+/// Reads what finds its grants now, and takes up what waited.
+fn rest(shared: &Shared<'_>, files: &[(usize, &File)], stage: Stage<'_>) -> Result<(), Refusal> {
+    let waiting = || join::waiting(shared, stage).map_err(failed);
+    waiting()?;
+    read_columnar(shared, files, &waiting)?;
+    refused(shared)
+}
+
+#[cfg(feature = "columnar-io")]
+fn read_columnar(
+    shared: &Shared<'_>,
+    files: &[(usize, &File)],
+    after: &dyn Fn() -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
+    columnar::read(shared, files, after)
+}
+
+#[cfg(not(feature = "columnar-io"))]
+fn read_columnar(
+    _: &Shared<'_>,
+    _: &[(usize, &File)],
+    _: &dyn Fn() -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
+    Ok(())
+}
+
+fn read_text(shared: &Shared<'_>, files: &[(usize, &File)]) -> Result<(), Refusal> {
     let done: Vec<Result<(), String>> = files
         .par_iter()
         .with_max_len(1)
@@ -225,7 +279,7 @@ fn read_text(shared: &Shared<'_>, files: &[(usize, &File)]) -> Result<(), String
             Ok(())
         })
         .collect();
-    done.into_iter().collect()
+    done.into_iter().collect::<Result<(), String>>().map_err(Refusal::Failed)
 }
 
 /// The rows of `sources`, and the quarantine.
@@ -322,7 +376,7 @@ fn results(rules: &[Compiled<'_>], run: &RunInput<'_>, sums: &mut Sums) -> Vec<R
 }
 
 /// The part of a screening that follows the reading.
-struct Stage<'a> {
+struct Sweep<'a> {
     input: &'a Input<'a>,
     shared: &'a Shared<'a>,
     judge: &'a Judge<'a>,
@@ -331,51 +385,33 @@ struct Stage<'a> {
     as_of: Time,
 }
 
-impl Stage<'_> {
-    fn run(mut self, budget: &Budget) -> Result<(Sums, Survey, Vec<ApproverFact>), Refusal> {
+impl Sweep<'_> {
+    fn run(mut self) -> Result<(Sums, Survey, Vec<ApproverFact>), Refusal> {
         let shared = self.shared;
         let parts = shared.grants.parts();
         let demands = self.demands();
-        let joined = Joined {
-            by_task: Store::new(parts, budget),
-            by_lane: Store::new(parts, budget),
-            mentions: Store::new(parts, budget),
-            decisions: Store::new(parts, budget),
-            approved_systems: std::sync::Mutex::default(),
-            refusals: false.into(),
-            ticketed: std::sync::Mutex::default(),
-            inverted: std::sync::Mutex::default(),
-        };
-        let cx = join::Context { shared, demands: &demands, as_of: self.as_of, judge: self.judge };
-        let mut tallies = each(parts, |at, sums| join::grants(&cx, &joined, at, sums))?;
-        refused(shared)?;
-        // What the disk must hold at once is a matter of gigabytes.
-        shared.grants.close();
-        shared.approvals.close();
-        shared.uses.close();
-        each(parts, |at, _| join::mentions(&cx, &joined, at))?;
-        joined.mentions.close();
-        if shared.has_tasks {
-            each(parts, |at, _| join::tasks(&cx, &joined, at))?;
-            shared.tasks.close();
-            joined.by_task.close();
-        }
-        refused(shared)?;
-        let survey = self.survey(&joined);
-        let approvers =
-            approvers::facts(&joined, &self.sums, self.input.settings).map_err(failed)?;
+        let names = shared.approvers.entries();
+        let approvers: Vec<Id> = names.iter().map(|(id, _)| *id).collect();
+        let deciders = approvers.iter().copied().zip(0u32..).collect();
+        let survey = self.survey();
         let systems = self.systems(&survey);
         let observed = self.observed(&survey);
-        let ticketed = std::mem::take(&mut *lock(&joined.ticketed));
         let limits = &self.input.settings.limits;
         let period = self.period(&survey);
         let period_s = period.1.secs_since(period.0);
+        let whole = whole::Context {
+            shared,
+            demands: &demands,
+            approvers: &approvers,
+            deciders: &deciders,
+            as_of: self.as_of,
+            judge: self.judge,
+        };
         let sweep = lanes::Context {
             shared,
             demands: &demands,
             observed: &observed,
             systems: &systems,
-            ticketed: &ticketed,
             task_windows: self.stated(Layer::Task),
             as_of: self.as_of,
             period,
@@ -383,10 +419,16 @@ impl Stage<'_> {
             gap_s: limits.whole("chain_gap_s"),
             judge: self.judge,
         };
-        tallies.absorb(each(parts, |at, sums| {
-            lanes::sweep(&sweep, &joined.by_lane.take(at)?, sums);
+        let mut tallies = each(parts, |at, sums| {
+            let rows = whole::grants(&whole, at, sums)?;
+            lanes::sweep(&sweep, &rows, sums);
             Ok(())
-        })?);
+        })?;
+        // What the disk must hold at once is a matter of gigabytes.
+        shared.grants.close();
+        shared.sides.close();
+        let settings = self.input.settings;
+        let approvers = approvers::facts(shared, &names, &self.sums, settings).map_err(failed)?;
         tallies.absorb(self.machines());
         Ok((tallies, survey, approvers))
     }
@@ -427,9 +469,9 @@ impl Stage<'_> {
         self.shared.privileges.entries().iter().map(of).collect()
     }
 
-    fn survey(&mut self, joined: &Joined<'_>) -> Survey {
+    fn survey(&mut self) -> Survey {
         let names = self.shared.systems.entries();
-        let approved = lock(&joined.approved_systems);
+        let approved = lock(&self.shared.approved_systems);
         let mut systems: BTreeMap<Text, Fills> = BTreeMap::new();
         for (number, [task, reason, scope]) in &self.sums.fills {
             if let Some(name) = names.get(*number as usize) {
@@ -445,7 +487,7 @@ impl Stage<'_> {
             approvals: self.sums.approvals > 0,
             grains: grains.iter().filter_map(|(n, p)| Some((source(n)?, p.clone()))).collect(),
             first_start: self.sums.first_start.map(Time::from_micros),
-            inverted_tasks: lock(&joined.inverted)
+            inverted_tasks: std::mem::take(&mut self.sums.inverted)
                 .iter()
                 .filter_map(|(n, tasks)| Some((source(n)?, *tasks)))
                 .collect(),
@@ -541,6 +583,14 @@ impl Stage<'_> {
         }
         out
     }
+}
+
+/// Runs over all partitions in parallel.
+fn each_part(
+    shared: &Shared<'_>,
+    run: impl Fn(usize) -> io::Result<()> + Sync,
+) -> Result<(), Refusal> {
+    each(shared.grants.parts(), |at, _| run(at)).map(|_| ())
 }
 
 /// Runs over all partitions in parallel and sums up.

@@ -12,7 +12,7 @@ use polars_parquet::parquet::page::{CompressedPage, DataPage, DataPageHeader};
 use polars_parquet::parquet::read::{BasicDecompressor, PageMetaData, PageReader};
 use polars_parquet::parquet::schema::types::PhysicalType;
 
-use super::cell::Cell;
+use super::cell::{Cell, NO_CODE};
 use super::rows::NEVER;
 
 /// What the numbers of a column stand for.
@@ -286,6 +286,14 @@ impl Column {
     }
 
     fn take_texts(&mut self, n: usize) -> Result<(), String> {
+        if let (Some(codes), true) = (&self.rest.codes, self.rest.there.is_empty()) {
+            let Some(part) = codes.get(self.rest.coded..self.rest.coded + n) else {
+                return wrong("a page with too few values");
+            };
+            self.block.extend_from_slice(part);
+            self.rest.coded += n;
+            return Ok(());
+        }
         if self.rest.codes.is_some() {
             return self.each(
                 n,
@@ -324,6 +332,16 @@ impl Column {
             };
             return self.each(n, value, null);
         }
+        if self.wide && self.rest.there.is_empty() {
+            let from = self.rest.at;
+            let Some(part) = self.rest.bytes.get(from..from + 8 * n) else {
+                return wrong("a page with too few values");
+            };
+            let (numbers, _) = part.as_chunks::<8>();
+            self.values.extend(numbers.iter().map(|b| i64::from_le_bytes(*b).max(NEVER + 1)));
+            self.rest.at += 8 * n;
+            return Ok(());
+        }
         let value = |c: &mut Self| {
             let x = number(&c.rest.bytes, &mut c.rest.at, c.wide)?;
             c.values.push(x);
@@ -337,6 +355,79 @@ impl Column {
         let code = self.rest.codes.as_ref().and_then(|c| c.get(self.rest.coded).copied());
         self.rest.coded += 1;
         code.map_or_else(|| wrong("a page with too few values"), Ok)
+    }
+
+    /// What its values are.
+    #[must_use]
+    #[inline]
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// Per row of the block the place of its text in the dictionary, or a larger number.
+    #[must_use]
+    #[inline]
+    pub fn codes(&self) -> &[u32] {
+        &self.block
+    }
+
+    /// Numbers of the block as they lie in the file; [`NEVER`] for none.
+    #[must_use]
+    #[inline]
+    pub fn values(&self) -> &[i64] {
+        &self.values
+    }
+
+    /// Whether a code is a place in the dictionary at which a text lies without blanks at its ends and NUL.
+    #[must_use]
+    #[inline]
+    pub fn is_known(&self, code: u32) -> bool {
+        self.entries.get(code as usize).is_some_and(|(_, plain)| *plain)
+    }
+
+    /// Place in the dictionary of a row of the block, as [`Cell::code`] gives it.
+    #[must_use]
+    #[inline]
+    pub fn known_code(&self, row: usize) -> u32 {
+        let code = self.block.get(row).copied().unwrap_or(NULL);
+        if self.is_known(code) { code } else { NO_CODE }
+    }
+
+    /// Whether a row of the block has no value.
+    #[must_use]
+    #[inline]
+    pub fn is_null(&self, row: usize) -> bool {
+        match self.form {
+            Form::Text => self.block.get(row).is_none_or(|c| *c == NULL),
+            _ => self.values.get(row).is_none_or(|x| *x == NEVER),
+        }
+    }
+
+    /// Bytes of a text that lies in no dictionary, by its code.
+    #[must_use]
+    #[inline]
+    pub fn plain(&self, code: u32) -> Option<&[u8]> {
+        let span = self.spans.get((code as usize).checked_sub(self.entries.len())?)?;
+        let text = self.texts.get(span.page as usize)?;
+        text.get(self.part(text, *span)?).map(str::as_bytes)
+    }
+
+    /// Text of a row of the block.
+    #[must_use]
+    #[inline]
+    pub fn said(&self, row: usize) -> Option<&str> {
+        match self.get(row) {
+            Cell::Text(s) | Cell::Known(s, _) => Some(s),
+            _ => None,
+        }
+    }
+
+    /// Where a text lies in a page or dictionary.
+    #[inline]
+    fn part(&self, from: &str, s: Span) -> Option<std::ops::Range<usize>> {
+        let at = s.at as usize;
+        let range = at..at + s.len as usize;
+        from.is_char_boundary(range.end).then_some(range)
     }
 
     /// The value of a row of the block.
@@ -362,13 +453,8 @@ impl Column {
         let Some(code) = self.block.get(row).copied().filter(|c| *c != NULL) else {
             return Cell::Null;
         };
-        let part = |from: &'_ str, s: Span| -> Option<std::ops::Range<usize>> {
-            let at = s.at as usize;
-            let range = at..at + s.len as usize;
-            from.is_char_boundary(range.end).then_some(range)
-        };
         if let Some((span, plain)) = self.entries.get(code as usize) {
-            let found = part(&self.listed, *span).and_then(|r| self.listed.get(r));
+            let found = self.part(&self.listed, *span).and_then(|r| self.listed.get(r));
             return match found {
                 Some(s) if *plain => Cell::Known(s, code),
                 Some(s) => Cell::Text(s),
@@ -378,7 +464,7 @@ impl Column {
         let span = self.spans.get(code as usize - self.entries.len());
         let found = span.and_then(|s| {
             let text = self.texts.get(s.page as usize)?;
-            text.get(part(text, *s)?)
+            text.get(self.part(text, *s)?)
         });
         found.map_or(Cell::Null, Cell::Text)
     }

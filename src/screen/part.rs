@@ -96,17 +96,17 @@ fn text_file(file: &File, wanted: &Wanted, batch: &mut Batch) -> Result<(), Stri
 fn columnar(file: &File, wanted: &Wanted, batch: &mut Batch) -> Result<(), String> {
     use rayon::prelude::*;
 
-    use super::columnar::{Piece, cut, named, pick};
+    use super::columnar::{Names, Piece, cut, named, pick};
     use super::id::Key;
     use super::vocabulary::Map;
     let single = Single::new(file.adapter, &file.input).map_err(|e| e.to_string())?;
     let cut = cut(file, &single)?;
     let key = Key::default();
     // A name that is met by chance is read in vain, no more.
-    let hashes: Map<()> = match wanted {
+    let hashes = Names::new(match wanted {
         Wanted::Rows(_) => Map::default(),
         Wanted::Named(_, names) => names.iter().map(|n| (key.id(n.as_bytes()), ())).collect(),
-    };
+    });
     let read = |piece: &Piece| {
         let (from, rows) = (piece.from, piece.rows);
         let mut batch = Batch::new(&file.id);
@@ -118,9 +118,7 @@ fn columnar(file: &File, wanted: &Wanted, batch: &mut Batch) -> Result<(), Strin
                     .map(|row| *row as usize - from - 1)
                     .collect()
             }
-            Wanted::Named(name, _) => named(file, &cut, *piece, name, &|s| {
-                hashes.contains_key(&key.id(s.trim().as_bytes()))
-            })?,
+            Wanted::Named(name, _) => named(file, &cut, *piece, name, (&key, &hashes))?,
         };
         pick(file, &cut, *piece, &here, &single, &mut batch)?;
         Ok(batch)

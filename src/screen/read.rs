@@ -2,20 +2,21 @@
 //! the format says what it means, so that nothing is accepted, refused or understood in another way.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io;
 
+use super::block::{self, Scratch};
 use super::cell::{Cell, NO_CODE, Odd, is_day};
+use super::id::Id;
+use super::join::BY_REASON;
 use super::memo::{Memos, key};
 use super::plan::{File, Kind};
-use super::rows::{Approval, Grant, Mention, NEVER, Task, Use, micros, verdict};
+use super::rows::{Approval, Grant, Key, NEVER, Name, Spot, Task, Use, micros, verdict};
 use super::shared::{Shared, Sums};
-use super::store::gather;
+use super::store::{gather, push};
 use super::told::{Codes, Told, ToldUse, lower, open};
 use super::vocabulary::Map;
-use crate::facts::{
-    self, ApprovalMethod, Decision, EndKind, Outcome, PrincipalKind, TaskState, Text, Time, Verdict,
-};
-use crate::ingest::ledger;
+use crate::facts::{self, ApprovalMethod, Decision, EndKind, Outcome, Text, Time, Verdict};
 use crate::ingest::source::Batch;
 use crate::ingest::table::Single;
 
@@ -33,7 +34,15 @@ pub struct Worker<'s, 'b> {
     pub(super) tasks: Vec<Vec<Task>>,
     pub(super) approvals: Vec<Vec<Approval>>,
     pub(super) uses: Vec<Vec<Use>>,
-    pub(super) tickets: Vec<Vec<Mention>>,
+    /// Per grant its own name and that of the task that it names.
+    pub(super) names: Vec<Vec<(Id, Id)>>,
+    pub(super) named: Vec<Vec<Name>>,
+    /// Partition and place of a grant, and the ticket that its reason names.
+    pub(super) tickets: Vec<(usize, u32, Id)>,
+    pub(super) approvers: Map<u32>,
+    pub(super) platform_numbers: Map<u32>,
+    /// Platforms of ledger systems, by the number of the platform.
+    pub(super) platform_names: BTreeMap<u32, Option<Text>>,
     pub(super) privileges: Map<u32>,
     pub(super) systems: Map<u32>,
     batch: Batch,
@@ -45,7 +54,8 @@ pub struct Worker<'s, 'b> {
     pub(super) memos: Memos,
     /// Earliest and latest time of a record.
     pub(super) span: (i64, i64),
-    zoneless: i64,
+    pub(super) zoneless: i64,
+    pub(super) scratch: Scratch,
     held: usize,
 }
 
@@ -69,7 +79,12 @@ impl<'s, 'b> Worker<'s, 'b> {
             tasks: gather(parts),
             approvals: gather(parts),
             uses: gather(parts),
-            tickets: gather(parts),
+            names: gather(parts),
+            named: gather(parts),
+            tickets: Vec::new(),
+            approvers: Map::default(),
+            platform_numbers: Map::default(),
+            platform_names: BTreeMap::new(),
             privileges: Map::default(),
             systems: Map::default(),
             batch: Batch::new(&file.id),
@@ -79,6 +94,7 @@ impl<'s, 'b> Worker<'s, 'b> {
             memos: Memos::default(),
             span: (i64::MAX, i64::MIN),
             zoneless: 0,
+            scratch: Scratch::default(),
             held: 0,
         }
     }
@@ -90,12 +106,19 @@ impl<'s, 'b> Worker<'s, 'b> {
         let done = match self.file.kind {
             Kind::Grants => self.grant(cells, row),
             Kind::Tasks => self.task(cells),
-            Kind::Approvals => self.approval(cells, row),
+            Kind::Approvals => self.approval(cells),
             Kind::Usage => self.usage(cells),
         };
         if done.is_err() {
             self.odd(cells, row, mark);
         }
+        self.came(0);
+    }
+
+    /// Counts rows that came, and hands them on when they are many.
+    pub(super) fn came(&mut self, rows: usize) {
+        self.batch.records += i64::try_from(rows).unwrap_or(i64::MAX);
+        self.held += rows;
         if self.held >= HAND_ON
             && let Err(e) = self.hand_on()
         {
@@ -103,8 +126,13 @@ impl<'s, 'b> Worker<'s, 'b> {
         }
     }
 
+    /// What its file lists.
+    pub(super) fn kind(&self) -> Kind {
+        self.file.kind
+    }
+
     /// A row that the adapter must read.
-    fn odd(&mut self, cells: &[Cell<'_>], row: u32, mark: char) {
+    pub(super) fn odd(&mut self, cells: &[Cell<'_>], row: u32, mark: char) {
         let mut all: Vec<Option<Cow<'_, str>>> = vec![None; self.file.adapter.fields.len()];
         for (cell, at) in cells.iter().zip(&self.fields) {
             if let Some(slot) = all.get_mut(*at) {
@@ -126,7 +154,7 @@ impl<'s, 'b> Worker<'s, 'b> {
             self.told_task(t);
         }
         for a in &batch.facts.approvals {
-            self.told_approval(a, row);
+            self.told_approval(a);
         }
         for u in &batch.facts.usage {
             self.told_use(u);
@@ -182,13 +210,7 @@ impl<'s, 'b> Worker<'s, 'b> {
             (None, Some(p)) => (system, Some(p)),
             (b, p) => (b, p.or(system)),
         };
-        let kind = match kind {
-            None | Some("workload" | "agent" | "human") => kind.and_then(PrincipalKind::from_word),
-            Some(w) => {
-                let word = w.to_ascii_lowercase().replace([' ', '-'], "_");
-                ledger::grants::principal_kind(&word)
-            }
-        };
+        let kind = block::kind(kind);
         self.add_grant(
             row,
             &Told {
@@ -247,14 +269,7 @@ impl<'s, 'b> Worker<'s, 'b> {
         let [id, start, end, state, kind, owner, title] = *cells else { return Err(Odd) };
         let id = id.text()?.ok_or(Odd)?;
         let ((start, a), (end, b)) = (start.instant()?, end.instant()?);
-        let state = match state.text()? {
-            None => TaskState::Unknown,
-            Some("done") => TaskState::Succeeded,
-            Some("open") => TaskState::Running,
-            Some(w) => crate::ingest::tasks::generic::state(
-                &w.to_ascii_lowercase().replace([' ', '-'], "_"),
-            ),
-        };
+        let state = block::task_state(state.text()?);
         for inert in [kind, owner, title] {
             inert.text()?;
         }
@@ -269,25 +284,19 @@ impl<'s, 'b> Worker<'s, 'b> {
         self.add_task(&t.task_id, micros(start), micros(end), t.state);
     }
 
-    fn approval(&mut self, cells: &[Cell<'_>], row: u32) -> Result<(), Odd> {
+    fn approval(&mut self, cells: &[Cell<'_>]) -> Result<(), Odd> {
         let [id, grant, approver, decision, decided] = *cells else { return Err(Odd) };
         let code = approver.code();
         let (id, grant, approver) = (id.text()?, grant.text()?, approver.text()?);
-        let word = decision.text()?.ok_or(Odd)?;
+        let verdict = block::verdict_of(decision.text()?)?;
         let (at, wall) = decided.instant()?;
-        let verdict = match word {
-            "approved" => verdict::APPROVE,
-            "denied" => verdict::DENY,
-            "expired" => 0,
-            _ => return Err(Odd),
-        };
         let (id, grant) = (id.ok_or(Odd)?, grant.ok_or(Odd)?);
         self.zoneless += i64::from(wall);
-        self.add_approval((id, grant), (approver, code), (at, verdict), row);
+        self.add_approval((id, grant), (approver, code), (at, verdict));
         Ok(())
     }
 
-    fn told_approval(&mut self, a: &facts::Approval, row: u32) {
+    fn told_approval(&mut self, a: &facts::Approval) {
         let (false, Some(grant)) = (a.approval_id.is_empty(), &a.grant_id) else {
             return self.shared.refuse("an approval without its own id or without a grant");
         };
@@ -300,7 +309,7 @@ impl<'s, 'b> Worker<'s, 'b> {
             verdict |= verdict::POLICY;
         }
         let who = a.approver.as_deref();
-        self.add_approval((&a.approval_id, grant), (who, NO_CODE), (micros(a.at), verdict), row);
+        self.add_approval((&a.approval_id, grant), (who, NO_CODE), (micros(a.at), verdict));
     }
 
     fn usage(&mut self, cells: &[Cell<'_>]) -> Result<(), Odd> {
@@ -363,11 +372,36 @@ impl<'s, 'b> Worker<'s, 'b> {
     /// When the temporary file cannot be written.
     pub fn hand_on(&mut self) -> io::Result<()> {
         self.held = 0;
-        self.shared.grants.add(&mut self.grants)?;
-        self.shared.tasks.add(&mut self.tasks)?;
-        self.shared.approvals.add(&mut self.approvals)?;
-        self.shared.uses.add(&mut self.uses)?;
-        self.shared.tickets.add(&mut self.tickets)
+        let shared = self.shared;
+        let parts = self.parts;
+        let mut keys = gather(parts);
+        let mut wanted = gather(parts);
+        // The first of each partition, for the tickets.
+        let mut firsts = vec![0; parts];
+        shared.grants.add_told(&mut self.grants, |part, first, grants| {
+            if let Some(slot) = firsts.get_mut(part) {
+                *slot = first;
+            }
+            let Some(names) = self.names.get_mut(part) else { return };
+            for ((grant, (id, task)), at) in grants.iter().zip(names.drain(..)).zip(first..) {
+                let at = u32::try_from(at).unwrap_or(u32::MAX);
+                let spot = Spot::new(part, at, grant.system);
+                push(&mut keys, id.part(parts), Key::new(id, spot));
+                if shared.has_tasks && task.is_some() {
+                    push(&mut wanted, task.part(parts), Key::new(task, Spot::new(part, at, 0)));
+                }
+            }
+        })?;
+        for (part, at, ticket) in self.tickets.drain(..) {
+            let at = u32::try_from(firsts.get(part).map_or(0, |f| *f)).map_or(u32::MAX, |f| f + at);
+            push(&mut wanted, ticket.part(parts), Key::new(ticket, Spot::new(part, at, BY_REASON)));
+        }
+        shared.keys.add(&mut keys)?;
+        shared.wanted.add(&mut wanted)?;
+        shared.named.add(&mut self.named)?;
+        shared.tasks.add(&mut self.tasks)?;
+        shared.approvals.add(&mut self.approvals)?;
+        shared.uses.add(&mut self.uses)
     }
 
     /// Hands everything on.

@@ -1,11 +1,14 @@
 //! Rows of fixed width: what the sweep keeps of a record.
 
 use super::id::Id;
-use super::store::{Bytes, Packed, put_id};
+use super::store::{Bytes, Field, Packed};
 use crate::facts::Time;
 
 /// No instant.
 pub const NEVER: i64 = i64::MIN;
+
+/// Nobody.
+pub const NOBODY: u32 = u32::MAX;
 
 /// An instant of a row.
 #[must_use]
@@ -63,110 +66,214 @@ pub mod bit {
     pub const TASK_INVERTED: u32 = 1 << 13;
     /// It names an approval.
     pub const NAMES_APPROVAL: u32 = 1 << 14;
+    /// It names a task.
+    pub const NAMES_TASK: u32 = 1 << 15;
+    /// Its reason names a task that is there.
+    pub const TICKETED: u32 = 1 << 16;
 }
 
-/// What a grant's record says.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Grant {
-    /// Its own id.
-    pub id: Id,
-    /// Task that it names.
-    pub task: Id,
-    /// Approval that it names.
-    pub approval: Id,
-    /// Beneficiary, canonical.
-    pub principal: Id,
-    /// Scope as written.
-    pub scope: Id,
-    /// Canonical scope.
-    pub spot: u64,
-    /// Privilege and scope together, as a use names them.
-    pub what: u64,
-    /// Platform and privilege, in the vocabulary of the run.
-    pub privilege: u32,
-    /// Ledger system, in the vocabulary of the run.
-    pub system: u32,
-    /// Place.
-    pub place: Place,
-    /// Request.
-    pub requested: i64,
-    /// Start.
-    pub start: i64,
-    /// Authorised end.
-    pub due: i64,
-    /// Recorded end.
-    pub ended: i64,
-    /// [`bit`].
-    pub bits: u32,
-}
+/// Where a grant lies: its place in its partition in the lower half, the partition, and in the topmost 16
+/// bits a number that goes with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spot(pub u64);
 
-impl Packed for Grant {
-    fn put(&self, out: &mut Vec<u8>) {
-        for id in [self.id, self.task, self.approval, self.principal, self.scope] {
-            put_id(id, out);
-        }
-        for n in [self.spot, self.what, self.place] {
-            out.extend_from_slice(&n.to_le_bytes());
-        }
-        for n in [self.requested, self.start, self.due, self.ended] {
-            out.extend_from_slice(&n.to_le_bytes());
-        }
-        for n in [self.privilege, self.system, self.bits] {
-            out.extend_from_slice(&n.to_le_bytes());
-        }
+impl Spot {
+    /// Of a place in a partition, with a number.
+    #[must_use]
+    #[inline]
+    pub fn new(part: usize, at: u32, number: u16) -> Self {
+        Self(u64::from(number) << 48 | (part as u64 & 0xffff) << 32 | u64::from(at))
     }
 
-    fn take(b: &mut Bytes<'_>) -> Option<Self> {
-        let (id, task, approval, principal, scope) = (b.id()?, b.id()?, b.id()?, b.id()?, b.id()?);
-        let (spot, what, place) = (b.long()?, b.long()?, b.long()?);
-        let (requested, start) = (b.signed()?, b.signed()?);
-        let (due, ended) = (b.signed()?, b.signed()?);
-        let (privilege, system, bits) = (b.word()?, b.word()?, b.word()?);
-        Some(Self {
-            id,
-            task,
-            approval,
-            principal,
-            scope,
-            spot,
-            what,
-            privilege,
-            system,
-            place,
-            requested,
-            start,
-            due,
-            ended,
-            bits,
-        })
+    /// Partition.
+    #[must_use]
+    #[inline]
+    pub fn part(self) -> usize {
+        (self.0 >> 32) as usize & 0xffff
+    }
+
+    /// Place in the partition.
+    #[must_use]
+    #[inline]
+    pub fn at(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// The number.
+    #[must_use]
+    #[inline]
+    pub fn number(self) -> u16 {
+        (self.0 >> 48) as u16
     }
 }
 
-/// What a task's record says.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Task {
-    /// Its id.
-    pub id: Id,
-    /// Start.
-    pub start: i64,
-    /// End.
-    pub end: i64,
-    /// Place of its state in the vocabulary, and above the lowest byte the number of its file.
-    pub state: u32,
+macro_rules! rows {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $field:ident: $kind:ty,)* })*) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct $name { $($(#[$of])* pub $field: $kind,)* }
+
+        impl Packed for $name {
+            fn put(&self, out: &mut Vec<u8>) {
+                $(self.$field.put(out);)*
+            }
+
+            fn take(from: &mut Bytes<'_>) -> Option<Self> {
+                $(let $field = <$kind>::take(from)?;)*
+                Some(Self { $($field,)* })
+            }
+        }
+    )* };
 }
 
-impl Packed for Task {
-    fn put(&self, out: &mut Vec<u8>) {
-        put_id(self.id, out);
-        out.extend_from_slice(&self.start.to_le_bytes());
-        out.extend_from_slice(&self.end.to_le_bytes());
-        out.extend_from_slice(&self.state.to_le_bytes());
+rows! {
+    /// What a grant's record says, by principal and privilege.
+    Grant {
+        /// Beneficiary, canonical.
+        principal: Id,
+        /// Platform and privilege, in the vocabulary of the run.
+        privilege: u32,
+        /// Canonical scope.
+        spot: u64,
+        /// Privilege and scope as written together, as a use names them.
+        what: u64,
+        /// First half of the approval that it names.
+        approval: u64,
+        /// Request.
+        requested: i64,
+        /// Start.
+        start: i64,
+        /// Authorised end.
+        due: i64,
+        /// Recorded end.
+        ended: i64,
+        /// [`bit`].
+        bits: u32,
+        /// Row or line.
+        row: u32,
+        /// Number of the file.
+        file: u16,
+        /// Ledger system, in the vocabulary of the run.
+        system: u16,
     }
 
-    fn take(b: &mut Bytes<'_>) -> Option<Self> {
-        Some(Self { id: b.id()?, start: b.signed()?, end: b.signed()?, state: b.word()? })
+    /// A name of a grant, or one that it refers to, and where the grant lies ([`Spot`]).
+    Key {
+        /// The name.
+        id: Id,
+        /// First half of [`Spot`].
+        high: u32,
+        /// Second half.
+        low: u32,
+    }
+
+    /// A name, to see whether it occurs twice.
+    Name {
+        /// The name.
+        id: Id,
+    }
+
+    /// What a task's record says.
+    Task {
+        /// Its id.
+        id: Id,
+        /// Start.
+        start: i64,
+        /// End.
+        end: i64,
+        /// Place of its state in the vocabulary.
+        state: u32,
+    }
+
+    /// What an approval's record says.
+    Approval {
+        /// Its id.
+        id: Id,
+        /// Grant that it names.
+        grant: Id,
+        /// Number of the approver; [`NOBODY`] without one.
+        approver: u32,
+        /// Time of the decision.
+        at: i64,
+        /// [`verdict`].
+        verdict: u32,
+    }
+
+    /// What a record of use says.
+    Use {
+        /// Grant that it names.
+        grant: Id,
+        /// Privilege and scope together.
+        what: u64,
+        /// First use.
+        first: i64,
+        /// Last use.
+        last: i64,
+        /// Number of uses; negative when the record does not say.
+        count: i64,
+        /// All of them failed.
+        failed: u32,
+    }
+
+    /// The approval of a grant, by its place in its partition.
+    Approved {
+        /// The grant.
+        grant: u32,
+        /// Number of the approver; [`NOBODY`] without one.
+        approver: u32,
+        /// First half of the id of the approval.
+        id: u64,
+        /// Time of the decision.
+        at: i64,
+        /// [`verdict`].
+        verdict: u32,
+    }
+
+    /// A use of a grant, by its place in its partition.
+    Used {
+        /// The grant.
+        grant: u32,
+        /// All of them failed.
+        failed: u32,
+        /// Privilege and scope together.
+        what: u64,
+        /// First use.
+        first: i64,
+        /// Last use.
+        last: i64,
+        /// Number of uses; negative when the record does not say.
+        count: i64,
+    }
+
+    /// The task of a grant, by its place in its partition.
+    Worked {
+        /// The grant.
+        grant: u32,
+        /// Place of the state in the vocabulary, or [`TICKET`].
+        state: u32,
+        /// Start.
+        start: i64,
+        /// End.
+        end: i64,
+    }
+
+    /// A decision of an approver on a grant.
+    Decision {
+        /// Number of the approver.
+        approver: u32,
+        /// Number of the one who asked, when that one decides too; else [`NOBODY`].
+        asked: u32,
+        /// [`verdict`].
+        verdict: u32,
+        /// Time of the decision.
+        at: i64,
+        /// Time of the request.
+        requested: i64,
     }
 }
+
+/// [`Worked::state`] of a task that only the reason of the grant names.
+pub const TICKET: u32 = u32::MAX;
 
 /// Verdict of an approval.
 pub mod verdict {
@@ -178,244 +285,43 @@ pub mod verdict {
     pub const POLICY: u32 = 4;
 }
 
-/// What an approval's record says.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Approval {
-    /// Its id.
-    pub id: Id,
-    /// Grant that it names.
-    pub grant: Id,
-    /// Approver, canonical.
-    pub approver: Id,
-    /// Time of the decision.
-    pub at: i64,
-    /// [`verdict`].
-    pub verdict: u32,
-    /// Place.
-    pub place: Place,
-}
-
-impl Packed for Approval {
-    fn put(&self, out: &mut Vec<u8>) {
-        for id in [self.id, self.grant, self.approver] {
-            put_id(id, out);
-        }
-        out.extend_from_slice(&self.at.to_le_bytes());
-        out.extend_from_slice(&self.verdict.to_le_bytes());
-        out.extend_from_slice(&self.place.to_le_bytes());
+impl Grant {
+    /// One word for its principal and privilege; the sweep sees when two share it.
+    #[must_use]
+    #[inline]
+    pub fn lane(&self) -> u64 {
+        let privilege = u64::from(self.privilege).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (self.principal.high() ^ u64::from(self.principal.low())).wrapping_add(privilege)
     }
 
-    fn take(b: &mut Bytes<'_>) -> Option<Self> {
-        Some(Self {
-            id: b.id()?,
-            grant: b.id()?,
-            approver: b.id()?,
-            at: b.signed()?,
-            verdict: b.word()?,
-            place: b.long()?,
-        })
+    /// One of so many partitions, a power of two.
+    #[must_use]
+    #[inline]
+    pub fn part(&self, parts: usize) -> usize {
+        (self.lane().wrapping_mul(0xd6e8_feb8_6659_fd93) >> 48) as usize & (parts - 1)
+    }
+
+    /// Place of its record.
+    #[must_use]
+    #[inline]
+    pub fn place(&self) -> Place {
+        place(usize::from(self.file), self.row)
     }
 }
 
-/// What a record of use says.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Use {
-    /// Grant that it names.
-    pub grant: Id,
-    /// Privilege and scope together.
-    pub what: u64,
-    /// First use.
-    pub first: i64,
-    /// Last use.
-    pub last: i64,
-    /// Number of uses; negative when the record does not say.
-    pub count: i64,
-    /// All of them failed.
-    pub failed: u32,
-}
-
-impl Packed for Use {
-    fn put(&self, out: &mut Vec<u8>) {
-        put_id(self.grant, out);
-        out.extend_from_slice(&self.what.to_le_bytes());
-        for n in [self.first, self.last, self.count] {
-            out.extend_from_slice(&n.to_le_bytes());
-        }
-        out.extend_from_slice(&self.failed.to_le_bytes());
+impl Key {
+    /// Of a name and the place of a grant.
+    #[must_use]
+    #[inline]
+    pub fn new(id: Id, spot: Spot) -> Self {
+        Self { id, high: (spot.0 >> 32) as u32, low: spot.0 as u32 }
     }
 
-    fn take(b: &mut Bytes<'_>) -> Option<Self> {
-        Some(Self {
-            grant: b.id()?,
-            what: b.long()?,
-            first: b.signed()?,
-            last: b.signed()?,
-            count: b.signed()?,
-            failed: b.word()?,
-        })
-    }
-}
-
-/// A reference from one record to another, by place.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Mention {
-    /// What is named.
-    pub id: Id,
-    /// Who names it.
-    pub place: Place,
-}
-
-impl Packed for Mention {
-    fn put(&self, out: &mut Vec<u8>) {
-        put_id(self.id, out);
-        out.extend_from_slice(&self.place.to_le_bytes());
-    }
-
-    fn take(b: &mut Bytes<'_>) -> Option<Self> {
-        Some(Self { id: b.id()?, place: b.long()? })
-    }
-}
-
-/// A decision of an approver on a grant.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Decision {
-    /// Approver.
-    pub approver: Id,
-    /// Who asked.
-    pub asked: Id,
-    /// What is decided, by the id of the approval.
-    pub request: Id,
-    /// Time of the decision.
-    pub at: i64,
-    /// Time of the request.
-    pub requested: i64,
-    /// [`verdict`].
-    pub verdict: u32,
-    /// Place of the approval.
-    pub place: Place,
-}
-
-impl Packed for Decision {
-    fn put(&self, out: &mut Vec<u8>) {
-        for id in [self.approver, self.asked, self.request] {
-            put_id(id, out);
-        }
-        out.extend_from_slice(&self.at.to_le_bytes());
-        out.extend_from_slice(&self.requested.to_le_bytes());
-        out.extend_from_slice(&self.verdict.to_le_bytes());
-        out.extend_from_slice(&self.place.to_le_bytes());
-    }
-
-    fn take(b: &mut Bytes<'_>) -> Option<Self> {
-        Some(Self {
-            approver: b.id()?,
-            asked: b.id()?,
-            request: b.id()?,
-            at: b.signed()?,
-            requested: b.signed()?,
-            verdict: b.word()?,
-            place: b.long()?,
-        })
-    }
-}
-
-/// A grant with what approvals, use and task add.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Access {
-    /// Principal, platform and privilege.
-    pub lane: Id,
-    /// Task that the grant names.
-    pub task: Id,
-    /// Scope as written.
-    pub scope: Id,
-    /// Canonical scope.
-    pub spot: u64,
-    /// Place.
-    pub place: Place,
-    /// Start.
-    pub start: i64,
-    /// Authorised end.
-    pub due: i64,
-    /// Recorded end.
-    pub ended: i64,
-    /// Time of the deciding approval.
-    pub approved: i64,
-    /// First use.
-    pub first_use: i64,
-    /// Last use.
-    pub last_use: i64,
-    /// Number of uses.
-    pub uses: i64,
-    /// Start of the task.
-    pub task_start: i64,
-    /// End of the task.
-    pub task_end: i64,
-    /// Platform and privilege.
-    pub privilege: u32,
-    /// Ledger system.
-    pub system: u32,
-    /// [`bit`].
-    pub bits: u32,
-    /// Approvals.
-    pub approvals: u32,
-    /// State of the task.
-    pub state: u32,
-}
-
-impl Packed for Access {
-    fn put(&self, out: &mut Vec<u8>) {
-        for id in [self.lane, self.task, self.scope] {
-            put_id(id, out);
-        }
-        out.extend_from_slice(&self.spot.to_le_bytes());
-        out.extend_from_slice(&self.place.to_le_bytes());
-        for n in [
-            self.start,
-            self.due,
-            self.ended,
-            self.approved,
-            self.first_use,
-            self.last_use,
-            self.uses,
-            self.task_start,
-            self.task_end,
-        ] {
-            out.extend_from_slice(&n.to_le_bytes());
-        }
-        for n in [self.privilege, self.system, self.bits, self.approvals, self.state] {
-            out.extend_from_slice(&n.to_le_bytes());
-        }
-    }
-
-    fn take(b: &mut Bytes<'_>) -> Option<Self> {
-        let (lane, task, scope) = (b.id()?, b.id()?, b.id()?);
-        let (spot, place) = (b.long()?, b.long()?);
-        let (start, due, ended, approved) = (b.signed()?, b.signed()?, b.signed()?, b.signed()?);
-        let (first_use, last_use, uses) = (b.signed()?, b.signed()?, b.signed()?);
-        let (task_start, task_end) = (b.signed()?, b.signed()?);
-        let (privilege, system, bits) = (b.word()?, b.word()?, b.word()?);
-        let (approvals, state) = (b.word()?, b.word()?);
-        Some(Self {
-            lane,
-            task,
-            scope,
-            spot,
-            place,
-            start,
-            due,
-            ended,
-            approved,
-            first_use,
-            last_use,
-            uses,
-            task_start,
-            task_end,
-            privilege,
-            system,
-            bits,
-            approvals,
-            state,
-        })
+    /// Where the grant lies.
+    #[must_use]
+    #[inline]
+    pub fn spot(&self) -> Spot {
+        Spot(u64::from(self.high) << 32 | u64::from(self.low))
     }
 }
 
@@ -426,66 +332,46 @@ mod tests {
     /// A row that lay in a file is the row that went there.
     #[test]
     fn rows_come_back() {
-        fn back<T: Packed + std::fmt::Debug>(row: T) {
+        fn back<T: Packed + PartialEq + std::fmt::Debug>(row: T) {
             let mut bytes = Vec::new();
             row.put(&mut bytes);
             let mut rest = Bytes(&bytes);
-            let found = T::take(&mut rest).unwrap();
+            assert_eq!(T::take(&mut rest), Some(row));
             assert!(rest.0.is_empty());
-            assert_eq!(format!("{found:?}"), format!("{row:?}"));
-            assert!(T::take(&mut rest).is_none());
+            assert_eq!(T::take(&mut rest), None);
         }
         let id = |n: u64| Id::new(n, 7);
         back(Grant {
-            id: id(1),
-            task: id(2),
-            approval: id(3),
-            principal: id(4),
-            scope: id(5),
-            spot: 6,
-            what: 7,
-            privilege: 8,
-            system: 9,
-            place: 10,
-            requested: 11,
-            start: -12,
-            due: 13,
-            ended: 14,
-            bits: 15,
+            principal: id(1),
+            privilege: 2,
+            spot: 3,
+            what: 4,
+            approval: 5,
+            requested: 6,
+            start: -7,
+            due: 8,
+            ended: NEVER,
+            bits: 9,
+            row: 10,
+            file: 11,
+            system: 12,
         });
+        back(Key { id: id(1), high: 2, low: 3 });
+        back(Name { id: id(1) });
         back(Task { id: id(1), start: -2, end: 3, state: 4 });
-        back(Approval { id: id(1), grant: id(2), approver: id(3), at: 4, verdict: 5, place: 6 });
+        back(Approval { id: id(1), grant: id(2), approver: 3, at: 4, verdict: 5 });
         back(Use { grant: id(1), what: 2, first: 3, last: 4, count: -5, failed: 1 });
-        back(Mention { id: id(1), place: 2 });
-        back(Decision {
-            approver: id(1),
-            asked: id(2),
-            request: id(3),
-            at: 4,
-            requested: 5,
-            verdict: 6,
-            place: 7,
-        });
-        back(Access {
-            lane: id(1),
-            task: id(2),
-            scope: id(3),
-            spot: 4,
-            place: 5,
-            start: 6,
-            due: 7,
-            ended: 8,
-            approved: 9,
-            first_use: 10,
-            last_use: 11,
-            uses: 12,
-            task_start: 13,
-            task_end: 14,
-            privilege: 15,
-            system: 16,
-            bits: 17,
-            approvals: 18,
-            state: 19,
-        });
+        back(Approved { grant: 1, approver: 2, id: 3, at: 4, verdict: 5 });
+        back(Used { grant: 1, failed: 1, what: 2, first: 3, last: 4, count: -5 });
+        back(Worked { grant: 1, state: 2, start: 3, end: 4 });
+        back(Decision { approver: 1, asked: 2, verdict: 3, at: 4, requested: 5 });
+    }
+
+    #[test]
+    fn a_place_in_a_partition_keeps_its_parts() {
+        let spot = Spot::new(1023, u32::MAX, 65_535);
+        assert_eq!((spot.part(), spot.at(), spot.number()), (1023, u32::MAX, 65_535));
+        let key = Key::new(Id::new(1, 2), Spot::new(5, 6, 7));
+        assert_eq!((key.spot().part(), key.spot().at(), key.spot().number()), (5, 6, 7));
     }
 }

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::id::Key;
-use super::rows::{Approval, Grant, Mention, Task, Use};
+use super::id::{Id, Key};
+use super::rows::{
+    Approval, Approved, Decision, Grant, Key as NameKey, Name, Task, Use, Used, Worked,
+};
 use super::store::{Budget, Store};
 use super::vocabulary::{Map, Privilege, Vocabulary};
 use crate::facts::{PrincipalKind, Text};
@@ -16,18 +18,26 @@ use crate::ingest::source::Batch;
 pub struct Shared<'b> {
     /// Key of names.
     pub key: Key,
-    /// Grants by their id.
+    /// Grants by principal and privilege.
     pub grants: Store<'b, Grant>,
-    /// Tasks by their id.
+    /// Grants by their id.
+    pub keys: Store<'b, NameKey>,
+    /// Tasks that grants name, and tickets that their reasons name, by id.
+    pub wanted: Store<'b, NameKey>,
+    /// Approvals that grants name.
+    pub named: Store<'b, Name>,
+    /// Tasks that wait for their grants.
     pub tasks: Store<'b, Task>,
-    /// Approvals by their grant.
+    /// Approvals that wait for their grants.
     pub approvals: Store<'b, Approval>,
-    /// Uses by their grant.
+    /// Uses that wait for their grants.
     pub uses: Store<'b, Use>,
-    /// Tickets that reasons name, by the id of the ticket.
-    pub tickets: Store<'b, Mention>,
+    /// Approvals, uses and tasks beside their grants.
+    pub sides: Sides<'b>,
     /// Privileges.
     pub privileges: Vocabulary<Privilege>,
+    /// Platforms of ledger systems.
+    pub platforms: Vocabulary<Option<Text>>,
     /// Ledger systems.
     pub systems: Vocabulary<Text>,
     /// What the sweep does not carry, in words.
@@ -36,10 +46,53 @@ pub struct Shared<'b> {
     pub refused: AtomicBool,
     /// Why the temporary file failed.
     pub failure: Mutex<Option<String>>,
-    /// Whether tickets in reasons can be tasks.
+    /// Ledger systems with approvals, by number.
+    pub approved_systems: Mutex<BTreeSet<u32>>,
+    /// Somebody refused a request.
+    pub refusals_of_requests: AtomicBool,
+    /// Numbers of approvers, by the hash of their canonical name.
+    pub approvers: Vocabulary<(Id, Text)>,
+    /// Whether tasks are among the inputs; then tickets in reasons can be tasks.
     pub has_tasks: bool,
     /// Sums of all workers.
     pub sums: Mutex<Sums>,
+}
+
+/// What lies beside grants, in their partitions.
+#[derive(Debug)]
+pub struct Sides<'b> {
+    /// Approvals.
+    pub approved: Store<'b, Approved>,
+    /// Uses.
+    pub used: Store<'b, Used>,
+    /// Tasks.
+    pub worked: Store<'b, Worked>,
+    /// Approvals of no grant of the ledger.
+    pub loose: Store<'b, Name>,
+    /// Tasks that no grant names.
+    pub idle: Store<'b, Name>,
+    /// Decisions by approver.
+    pub decisions: Store<'b, Decision>,
+}
+
+impl<'b> Sides<'b> {
+    fn new(parts: usize, budget: &'b Budget) -> Self {
+        Self {
+            approved: Store::new(parts, budget),
+            used: Store::new(parts, budget),
+            worked: Store::new(parts, budget),
+            loose: Store::new(parts, budget),
+            idle: Store::new(parts, budget),
+            decisions: Store::new(parts, budget),
+        }
+    }
+
+    /// Gives the temporary files of what is put together back.
+    pub fn close(&self) {
+        self.approved.close();
+        self.used.close();
+        self.worked.close();
+    }
 }
 
 /// Sums over rows.
@@ -57,8 +110,8 @@ pub struct Sums {
     pub users: Map<(PrincipalKind, i64)>,
     /// Platforms that each file of use names; `None` for rows without.
     pub grains: BTreeMap<usize, BTreeSet<Option<Text>>>,
-    /// Approvers.
-    pub approvers: Map<Text>,
+    /// Tasks that ended before they began, by number of the file.
+    pub inverted: BTreeMap<usize, i64>,
     /// Grants.
     pub grants: u64,
     /// Approvals.
@@ -106,7 +159,9 @@ impl Sums {
         for (file, platforms) in other.grains {
             self.grains.entry(file).or_default().extend(platforms);
         }
-        self.approvers.extend(other.approvers);
+        for (file, n) in other.inverted {
+            *self.inverted.entry(file).or_default() += n;
+        }
         self.grants += other.grants;
         self.approvals += other.approvals;
     }
@@ -132,15 +187,22 @@ impl Shared<'_> {
         Shared {
             key: Key::default(),
             grants: Store::new(parts, budget),
+            keys: Store::new(parts, budget),
+            wanted: Store::new(parts, budget),
+            named: Store::new(parts, budget),
             tasks: Store::new(parts, budget),
             approvals: Store::new(parts, budget),
             uses: Store::new(parts, budget),
-            tickets: Store::new(parts, budget),
+            sides: Sides::new(parts, budget),
             privileges: Vocabulary::default(),
+            platforms: Vocabulary::default(),
             systems: Vocabulary::default(),
             refusals: Mutex::default(),
             refused: AtomicBool::new(false),
             failure: Mutex::default(),
+            approved_systems: Mutex::default(),
+            refusals_of_requests: AtomicBool::new(false),
+            approvers: Vocabulary::default(),
             has_tasks,
             sums: Mutex::default(),
         }

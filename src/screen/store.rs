@@ -20,41 +20,45 @@ pub trait Packed: Copy + Send {
 #[derive(Debug)]
 pub struct Bytes<'a>(pub &'a [u8]);
 
-impl Bytes<'_> {
-    /// The next eight bytes as a number.
-    #[inline]
-    pub fn long(&mut self) -> Option<u64> {
-        let (head, tail) = self.0.split_first_chunk::<8>()?;
-        self.0 = tail;
-        Some(u64::from_le_bytes(*head))
-    }
-
-    /// The next eight bytes as a signed number.
-    #[inline]
-    pub fn signed(&mut self) -> Option<i64> {
-        self.long().map(u64::cast_signed)
-    }
-
-    /// The next four bytes as a number.
-    #[inline]
-    pub fn word(&mut self) -> Option<u32> {
-        let (head, tail) = self.0.split_first_chunk::<4>()?;
-        self.0 = tail;
-        Some(u32::from_le_bytes(*head))
-    }
-
-    /// The next name.
-    #[inline]
-    pub fn id(&mut self) -> Option<Id> {
-        Some(Id::new(self.long()?, self.word()?))
-    }
+/// A field of a row.
+pub trait Field: Sized {
+    /// Appends the field.
+    fn put(self, out: &mut Vec<u8>);
+    /// Reads the field back; `None` at the end.
+    fn take(from: &mut Bytes<'_>) -> Option<Self>;
 }
 
-/// Appends a name.
-#[inline]
-pub fn put_id(id: Id, out: &mut Vec<u8>) {
-    out.extend_from_slice(&id.high().to_le_bytes());
-    out.extend_from_slice(&id.low().to_le_bytes());
+macro_rules! fields {
+    ($($kind:ty)*) => { $(
+        impl Field for $kind {
+            #[inline]
+            fn put(self, out: &mut Vec<u8>) {
+                out.extend_from_slice(&self.to_le_bytes());
+            }
+
+            #[inline]
+            fn take(from: &mut Bytes<'_>) -> Option<Self> {
+                let (head, tail) = from.0.split_first_chunk()?;
+                from.0 = tail;
+                Some(Self::from_le_bytes(*head))
+            }
+        }
+    )* };
+}
+
+fields! { u16 u32 u64 i64 }
+
+impl Field for Id {
+    #[inline]
+    fn put(self, out: &mut Vec<u8>) {
+        self.high().put(out);
+        self.low().put(out);
+    }
+
+    #[inline]
+    fn take(from: &mut Bytes<'_>) -> Option<Self> {
+        Some(Self::new(u64::take(from)?, u32::take(from)?))
+    }
 }
 
 /// Memory that the stores of a run may take together.
@@ -69,6 +73,26 @@ impl Budget {
     #[must_use]
     pub fn new(limit: usize) -> Self {
         Self { limit, used: AtomicUsize::new(0) }
+    }
+
+    /// Notes bytes that are held outside the stores; what the stores may hold is less by them.
+    #[must_use]
+    pub fn hold(&self, bytes: usize) -> Held<'_> {
+        self.used.fetch_add(bytes, Ordering::Relaxed);
+        Held { budget: self, bytes }
+    }
+}
+
+/// Bytes that are held until this is dropped.
+#[derive(Debug)]
+pub struct Held<'b> {
+    budget: &'b Budget,
+    bytes: usize,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -88,6 +112,8 @@ pub struct Store<'b, T> {
 struct Part<T> {
     blocks: Vec<Vec<T>>,
     held: usize,
+    /// Rows, wherever they are.
+    rows: usize,
     /// Place and length in the file, bytes.
     spilled: Vec<(u64, usize)>,
 }
@@ -100,7 +126,8 @@ impl<'b, T: Packed> Store<'b, T> {
     /// Empty, with so many partitions.
     #[must_use]
     pub fn new(parts: usize, budget: &'b Budget) -> Self {
-        let part = || Mutex::new(Part { blocks: Vec::new(), held: 0, spilled: Vec::new() });
+        let part =
+            || Mutex::new(Part { blocks: Vec::new(), held: 0, rows: 0, spilled: Vec::new() });
         Self { parts: (0..parts).map(|_| part()).collect(), file: Mutex::new(None), budget }
     }
 
@@ -115,23 +142,46 @@ impl<'b, T: Packed> Store<'b, T> {
     /// # Errors
     /// When the temporary file cannot be written.
     pub fn add(&self, gathered: &mut [Vec<T>]) -> io::Result<()> {
-        for (part, rows) in self.parts.iter().zip(gathered) {
+        self.add_told(gathered, |_, _, _| {})
+    }
+
+    /// The same, and tells for each partition the place of the first of these rows in what [`Self::take`]
+    /// will give.
+    ///
+    /// # Errors
+    /// When the temporary file cannot be written.
+    pub fn add_told(
+        &self,
+        gathered: &mut [Vec<T>],
+        mut told: impl FnMut(usize, usize, &[T]),
+    ) -> io::Result<()> {
+        for (at, (part, rows)) in self.parts.iter().zip(gathered).enumerate() {
             if rows.is_empty() {
                 continue;
             }
             // The room for gathering stays with the worker.
             let block = rows.as_slice().to_vec();
-            rows.clear();
             let bytes = block.len() * size_of::<T>();
             let mut part = lock(part);
+            let first = part.rows;
+            part.rows += block.len();
             part.held += bytes;
             part.blocks.push(block);
             let used = self.budget.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
             if used > self.budget.limit && part.held >= LEAST_SPILL {
                 self.spill(&mut part)?;
             }
+            drop(part);
+            told(at, first, rows);
+            rows.clear();
         }
         Ok(())
+    }
+
+    /// Rows of a partition.
+    #[must_use]
+    pub fn rows(&self, at: usize) -> usize {
+        self.parts.get(at).map_or(0, |p| lock(p).rows)
     }
 
     fn spill(&self, part: &mut Part<T>) -> io::Result<()> {
@@ -157,7 +207,7 @@ impl<'b, T: Packed> Store<'b, T> {
         *lock(&self.file) = None;
     }
 
-    /// Takes the rows of a partition out, in no order that means anything.
+    /// Takes the rows of a partition out, in the order in which they were added.
     ///
     /// # Errors
     /// When the temporary file cannot be read.
@@ -183,6 +233,7 @@ impl<'b, T: Packed> Store<'b, T> {
         }
         self.budget.used.fetch_sub(part.held, Ordering::Relaxed);
         part.held = 0;
+        part.rows = 0;
         Ok(out)
     }
 }

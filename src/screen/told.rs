@@ -113,12 +113,16 @@ pub fn open(state: TaskState) -> bool {
     matches!(state, TaskState::Queued | TaskState::Waiting | TaskState::Running)
 }
 
-/// Whether a reason may hold the id of a ticket: `#`, or a capital before another or a digit.
+/// Whether a reason may hold the id of a ticket (a capital before another or a digit), and whether it may
+/// hold the number of an issue (`#`).
 #[must_use]
-pub fn may_name_ticket(reason: &str) -> bool {
+pub fn may_name_ticket(reason: &str) -> (bool, bool) {
     let b = reason.as_bytes();
-    let pair = |w: &[u8; 2]| {
-        w[0].is_ascii_uppercase() && (w[1].is_ascii_uppercase() || w[1].is_ascii_digit())
-    };
-    b.contains(&b'#') || b.array_windows::<2>().any(pair)
+    // Without a way out of the loops, so that they go over many bytes at once.
+    let hash = b.iter().fold(false, |f, c| f | (*c == b'#'));
+    let next = b.get(1..).unwrap_or(&[]);
+    let pair = b.iter().zip(next).fold(false, |f, (a, b)| {
+        f | (a.is_ascii_uppercase() & (b.is_ascii_uppercase() | b.is_ascii_digit()))
+    });
+    (pair, hash)
 }

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use super::id::Id;
-use super::join::{Context, Used};
 use super::judge::{CHUNK, Columns, Sums};
-use super::rows::{Grant, NEVER, Use};
+use super::rows::{Grant, NEVER, Used};
+use super::whole::{Access, Context, used};
 use crate::rules::value::Value;
 use crate::rules::vector::{Bits, Chunk, Number, Vector};
 
@@ -30,32 +29,20 @@ pub const COLUMNS: Columns = Columns {
 const LINKS: &[&str] = &["grant_id"];
 const OUTCOMES: &[&str] = &["allowed", "error"];
 
-/// Sums the uses per grant, and judges each.
-pub fn by_grant(
-    cx: &Context<'_>,
-    grants: &[Grant],
-    uses: &[Use],
-    find: impl Fn(Id) -> Option<usize>,
-    sums: &mut Sums,
-) -> Vec<Used> {
-    let mut out = vec![Used::NONE; grants.len()];
+/// Adds the uses to their grants, and judges each.
+pub fn add(cx: &Context<'_>, grants: &mut [Access], uses: &[Used], sums: &mut Sums) {
     let judged = cx.judge.asks(COLUMNS.table);
+    let mut rows: Vec<(Used, Interval)> = Vec::with_capacity(CHUNK);
     for part in uses.chunks(CHUNK) {
-        let mut rows: Vec<(&Use, &Grant)> = Vec::with_capacity(part.len());
+        rows.clear();
         for u in part {
-            let at = find(u.grant);
-            let (Some(g), Some(used)) =
-                (at.and_then(|i| grants.get(i)), at.and_then(|i| out.get_mut(i)))
-            else {
-                cx.shared.refuse("use of a grant that the ledger does not list");
-                continue;
-            };
-            if g.what != u.what {
+            let Some(access) = grants.get_mut(u.grant as usize) else { continue };
+            if access.grant.what != u.what {
                 cx.shared.refuse("use of another privilege or scope than its grant's");
             }
-            used.add(u);
+            used(access, u);
             if u.first != NEVER {
-                rows.push((u, g));
+                rows.push((*u, Interval::of(&access.grant)));
             }
         }
         if judged && !rows.is_empty() {
@@ -65,17 +52,28 @@ pub fn by_grant(
             });
         }
     }
-    out
 }
 
-fn chunk(cx: &Context<'_>, rows: &[(&Use, &Grant)]) -> Chunk {
+/// When a grant gives access.
+#[derive(Clone, Copy)]
+struct Interval {
+    start: i64,
+    end: i64,
+}
+
+impl Interval {
+    fn of(g: &Grant) -> Self {
+        Self { start: g.start, end: if g.ended == NEVER { g.due } else { g.ended } }
+    }
+}
+
+fn chunk(cx: &Context<'_>, rows: &[(Used, Interval)]) -> Chunk {
     let as_of = cx.as_of.micros();
-    let end = |g: &Grant| if g.ended == NEVER { g.due } else { g.ended };
     let started = Bits::of(rows, |(_, g)| g.start != NEVER);
     let inside = Bits::of(rows, |(u, g)| {
-        g.start != NEVER && u.last >= g.start && (end(g) == NEVER || u.first < end(g))
+        g.start != NEVER && u.last >= g.start && (g.end == NEVER || u.first < g.end)
     });
-    let time = |f: &dyn Fn(&Use) -> i64| Vector::Whole {
+    let time = |f: &dyn Fn(&Used) -> i64| Vector::Whole {
         data: Arc::new(rows.iter().map(|(u, _)| f(u)).collect()),
         known: Arc::new(Bits::all(rows.len(), true)),
         number: Number::Time,
