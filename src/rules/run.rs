@@ -5,6 +5,8 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use polars::prelude::*;
 use rayon::prelude::*;
@@ -95,7 +97,7 @@ impl Verdict {
 
 /// Rows that are judged together. A piece holds only the columns that the rules of its table read, so that
 /// memory does not grow with the table.
-const PIECE: usize = 2_048;
+const PIECE: usize = 4_096;
 
 /// Runs all rules of a pack.
 ///
@@ -126,11 +128,7 @@ fn run_in_pieces(pack: &Pack, input: &RunInput<'_>, piece: usize) -> Result<RunO
         })
         .collect();
     let sources = finding::Sources::new(input.sources, input.as_of);
-    let judged: Vec<Vec<(usize, RuleResult, Vec<Finding>)>> = jobs
-        .into_par_iter()
-        .with_max_len(1)
-        .map(|(plan, range)| plan.judge(range, input, &sources))
-        .collect::<Result<_, _>>()?;
+    let judged = side_by_side(&jobs, |(plan, range)| plan.judge(range.clone(), input, &sources))?;
     // In the order of the rows, which decides between findings of one identity and of equal weight.
     for (rule, counts, found) in judged.into_iter().flatten() {
         if let Some((result, findings)) = parts.get_mut(rule) {
@@ -156,6 +154,31 @@ fn run_in_pieces(pack: &Pack, input: &RunInput<'_>, piece: usize) -> Result<RunO
     }
     sort(&mut out.findings);
     Ok(out)
+}
+
+/// The answers to all jobs, in their order. One job after the other on each thread: a job that waits for
+/// its parts would begin another on the same stack, and that one the next.
+fn side_by_side<J: Sync, T: Send>(
+    jobs: &[J],
+    work: impl Fn(&J) -> Result<T, RuleError> + Sync,
+) -> Result<Vec<T>, RuleError> {
+    let next = AtomicUsize::new(0);
+    let done: Mutex<Vec<(usize, Result<T, RuleError>)>> = Mutex::default();
+    rayon::scope(|scope| {
+        for _ in 0..rayon::current_num_threads().min(jobs.len()) {
+            scope.spawn(|_| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(job) = jobs.get(at) else { return };
+                    let answer = work(job);
+                    done.lock().unwrap_or_else(PoisonError::into_inner).push((at, answer));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_unstable_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, answer)| answer).collect()
 }
 
 /// Puts findings in the order of [`Finding::sort_key`]; those of equal keys stay in their order. Findings

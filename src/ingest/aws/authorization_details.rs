@@ -258,8 +258,8 @@ struct IamRole<'a> {
     arn: Cow<'a, str>,
     #[serde(rename = "CreateDate", borrow)]
     created: Option<When<'a>>,
-    #[serde(rename = "AssumeRolePolicyDocument", borrow)]
-    trust: Option<&'a RawValue>,
+    #[serde(rename = "AssumeRolePolicyDocument")]
+    trust: Option<Read>,
     #[serde(rename = "InstanceProfileList", borrow)]
     profiles: Option<Vec<Profile<'a>>>,
     #[serde(rename = "RolePolicyList", borrow)]
@@ -290,8 +290,8 @@ struct LastUsed<'a> {
 struct Inline<'a> {
     #[serde(rename = "PolicyName", borrow)]
     name: Cow<'a, str>,
-    #[serde(rename = "PolicyDocument", borrow)]
-    document: Option<&'a RawValue>,
+    #[serde(rename = "PolicyDocument")]
+    document: Option<Read>,
 }
 
 #[derive(Deserialize)]
@@ -332,8 +332,8 @@ struct Managed<'a> {
 
 #[derive(Deserialize)]
 struct Version<'a> {
-    #[serde(rename = "Document", borrow)]
-    document: Option<&'a RawValue>,
+    #[serde(rename = "Document")]
+    document: Option<Doc>,
     #[serde(rename = "VersionId", borrow)]
     id: Option<Cow<'a, str>>,
     #[serde(rename = "IsDefaultVersion")]
@@ -350,6 +350,28 @@ struct Reader<'b> {
     attachments: Vec<(usize, String)>,
     /// Texts that many rows have, so that each is kept once.
     texts: HashSet<Text>,
+}
+
+/// The text of a document, made where the record around it is decoded: that is done side by side.
+struct Doc(String);
+
+impl<'de> Deserialize<'de> for Doc {
+    fn deserialize<D: serde::Deserializer<'de>>(decoder: D) -> Result<Self, D::Error> {
+        Ok(Self(document_text(<&RawValue>::deserialize(decoder)?)))
+    }
+}
+
+/// A document with its text.
+struct Read {
+    text: String,
+    parsed: Document,
+}
+
+impl<'de> Deserialize<'de> for Read {
+    fn deserialize<D: serde::Deserializer<'de>>(decoder: D) -> Result<Self, D::Error> {
+        let Doc(text) = Doc::deserialize(decoder)?;
+        Ok(Self { parsed: Document::parse(&text), text })
+    }
 }
 
 /// Text of a document: an object, or a string that holds one, perhaps URL-encoded.

@@ -22,7 +22,7 @@ use crate::privilege::glob;
 
 /// Comparisons of patterns with ARNs for each target, and at least. Where a class takes more to find, the
 /// search goes without.
-const COMPARISONS: usize = 256;
+const COMPARISONS: usize = 1_024;
 const COMPARISONS_LEAST: usize = 1 << 20;
 
 /// Classes of all targets.
