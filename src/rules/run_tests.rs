@@ -341,3 +341,26 @@ fn many_rows_and_rules() {
         assert_eq!((r.population, r.exceptions, r.not_assessed), (20_000, over as u64, unknown));
     }
 }
+
+#[test]
+fn jobs_do_not_begin_on_the_stack_of_another() {
+    use std::cell::Cell;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    thread_local!(static DEPTH: Cell<usize> = const { Cell::new(0) });
+    let deepest = AtomicUsize::new(0);
+    let jobs: Vec<usize> = (0..2_000).collect();
+    let answers = side_by_side(&jobs, |job| {
+        let depth = DEPTH.get() + 1;
+        DEPTH.set(depth);
+        deepest.fetch_max(depth, Ordering::Relaxed);
+        // Parts for others to take, so that whoever began them has to wait.
+        let sum: usize = (0..64_usize).into_par_iter().with_max_len(1).map(|n| n * job % 7).sum();
+        DEPTH.set(depth - 1);
+        Ok(sum)
+    });
+    let wanted: Vec<usize> = jobs.iter().map(|job| (0..64).map(|n| n * job % 7).sum()).collect();
+    assert_eq!(answers.unwrap(), wanted);
+    let deepest = deepest.into_inner();
+    assert!(deepest <= rayon::current_num_threads(), "{deepest} jobs on one stack");
+}
