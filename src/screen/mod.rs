@@ -120,7 +120,7 @@ const TABLES: [Columns; 5] =
     [columns::GRANTS, columns::CHAINS, columns::SPANS, usage::COLUMNS, MACHINES];
 
 /// Rows of a partition, about: its rows and hash tables fit the cache.
-const PARTITION: usize = 12_000;
+const PARTITION: usize = 20_000;
 
 fn failed(e: io::Error) -> Refusal {
     Refusal::Temporary(e.to_string())

@@ -60,7 +60,7 @@ pub struct Worker<'s, 'b> {
 }
 
 /// Rows that a worker keeps before it hands them on.
-const HAND_ON: usize = 131_072;
+const HAND_ON: usize = 65_536;
 
 impl<'s, 'b> Worker<'s, 'b> {
     /// For a file.

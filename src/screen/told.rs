@@ -117,12 +117,12 @@ pub fn open(state: TaskState) -> bool {
 /// hold the number of an issue (`#`).
 #[must_use]
 pub fn may_name_ticket(reason: &str) -> (bool, bool) {
-    let b = reason.as_bytes();
-    // Without a way out of the loops, so that they go over many bytes at once.
-    let hash = b.iter().fold(false, |f, c| f | (*c == b'#'));
-    let next = b.get(1..).unwrap_or(&[]);
-    let pair = b.iter().zip(next).fold(false, |f, (a, b)| {
-        f | (a.is_ascii_uppercase() & (b.is_ascii_uppercase() | b.is_ascii_digit()))
-    });
+    let (mut pair, mut hash, mut capital) = (false, false, false);
+    for c in reason.as_bytes() {
+        let own = c.is_ascii_uppercase();
+        pair |= capital & (own | c.is_ascii_digit());
+        hash |= *c == b'#';
+        capital = own;
+    }
     (pair, hash)
 }
