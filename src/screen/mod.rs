@@ -9,6 +9,7 @@
 
 pub mod add;
 pub mod approvers;
+#[cfg(feature = "columnar-io")]
 pub mod block;
 pub mod cell;
 #[cfg(feature = "columnar-io")]
