@@ -147,8 +147,8 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
         elsewhere: std::mem::take(&mut estate.tiers),
         ..PrivilegeTiers::default()
     };
-    access::policy_tiers(facts, &mut store, as_of, &mut tiers);
     let policy_facts = policies::rows(facts, &mut store, &plans, as_of);
+    access::policy_tiers(facts, &policy_facts, &mut tiers);
     store.close();
     let evaluated = access::evaluate(&plans, &store);
     let dormant = graph::dormant(facts, &plans, &evaluated);
@@ -165,16 +165,21 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
     drop(dormant);
     let policies_in_force = access::in_force(&plans, &store);
     later(store);
-    let of_plans = plans.par_iter().zip(&judged);
-    let mut holdings: Vec<Holding> = of_plans
-        .flat_map_iter(|(plan, outcome)| {
+    let also =
+        [root::rows(facts, &people, &activity), estate::holdings(&estate, &people, &activity)];
+    let n: usize = judged.iter().map(holdings::most).sum();
+    // Rows are large: they come in parts, and there is room for all of them once.
+    let mut holdings: Vec<Holding> = Vec::new();
+    holdings.reserve_exact(n + also.iter().map(Vec::len).sum::<usize>());
+    for (plans, judged) in plans.chunks(ROWS_OF).zip(judged.chunks(ROWS_OF)) {
+        let of_plans = plans.par_iter().zip(judged).map(|(plan, outcome)| {
             let mut rows = holdings::rows(plan, outcome, &people, &activity);
             rows.sort_by(in_order);
             rows
-        })
-        .collect();
-    holdings.extend(root::rows(facts, &people, &activity));
-    holdings.extend(estate::holdings(&estate, &people, &activity));
+        });
+        of_plans.collect::<Vec<_>>().into_iter().for_each(|rows| holdings.extend(rows));
+    }
+    also.into_iter().for_each(|rows| holdings.extend(rows));
     // Plans are in the order of principals. To sort large rows takes the room of as many again.
     if !holdings.is_sorted_by(|a, b| in_order(a, b).is_le()) {
         holdings.par_sort_by(in_order);
@@ -225,6 +230,9 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
         tiers,
     }
 }
+
+/// Plans whose rows are made at one time.
+const ROWS_OF: usize = 1_024;
 
 /// The order of holdings.
 fn in_order(a: &Holding, b: &Holding) -> Ordering {

@@ -39,6 +39,10 @@ pub struct Asked {
     /// Account that owns the resource, where the ARN does not say.
     #[arg(long, value_name = "ACCOUNT")]
     pub resource_account: Option<String>,
+    /// Ask about an action that the catalogue does not know, as it is written, though it is spelt nearly
+    /// like a known one.
+    #[arg(long)]
+    pub as_written: bool,
     /// How to print the answer.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -112,7 +116,7 @@ impl Asked {
         let id = catalogue().id(action);
         let lone = id.is_some_and(|id| catalogue().wildcard_only().contains(id));
         if id.is_none() {
-            notes.push("the action is not in the catalogue; only patterns can match it".to_owned());
+            notes.push(self.unknown(action)?);
         }
         if lone {
             if resource != "*" {
@@ -147,6 +151,29 @@ impl Asked {
             keys,
         };
         Ok((question, notes))
+    }
+
+    /// What is to be said of an action that the catalogue does not know.
+    ///
+    /// # Errors
+    /// When it is spelt nearly like one that the catalogue knows: an answer would be one to a question that
+    /// nobody meant to ask.
+    fn unknown(&self, action: &str) -> Result<String, Failure> {
+        let near: Vec<String> =
+            catalogue().similar(action).iter().map(|name| format!("`{name}`")).collect();
+        if near.is_empty() || self.as_written {
+            return Ok(
+                "the catalogue of AWS actions does not know this action: the answer holds if \
+                       AWS has it"
+                    .to_owned(),
+            );
+        }
+        Err(usage(format!(
+            "the catalogue of AWS actions does not know `{}`; did you mean {}? `--as-written` asks about \
+             an action that AWS may have made since",
+            safe(action),
+            near.join(" or ")
+        )))
     }
 
     /// Reads the inputs.
@@ -254,6 +281,9 @@ fn as_text(who: &Who, question: &Question, answer: &Explanation, notes: &[String
             format!("deny: {arn} may not do {action} on {resource}\n")
         }
     };
+    if catalogue().id(&question.action).is_none() {
+        out.push_str("the catalogue does not know this action\n");
+    }
     if let Some(rule) = answer.fixed {
         let _ = writeln!(out, "\nwhatever the policies say: {rule}");
     }

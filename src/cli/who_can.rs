@@ -10,6 +10,7 @@ use super::can::{Asked, Format, assumptions};
 use super::text::safe;
 use super::{Cli, Outcome, exit, input};
 use crate::analyze::effective::Effective;
+use crate::privilege::aws::action::catalogue;
 use crate::privilege::aws::decide::Verdict;
 
 /// Arguments.
@@ -97,6 +98,9 @@ pub fn run(_cli: &Cli, args: &Args) -> Outcome {
     let mut out = String::new();
     let (action, resource) = (safe(&question.action), safe(&question.resource));
     let _ = writeln!(out, "{action} on {resource}");
+    if catalogue().id(&question.action).is_none() {
+        out.push_str("the catalogue does not know this action\n");
+    }
     for (word, list) in &groups {
         let _ = writeln!(out, "\n{word}: {}", list.len());
         if *word != "deny" || args.all {

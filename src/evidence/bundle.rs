@@ -19,10 +19,10 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 
-use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::findings::fingerprint::hex;
@@ -255,16 +255,32 @@ fn put_all(
         let late = HEAVY.iter().position(|heavy| f.path == *heavy).unwrap_or(HEAVY.len());
         (late, f.path.contains('/'), f.path.as_str())
     });
-    // One file is the smallest task: a few of them are most of the work.
-    order
-        .into_par_iter()
-        .with_max_len(1)
-        .map_with(disk.clone(), |disk, f| put(staging, f, disk))
-        .collect()
+    // Whoever is free takes the next: halves of the list would leave the longest to the end.
+    let next = AtomicUsize::new(0);
+    let done: Mutex<Vec<Result<OutputEntry, BundleError>>> = Mutex::default();
+    rayon::scope(|scope| {
+        for _ in 0..rayon::current_num_threads().min(order.len()) {
+            let disk = disk.clone();
+            let (next, done, order) = (&next, &done, &order);
+            scope.spawn(move |_| {
+                while let Some(f) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let entry = put(staging, f, &disk);
+                    let failed = entry.is_err();
+                    done.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+                    if failed {
+                        // The bundle will not be: nobody needs to begin another file.
+                        next.store(order.len(), Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    done.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().collect()
 }
 
 /// Files that take the most time, the longest first.
-const HEAVY: [&str; 4] = ["report.html", "report.json", "findings.jsonl", "findings.csv"];
+const HEAVY: [&str; 5] =
+    ["report.html", "report.json", "findings.jsonl", "findings.csv", "sarif/findings.sarif"];
 
 /// Writes one file, and passes it on to be brought to disk.
 fn put(staging: &Path, file: &OutputFile<'_>, disk: &Disk) -> Result<OutputEntry, BundleError> {

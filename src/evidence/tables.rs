@@ -16,6 +16,12 @@ use super::bundle::BundleError;
 /// that is being written is in memory as a frame.
 const ROW_GROUP: usize = 16_384;
 
+/// The same of tables whose rows hold hundreds of texts each, or long ones. Rows share them; a frame has each
+/// of its own.
+const HEAVY_ROW_GROUP: usize = 2_048;
+/// Tables of such rows.
+const HEAVY: [&str; 2] = ["policy_facts", "roles"];
+
 /// Suffix of the table files of this build.
 pub const SUFFIX: &str = if cfg!(feature = "columnar-io") { "parquet" } else { "ndjson" };
 
@@ -28,7 +34,8 @@ pub fn file<'a>(name: &str, rows: &'a dyn Rows) -> OutputFile<'a> {
     };
     let table = name.to_owned();
     OutputFile::new(format!("facts/{name}.{SUFFIX}"), media_type, move |out| {
-        encode(rows, out).map_err(|e| {
+        let group = if HEAVY.contains(&table.as_str()) { HEAVY_ROW_GROUP } else { ROW_GROUP };
+        encode(rows, group, out).map_err(|e| {
             let message = e.to_string();
             std::io::Error::other(BundleError::Table { table: table.clone(), message })
         })
@@ -36,19 +43,19 @@ pub fn file<'a>(name: &str, rows: &'a dyn Rows) -> OutputFile<'a> {
 }
 
 /// Ranges of rows, one a row group.
-fn groups(rows: &dyn Rows) -> impl Iterator<Item = Range<usize>> {
+fn groups(rows: &dyn Rows, group: usize) -> impl Iterator<Item = Range<usize>> {
     let height = rows.height();
-    (0..height).step_by(ROW_GROUP).map(move |from| from..height.min(from + ROW_GROUP))
+    (0..height).step_by(group).map(move |from| from..height.min(from + group))
 }
 
 #[cfg(feature = "columnar-io")]
-fn encode(rows: &dyn Rows, out: &mut dyn Write) -> PolarsResult<()> {
+fn encode(rows: &dyn Rows, group: usize, out: &mut dyn Write) -> PolarsResult<()> {
     let schema = rows.piece(0..0, &|_| true)?.schema().clone();
     let mut writer = ParquetWriter::new(out)
         .with_compression(ParquetCompression::Zstd(None))
         .set_parallel(false)
         .batched(&schema)?;
-    for range in groups(rows) {
+    for range in groups(rows, group) {
         let mut frame = rows.piece(range, &|_| true)?;
         // Chunk borders follow how the frame was built; one chunk gives one row group and one layout of pages.
         frame.rechunk_mut_par();
@@ -58,8 +65,8 @@ fn encode(rows: &dyn Rows, out: &mut dyn Write) -> PolarsResult<()> {
 }
 
 #[cfg(not(feature = "columnar-io"))]
-fn encode(rows: &dyn Rows, out: &mut dyn Write) -> PolarsResult<()> {
-    groups(rows).try_for_each(|range| write_ndjson(&rows.piece(range, &|_| true)?, out))
+fn encode(rows: &dyn Rows, group: usize, out: &mut dyn Write) -> PolarsResult<()> {
+    groups(rows, group).try_for_each(|range| write_ndjson(&rows.piece(range, &|_| true)?, out))
 }
 
 /// Reads a Parquet table back.

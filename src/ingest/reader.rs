@@ -13,6 +13,8 @@ use super::source::{IngestError, Input};
 
 /// Bytes that [`head`] shows at most.
 pub const HEAD: usize = 256 * 1024;
+/// Most bytes that are made room for before any is read: what the file system says of a size need not be so.
+const ROOM: u64 = 256 << 20;
 
 /// Bounds on one input.
 #[derive(Clone, Copy, Debug)]
@@ -109,8 +111,9 @@ fn utf16(start: &[u8]) -> Option<&'static str> {
 /// # Errors
 /// When it cannot be read or hits a bound.
 pub fn read_all(input: &Input) -> Result<Vec<u8>, IngestError> {
-    let mut out = Vec::new();
     let limit = BOUNDS.document;
+    // Room for all of a plain file at once; what grows by doubling takes twice the room.
+    let mut out = Vec::with_capacity(usize::try_from(input.size.min(ROOM)).unwrap_or(0) + 1);
     open(input)?.take(limit + 1).read_to_end(&mut out).map_err(|e| explain(input, e))?;
     if out.len() as u64 > limit {
         return Err(IngestError::Limit {

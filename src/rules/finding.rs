@@ -161,6 +161,19 @@ fn state(compiled: &Compiled<'_>, table: &Table, row: usize) -> String {
     state_digest(&fields.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
+/// As [`merge`], of findings in pieces. Findings are large, and mostly all are different: then they stay
+/// where they are, in the order in which they come.
+#[must_use]
+pub fn merge_pieces(pieces: Vec<Vec<Finding>>) -> Vec<Vec<Finding>> {
+    let all = pieces.iter().flatten();
+    let mut fingerprints: Vec<&str> = all.map(|f| f.fingerprint.as_str()).collect();
+    fingerprints.sort_unstable();
+    if fingerprints.array_windows().all(|[a, b]| a != b) {
+        return pieces;
+    }
+    vec![merge(pieces.into_iter().flatten().collect())]
+}
+
 /// Makes one finding of those with one fingerprint, since a fingerprint names one exception across
 /// runs. The worst stands for all; `occurrences` in its evidence says how many rows it stands for.
 #[must_use]

@@ -95,7 +95,7 @@ impl Verdict {
 
 /// Rows that are judged together. A piece holds only the columns that the rules of its table read, so that
 /// memory does not grow with the table.
-const PIECE: usize = 16_384;
+const PIECE: usize = 2_048;
 
 /// Runs all rules of a pack.
 ///
@@ -114,7 +114,7 @@ fn run_in_pieces(pack: &Pack, input: &RunInput<'_>, piece: usize) -> Result<RunO
     // Compiled also when it will not run: a wrong rule must not hide behind a missing input.
     let rules: Vec<Compiled<'_>> =
         entries.par_iter().map(|e| compile(&e.rule, &e.file)).collect::<Result<_, _>>()?;
-    let mut parts: Vec<(RuleResult, Vec<Finding>)> =
+    let mut parts: Vec<(RuleResult, Vec<Vec<Finding>>)> =
         rules.iter().map(|rule| (opening(rule, input), Vec::new())).collect();
     let plans = plans(&rules, input)?;
     let jobs: Vec<(&Plan<'_, '_>, Range<usize>)> = plans
@@ -135,28 +135,24 @@ fn run_in_pieces(pack: &Pack, input: &RunInput<'_>, piece: usize) -> Result<RunO
     for (rule, counts, found) in judged.into_iter().flatten() {
         if let Some((result, findings)) = parts.get_mut(rule) {
             result.absorb(counts);
-            if findings.is_empty() {
-                *findings = found;
-            } else {
-                findings.extend(found);
-            }
+            findings.push(found);
         }
     }
     let mut out = RunOutput::default();
-    let merged: Vec<(RuleResult, Vec<Finding>)> = parts
+    let merged: Vec<(RuleResult, Vec<Vec<Finding>>)> = parts
         .into_par_iter()
         .map(|(mut result, found)| {
             if result.outcome.is_empty() {
                 conclude(&mut result);
             }
-            (result, finding::merge(found))
+            (result, finding::merge_pieces(found))
         })
         .collect();
     // Findings are large, so they are moved once and not again and again as the list grows.
-    out.findings.reserve_exact(merged.iter().map(|(_, found)| found.len()).sum());
+    out.findings.reserve_exact(merged.iter().flat_map(|(_, found)| found).map(Vec::len).sum());
     for (result, found) in merged {
         out.results.push(result);
-        out.findings.extend(found);
+        found.into_iter().for_each(|piece| out.findings.extend(piece));
     }
     sort(&mut out.findings);
     Ok(out)
@@ -259,11 +255,13 @@ impl Plan<'_, '_> {
         let from = range.start;
         let frame = self.rows.piece(range, &|c| self.columns.contains(c)).map_err(engine)?;
         let table = Table::open_part(&def, &frame, &self.columns)?;
-        let tallies: Vec<Tally> = self
-            .rules
+        let rules: Vec<&Compiled<'_>> = self.rules.iter().map(|(_, rule)| *rule).collect();
+        let verdicts = judge_all(&rules, &frame, env)?;
+        let tallies: Vec<Tally> = rules
             .par_iter()
-            .map(|(_, rule)| Ok(tally(rule, &table, &judge(rule, &frame, env)?)))
-            .collect::<Result<_, RuleError>>()?;
+            .zip(&verdicts)
+            .map(|(rule, verdicts)| tally(rule, &table, verdicts))
+            .collect();
         // Rows of which findings are made, once for all rules.
         let rows: BTreeSet<usize> =
             tallies.iter().flat_map(|t| t.found.iter().map(|(row, _)| *row)).collect();
@@ -274,11 +272,12 @@ impl Plan<'_, '_> {
             .par_iter()
             .zip(tallies)
             .map(|((place, rule), tally)| {
-                let found = tally.found.iter().filter_map(|(row, certain)| {
-                    let at = rows.binary_search(row).ok()?;
-                    Some(finding::build(rule, &picked, at, *certain, (env, sources)))
-                });
-                Ok((*place, tally.counts, found.collect::<Result<_, _>>()?))
+                let mut found = Vec::with_capacity(tally.found.len());
+                for (row, certain) in &tally.found {
+                    let Ok(at) = rows.binary_search(row) else { continue };
+                    found.push(finding::build(rule, &picked, at, *certain, (env, sources))?);
+                }
+                Ok((*place, tally.counts, found))
             })
             .collect()
     }
@@ -375,43 +374,62 @@ pub fn judge(
     frame: &DataFrame,
     env: Env<'_>,
 ) -> Result<Vec<Verdict>, RuleError> {
-    if frame.height() == 0 {
-        return Ok(Vec::new());
-    }
     let engine = |source| RuleError::Engine { rule: compiled.rule.id.clone(), source };
-    let mut wanted = vec![lower(&compiled.exception, env).alias("__exception")];
-    if let Some(filter) = &compiled.filter {
-        wanted.push(lower(filter, env).alias("__filter"));
+    let verdicts = judge_together(&[compiled], frame, env).map_err(engine)?;
+    Ok(verdicts.into_iter().next().unwrap_or_default())
+}
+
+/// Verdicts of several rules of one table: to plan and run one query takes less than one for each.
+fn judge_all(
+    rules: &[&Compiled<'_>],
+    frame: &DataFrame,
+    env: Env<'_>,
+) -> Result<Vec<Vec<Verdict>>, RuleError> {
+    // An error does not name the rule it belongs to; one by one they do.
+    judge_together(rules, frame, env)
+        .or_else(|_| rules.iter().map(|rule| judge(rule, frame, env)).collect())
+}
+
+/// Verdicts of the rows of a frame, rule by rule.
+fn judge_together(
+    rules: &[&Compiled<'_>],
+    frame: &DataFrame,
+    env: Env<'_>,
+) -> PolarsResult<Vec<Vec<Verdict>>> {
+    let height = frame.height();
+    if height == 0 {
+        return Ok(vec![Vec::new(); rules.len()]);
     }
-    if let Some(possible) = &compiled.possible {
-        wanted.push(lower(possible, env).alias("__possible"));
+    let mut wanted = Vec::with_capacity(3 * rules.len());
+    for (i, rule) in rules.iter().enumerate() {
+        wanted.push(lower(&rule.exception, env).alias(format!("__exception{i}")));
+        if let Some(filter) = &rule.filter {
+            wanted.push(lower(filter, env).alias(format!("__filter{i}")));
+        }
+        if let Some(possible) = &rule.possible {
+            wanted.push(lower(possible, env).alias(format!("__possible{i}")));
+        }
     }
     // Only the columns that are read go in; the predicates of literals alone are spread by
     // `with_columns`. Optimisations are off: each expression is evaluated as it was checked.
-    let columns = compiled.columns();
-    let input = if columns.is_empty() {
-        frame.clone()
-    } else {
-        frame.select(columns.iter().copied()).map_err(engine)?
-    };
-    let out =
-        input.lazy().without_optimizations().with_columns(wanted).collect().map_err(engine)?;
-    let height = out.height();
-    let mask = |name: &str, absent: Option<bool>| -> Result<Vec<Option<bool>>, RuleError> {
-        match out.column(name) {
-            Ok(column) => Ok(column.bool().map_err(engine)?.iter().collect()),
+    let columns: BTreeSet<&str> = rules.iter().flat_map(|rule| rule.columns()).collect();
+    let input =
+        if columns.is_empty() { frame.clone() } else { frame.select(columns.iter().copied())? };
+    let out = input.lazy().without_optimizations().with_columns(wanted).collect()?;
+    let mask = |name: String, absent: Option<bool>| -> PolarsResult<Vec<Option<bool>>> {
+        match out.column(&name) {
+            Ok(column) => Ok(column.bool()?.iter().collect()),
             Err(_) => Ok(vec![absent; height]),
         }
     };
-    let filter = mask("__filter", Some(true))?;
-    let exception = mask("__exception", None)?;
-    let possible = mask("__possible", Some(false))?;
-    Ok(filter
-        .into_iter()
-        .zip(exception)
-        .zip(possible)
-        .map(|((f, e), p)| Verdict::of(f, e, p))
-        .collect())
+    let verdicts = (0..rules.len()).map(|i| {
+        let filter = mask(format!("__filter{i}"), Some(true))?;
+        let exception = mask(format!("__exception{i}"), None)?;
+        let possible = mask(format!("__possible{i}"), Some(false))?;
+        let rows = filter.into_iter().zip(exception).zip(possible);
+        Ok(rows.map(|((f, e), p)| Verdict::of(f, e, p)).collect())
+    });
+    verdicts.collect()
 }
 
 #[cfg(test)]

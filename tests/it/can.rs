@@ -53,6 +53,27 @@ fn an_administrator_may_and_the_answer_names_the_statement() {
 }
 
 #[test]
+fn an_action_that_nobody_knows_gets_no_plain_answer() {
+    let path = export();
+    let (arn, _) = a_user_with_everything(&json(&std::fs::read_to_string(&path).unwrap()));
+    let key = "arn:aws:s3:::example/key";
+    let asked = ["--as-of", AS_OF];
+    // Mistyped: a question that nobody meant to ask is not answered.
+    for action in ["s3:GetObjet", "s3:RunInstances"] {
+        let near = if action == "s3:GetObjet" { "`s3:GetObject`" } else { "`ec2:RunInstances`" };
+        let says = ["does not know", "did you mean", near];
+        ran!["can", &arn, action, key, &path, asked[0], asked[1]].exits(2).says(&says);
+        ran!["who-can", action, key, &path, asked[0], asked[1]].exits(2).says(&says);
+    }
+    // New: the answer says what it rests on.
+    let says = ["the catalogue does not know this action", "holds if AWS has it"];
+    let new = "s3:GetObjet";
+    ran!["can", &arn, new, key, &path, "--as-written", asked[0], asked[1]].exits(0).shows(&says);
+    ran!["can", &arn, "nosuch:Thing", key, &path, asked[0], asked[1]].exits(0).shows(&says);
+    ran!["who-can", "nosuch:Thing", key, &path, asked[0], asked[1]].exits(0).shows(&says);
+}
+
+#[test]
 fn one_answer_whole() {
     let role = "arn:aws:iam::012345678901:role/GOAT";
     let path = root().join("../shared/data/aws/authorization_details/example_authz_v2.json");

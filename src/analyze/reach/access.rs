@@ -10,11 +10,10 @@ use super::{PrivilegeTiers, later};
 use crate::analyze::organisation::Organisation;
 use crate::facts::store::evidence_ref;
 use crate::facts::{
-    BindingKind, Facts, GuardrailKind, PolicyInForce, PrincipalKind, Role, RoleKind, Text, Tier,
-    Time, text,
+    BindingKind, Facts, GuardrailKind, PolicyFact, PolicyInForce, PrincipalKind, Role, RoleKind,
+    Text, Tier, Time, text,
 };
 use crate::privilege::aws::arn::Home;
-use crate::privilege::aws::classes::classes;
 use crate::privilege::aws::compare::{Layer, document_digest};
 use crate::privilege::aws::document::Document;
 use crate::privilege::aws::evaluate::{
@@ -550,8 +549,8 @@ pub fn policy_subject(r: &Role, as_of: Time) -> Subject {
     }
 }
 
-/// Tier of every policy on its own.
-pub fn policy_tiers(facts: &Facts, store: &mut Store, as_of: Time, tiers: &mut PrivilegeTiers) {
+/// Tier of every policy on its own. `known`: what each policy with a document gives by itself.
+pub fn policy_tiers(facts: &Facts, known: &[PolicyFact], tiers: &mut PrivilegeTiers) {
     // A policy of the organisation limits; it gives nothing that could have a tier.
     let gives = |r: &&&Role| {
         !matches!(
@@ -559,21 +558,9 @@ pub fn policy_tiers(facts: &Facts, store: &mut Store, as_of: Time, tiers: &mut P
             RoleKind::ServiceControlPolicy | RoleKind::ResourceControlPolicy | RoleKind::Role
         )
     };
-    let contents = contents(facts);
-    let roles: Vec<(&Role, Subject)> =
-        contents.values().filter(gives).map(|r| (*r, policy_subject(r, as_of))).collect();
-    let documents = roles.iter().filter_map(|(r, s)| Some((r.document.as_ref()?, s.home.clone())));
-    store.prepare(documents);
-    let places: Vec<Option<usize>> =
-        roles.iter().map(|(r, s)| r.document.as_ref().map(|d| store.policy(d, &s.home))).collect();
-    let store = &*store;
-    let tier = |((_, subject), place): (&(&Role, Subject), &Option<usize>)| {
-        let policy = store.policies.get((*place)?).filter(|p| p.malformed.is_none())?;
-        let rights = Rights::new(vec![Bound::new(policy, subject)], Boundary::Absent);
-        Some(classes().judge(&rights.grants, false).tier())
-    };
-    let found: Vec<Option<Tier>> = roles.par_iter().zip(&places).map(tier).collect();
-    for ((r, _), tier) in roles.iter().zip(found) {
+    let of: BTreeMap<&str, Option<Tier>> = known.iter().map(|f| (&*f.role_id, f.tier)).collect();
+    for r in contents(facts).values().filter(gives) {
+        let tier = of.get(&*r.role_id).copied().flatten();
         tiers.put(&r.role_id, tier);
         tiers.put(&r.name, tier);
     }

@@ -216,7 +216,7 @@ fn conflict(
         let bound = plan.bindings.iter().find(|b| {
             patterns.iter().any(|p| glob::matches(p, &b.privilege) || glob::matches(p, &b.role_id))
         });
-        let one = |held: &ActionSet| set.intersection(held).next().map(|id| catalogue().name(id));
+        let one = |held: &ActionSet| set.in_common(held).next().map(|id| catalogue().name(id));
         match (bound, one(g.certain(Scope::Some)), one(g.possible(Scope::Some))) {
             (Some(b), ..) => Some((Tri::T, b.privilege.to_string())),
             (None, Some(name), _) => Some((Tri::T, name.to_owned())),

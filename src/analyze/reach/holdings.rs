@@ -23,6 +23,11 @@ fn word(class: Class) -> Text {
 /// Tag keys that say that something is meant to end.
 const TEMPORARY_TAGS: [&str; 6] = ["expires", "expiry", "expiration", "ttl", "temporary", "jit"];
 
+/// Most rows that [`rows`] makes of what a principal was judged to hold.
+pub fn most(outcome: &Outcome) -> usize {
+    outcome.parts.iter().map(Vec::len).sum::<usize>() + usize::from(outcome.combined.is_some())
+}
+
 /// Holdings of one principal. Members hold what a group gives; a group without members holds it itself.
 pub fn rows(plan: &Plan, outcome: &Outcome, people: &People, activity: &Activity) -> Vec<Holding> {
     if plan.subject.kind == SubjectKind::Group && plan.has_members {

@@ -189,7 +189,7 @@ impl Judge<'_> {
         guarded: bool,
     ) -> Contribution {
         let grants = rights.contribution(binding);
-        let of = |set: &ActionSet| path_actions().intersection(set).collect();
+        let of = |set: &ActionSet| path_actions().in_common(set).collect();
         Contribution {
             judgement: classes().judge(&grants, guarded),
             admin: classes().admin(&grants),
@@ -382,14 +382,12 @@ fn held(set: &ActionSet) -> String {
         }
         out.push_str(service);
         out.push(':');
-        // A set may not have grown as far as the catalogue.
-        let seen = range.start..range.end.min(set.len());
-        if set.count_ones(seen.clone()) == range.len() {
+        if set.count_ones(range.clone()) == range.len() {
             out.push('*');
             continue;
         }
         let mut between = "";
-        for id in seen.filter(|id| set.contains(*id)) {
+        for id in range.filter(|id| set.contains(*id)) {
             let name = catalogue().name(id);
             out.push_str(between);
             // The name begins with the service and a colon.

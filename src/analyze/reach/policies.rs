@@ -50,10 +50,20 @@ pub fn rows(facts: &Facts, store: &mut Store, plans: &[Plan], as_of: Time) -> Ve
             (*id, fact)
         })
         .collect();
-    let known: BTreeMap<usize, PolicyFact> = known.into_iter().collect();
+    let mut known: BTreeMap<usize, PolicyFact> = known.into_iter().collect();
+    let mut left: BTreeMap<usize, usize> = BTreeMap::new();
+    for (_, id) in &places {
+        *left.entry(*id).or_default() += 1;
+    }
     let mut out = Vec::with_capacity(places.len());
     for (r, id) in places {
-        let content = known.get(&id).cloned().unwrap_or_default();
+        let more = left.get_mut(&id).is_some_and(|n| {
+            *n -= 1;
+            *n > 0
+        });
+        // The last policy of a text takes the row, of which most texts have one only.
+        let content = if more { known.get(&id).cloned() } else { known.remove(&id) };
+        let content = content.unwrap_or_default();
         out.push(PolicyFact {
             role_id: r.role_id.clone(),
             name: r.name.clone(),

@@ -229,7 +229,7 @@ impl Evidence<'_> {
         let granted = rights.grants.certain(Scope::Some);
         row.exempt = exposures()
             .unlogged()
-            .intersection(granted)
+            .in_common(granted)
             .map(|id| text(catalogue().name(id)))
             .collect();
         let by_service = self.activity.of(&row.principal_id).by_service;
@@ -267,8 +267,7 @@ impl Evidence<'_> {
         observable.difference_with(exposures().unlogged());
         let mut hidden = c.none();
         for (_, range) in c.services().filter(|(s, _)| !self.shown.contains(*s)) {
-            let end = range.end.min(granted.len());
-            for id in (range.start..end).filter(|id| data.contains(*id) && granted.contains(*id)) {
+            for id in range.filter(|id| data.contains(*id) && granted.contains(*id)) {
                 hidden.insert(id);
             }
         }

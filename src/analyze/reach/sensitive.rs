@@ -68,7 +68,7 @@ impl Sensitive {
         let mut reads = grants.certain(Scope::Some).clone();
         match classes().set(Class::DataRead) {
             Some(set) => reads.intersect_with(set),
-            None => reads.clear(),
+            None => reads = catalogue().none(),
         }
         if reads.is_clear() {
             return Some(Vec::new());
@@ -80,8 +80,7 @@ impl Sensitive {
         for (service, resources) in &self.by_service {
             let Some(range) = catalogue().service(service) else { continue };
             let mut here = catalogue().none();
-            let end = range.end.min(reads.len());
-            here.extend((range.start..end).filter(|id| reads.contains(*id)));
+            here.extend(range.filter(|id| reads.contains(*id)));
             if here.is_clear() {
                 continue;
             }

@@ -53,6 +53,7 @@ pub struct Catalogue {
     types_of_action: Vec<Vec<u16>>,
     types_of_service: BTreeMap<String, Vec<u16>>,
     wildcard_only: ActionSet,
+    every: ActionSet,
 }
 
 const ACTIONS: &str = include_str!("../../../rules/privilege/aws_actions.csv");
@@ -111,7 +112,8 @@ impl Catalogue {
             types,
             types_of_action: Vec::with_capacity(n),
             types_of_service,
-            wildcard_only: ActionSet::with_capacity(n),
+            wildcard_only: ActionSet::new(),
+            every: ActionSet::below(n),
         };
         for (id, (key, name, level, of)) in rows.into_iter().enumerate() {
             let service = key.split(':').next().unwrap_or_default();
@@ -164,15 +166,13 @@ impl Catalogue {
     /// The empty set.
     #[must_use]
     pub fn none(&self) -> ActionSet {
-        ActionSet::with_capacity(self.len())
+        ActionSet::new()
     }
 
     /// The set of all actions.
     #[must_use]
     pub fn every(&self) -> ActionSet {
-        let mut set = self.none();
-        set.insert_range(..);
-        set
+        self.every.clone()
     }
 
     /// Index of an action, without regard to case.
@@ -246,7 +246,7 @@ impl Catalogue {
     ) -> impl Iterator<Item = (&'a str, Range<usize>)> + use<'a, 's> {
         let mut from = 0;
         std::iter::from_fn(move || {
-            let first = next_one(set, from)?;
+            let first = set.next_from(from)?;
             let (name, range) = self.service_of(first)?;
             from = range.end;
             Some((name, range))
@@ -258,7 +258,7 @@ impl Catalogue {
         let mut places = Vec::new();
         let mut from = 0;
         while let Some(place) =
-            next_one(set, from).and_then(|first| self.service_of_action.get(first).copied())
+            set.next_from(from).and_then(|first| self.service_of_action.get(first).copied())
         {
             let Some((_, range)) = self.services.get(usize::from(place)) else { break };
             from = range.end;
@@ -300,8 +300,7 @@ impl Catalogue {
     pub fn expand(&self, pattern: &str) -> ActionSet {
         let mut set = self.none();
         if pattern == "*" {
-            set.insert_range(..);
-            return set;
+            return self.every();
         }
         let Some((service, action)) = pattern.split_once(':') else { return set };
         if pattern.contains(char::is_whitespace) {
@@ -318,6 +317,38 @@ impl Catalogue {
             self.expand_in(&action, range, &mut set);
         }
         set
+    }
+
+    /// Actions that may be meant by one that the catalogue does not know, the nearest first: of the same
+    /// service or one spelt nearly so, spelt nearly alike; else of other services, with the same name.
+    #[must_use]
+    pub fn similar(&self, action: &str) -> Vec<&str> {
+        let action = action.to_ascii_lowercase();
+        let Some((service, name)) = action.split_once(':').filter(|_| action.len() <= LONGEST)
+        else {
+            return Vec::new();
+        };
+        let mut found: Vec<(usize, usize)> = Vec::new();
+        for (prefix, range) in &self.services {
+            let away = if **prefix == *service { 0 } else { distance(prefix, service, 2) };
+            if away > 2 || (away > 0 && self.service_named(service).is_some()) {
+                continue;
+            }
+            let most = (name.len() / 4).clamp(1, 3);
+            for id in range.clone() {
+                let key = self.keys.get(id).map_or("", |key| tail(key));
+                let far = distance(key, name, most);
+                if far <= most {
+                    found.push((away + far, id));
+                }
+            }
+        }
+        if found.is_empty() {
+            let keys = self.keys.iter().enumerate().filter(|(_, key)| tail(key) == name);
+            found.extend(keys.map(|(id, _)| (0, id)));
+        }
+        found.sort_unstable();
+        found.into_iter().take(SIMILAR).map(|(_, id)| self.name(id)).collect()
     }
 
     fn expand_in(&self, action: &str, range: Range<usize>, set: &mut ActionSet) {
@@ -357,16 +388,30 @@ pub fn pattern_covers(pattern: &str, action: &str) -> bool {
         && glob::matches_ignore_case(name, called)
 }
 
-/// The first member at or after a place.
-fn next_one(set: &ActionSet, from: usize) -> Option<usize> {
-    const BITS: usize = usize::BITS as usize;
-    let words = set.as_slice();
-    let at = from / BITS;
-    let first = *words.get(at)? & (usize::MAX << (from % BITS));
-    let (at, word) = std::iter::once((at, first))
-        .chain(words.iter().copied().enumerate().skip(at + 1))
-        .find(|(_, word)| *word != 0)?;
-    Some(at * BITS + word.trailing_zeros() as usize)
+/// Longest text that is compared with the names of actions; the longest of those has 70 characters.
+const LONGEST: usize = 128;
+/// Most similar actions that are told.
+const SIMILAR: usize = 3;
+
+/// Letters to add, drop or change to make one name of the other; when that is more than `most`, some
+/// number above it.
+fn distance(a: &str, b: &str, most: usize) -> usize {
+    if a.len().abs_diff(b.len()) > most {
+        return most + 1;
+    }
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut left = i + 1;
+        let mut above = i;
+        let mut next = vec![left];
+        for (y, up) in b.bytes().zip(row.iter().skip(1)) {
+            left = (above + usize::from(x != y)).min(up + 1).min(left + 1);
+            above = *up;
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
 }
 
 fn tail(key: &str) -> &str {
@@ -426,8 +471,11 @@ impl Expander {
             set.union_with(&one);
         }
         if negate {
-            set.toggle_range(..);
+            let mut rest = catalogue().every();
+            rest.difference_with(&set);
+            set = rest;
         }
+        set.shrink();
         set
     }
 }
@@ -485,15 +533,47 @@ mod tests {
         assert_eq!(by_name(&c.none()), Vec::<String>::new());
         assert_eq!(in_set(&c.none()), Vec::<String>::new());
         assert_eq!(in_set(&ActionSet::new()), Vec::<String>::new());
-        // A set that never grew as far as the catalogue.
         let mut small = ActionSet::new();
-        small.grow(3);
         small.insert(2);
         assert_eq!(in_set(&small), all[..1]);
         let mut last = c.none();
         last.insert(c.len() - 1);
         last.union_with(&c.expand("s3:Get*"));
         assert_eq!(in_set(&last), ["s3".to_owned(), all[all.len() - 1].clone()]);
+    }
+
+    #[test]
+    fn similar_actions_are_of_the_same_service_first() {
+        let c = catalogue();
+        assert_eq!(c.similar("s3:GetObjet").first(), Some(&"s3:GetObject"));
+        assert_eq!(c.similar("S3:getobjectt").first(), Some(&"s3:GetObject"));
+        assert_eq!(c.similar("iam:PasRole"), ["iam:PassRole"]);
+        assert_eq!(c.similar("ima:PassRole"), ["iam:PassRole"]);
+        assert_eq!(c.similar("s3:RunInstances"), ["ec2:RunInstances"]);
+        for none in ["s3:Zzzzzzzzzzzz", "nosuch:Thing", "x", "", ":", "é:é"] {
+            assert_eq!(c.similar(none), Vec::<&str>::new(), "{none}");
+        }
+        // Whatever is asked takes no more time than names are long.
+        assert_eq!(c.similar(&format!("s3:{}", "a".repeat(1 << 20))), Vec::<&str>::new());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn distances_are_those_of_the_whole_table(a in "[ab]{0,6}", b in "[ab]{0,6}") {
+            fn slow(a: &[u8], b: &[u8]) -> usize {
+                match (a, b) {
+                    ([], rest) | (rest, []) => rest.len(),
+                    ([x, a1 @ ..], [y, b1 @ ..]) => (slow(a1, b1) + usize::from(x != y))
+                        .min(slow(a1, b) + 1)
+                        .min(slow(a, b1) + 1),
+                }
+            }
+            let exact = slow(a.as_bytes(), b.as_bytes());
+            for most in 0..4 {
+                let got = distance(&a, &b, most);
+                proptest::prop_assert!(got == exact || (got > most && exact > most));
+            }
+        }
     }
 
     #[test]

@@ -53,7 +53,7 @@ fn expand(s: &Statement, c: &Catalogue) -> Expanded {
     let mut out = Expanded { known: c.none(), odd: BTreeSet::new() };
     for pattern in &s.actions.list {
         if pattern == "*" {
-            out.known.insert_range(..);
+            out.known = c.every();
         } else if pattern.contains('*') {
             let hits = in_service(pattern, c);
             if hits.is_clear() {
@@ -79,9 +79,11 @@ fn expand(s: &Statement, c: &Catalogue) -> Expanded {
         }
         out.odd.clear();
         if open {
-            out.known.toggle_range(..);
+            let mut rest = c.every();
+            rest.difference_with(&out.known);
+            out.known = rest;
         } else {
-            out.known.clear();
+            out.known = c.none();
         }
     }
     out

@@ -6,7 +6,7 @@
 //! its statements keep few. Paths that hold for certain are looked for first, then those that need an
 //! undecided condition, then those that need something the inputs do not show.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -21,8 +21,8 @@ use super::own::{OwnPaths, own_paths};
 use super::paths::Path;
 pub use super::paths::path_actions;
 pub use super::reached::{Found, Gain, Hop, Reached, Used};
+use super::same::share;
 use super::search::Targets;
-use super::strength::{Strength, share};
 use super::tri::Tri;
 
 /// One statement of a trust policy.
@@ -137,8 +137,6 @@ pub struct Graph<'a> {
     /// Paths to others by node, shared by nodes with the same rights.
     views: Vec<Vec<View>>,
     views_of: Vec<usize>,
-    /// What nodes with the same rights certainly hold, for comparing.
-    strengths: Vec<Strength>,
     ways: Vec<Option<Way>>,
     /// Targets from which administration is reached, by grade of the way.
     reaching: [Targets<'a>; 3],
@@ -193,7 +191,6 @@ impl<'a> Graph<'a> {
             admin,
             views,
             views_of,
-            strengths: first.par_iter().map(|i| Strength::of(nodes.get(*i))).collect(),
             ways: vec![None; nodes.len()],
             reaching: [Targets::default(), Targets::default(), Targets::default()],
             raisable: nodes.par_iter().map(raisable).collect(),
@@ -379,7 +376,7 @@ impl<'a> Graph<'a> {
     /// Notes what a principal reaches through others.
     fn on_others(&self, index: usize, out: &mut Reached) {
         let mut stronger: Option<(bool, Tri, usize, usize)> = None;
-        let mut known = Vec::new();
+        let mut known = HashMap::new();
         for view in self.views(index) {
             let Some(path) = view.path() else { continue };
             if let Some((to, verdict)) = self.to_admin(index, view) {
@@ -450,22 +447,13 @@ impl<'a> Graph<'a> {
     /// Whether a target has rights that the principal lacks.
     fn exceeds(&self, target: usize, of: usize) -> bool {
         let (Some(a), Some(b)) = (self.nodes.get(of), self.nodes.get(target)) else { return false };
-        let strength = self.views_of.get(target).and_then(|at| self.strengths.get(*at));
-        !std::ptr::eq(a.rights, b.rights)
-            && match strength {
-                Some(s) => s.exceeds(&b.rights.grants, &a.rights.grants),
-                None => b.rights.grants.exceeds(&a.rights.grants),
-            }
+        !std::ptr::eq(a.rights, b.rights) && b.rights.grants.exceeds(&a.rights.grants)
     }
 
     /// [`Graph::exceeds`] for many targets of one principal, which share their rights.
-    fn exceeds_known(&self, target: usize, of: usize, known: &mut Vec<Option<bool>>) -> bool {
-        if known.is_empty() {
-            known.resize(self.strengths.len(), None);
-        }
-        let slot = self.views_of.get(target).and_then(|at| known.get_mut(*at));
-        match slot {
-            Some(slot) => *slot.get_or_insert_with(|| self.exceeds(target, of)),
+    fn exceeds_known(&self, target: usize, of: usize, known: &mut HashMap<usize, bool>) -> bool {
+        match self.views_of.get(target) {
+            Some(at) => *known.entry(*at).or_insert_with(|| self.exceeds(target, of)),
             None => self.exceeds(target, of),
         }
     }

@@ -169,7 +169,7 @@ pub struct Exposed {
 fn whole_services(held: &ActionSet) -> ActionSet {
     let mut out = catalogue().none();
     for (_, range) in catalogue().services_in(held) {
-        if range.end <= held.len() && held.count_ones(range.clone()) == range.len() {
+        if held.count_ones(range.clone()) == range.len() {
             out.insert_range(range);
         }
     }
@@ -182,10 +182,8 @@ fn whole_services(held: &ActionSet) -> ActionSet {
 pub fn by_service(set: &ActionSet, of: Option<&ActionSet>) -> Vec<String> {
     let mut out = Vec::new();
     for (service, range) in catalogue().services_by_name(set) {
-        let seen = range.start..range.end.min(set.len());
-        let whole = of.map_or(range.len(), |all| {
-            all.count_ones(range.start..range.end.min(all.len()).max(range.start))
-        });
+        let seen = range.clone();
+        let whole = of.map_or(range.len(), |all| all.count_ones(range));
         if set.count_ones(seen.clone()) == whole && whole > 1 {
             out.push(format!("{service}:*"));
             continue;

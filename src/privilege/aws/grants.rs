@@ -96,8 +96,10 @@ impl Grants {
         for set in all.chain(std::iter::once(&mut self.beyond_self)) {
             match known.iter().find(|k| *k == set) {
                 Some(same) => set.clone_from(same),
-                None if set.is_clear() => *set = ActionSet::new(),
-                None => known.push(set.clone()),
+                None => {
+                    set.shrink();
+                    known.push(set.clone());
+                }
             }
         }
     }

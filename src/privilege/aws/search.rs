@@ -302,7 +302,15 @@ impl Short<'_> {
                 best = Some((place, i, found));
             }
         }
+        // In the order of their places, but for those that several lists of trust policies name.
+        let ordered = path.id != ASSUME;
         for i in self.lists.candidates(nodes, node, view, least).iter() {
+            let behind = |b: &(Place, usize, Tri)| {
+                nodes.get(*i).is_some_and(|target| self.place(node, target, path, *i) >= b.0)
+            };
+            if ordered && best.as_ref().is_some_and(behind) {
+                break;
+            }
             let Some(class) = self.alike.class(*i) else { continue };
             let members = self.members.get(&class).map_or(&[][..], Vec::as_slice);
             let apart = |i: &usize| *i == from || single.binary_search(i).is_ok();

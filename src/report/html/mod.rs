@@ -397,6 +397,30 @@ mod tests {
     }
 
     #[test]
+    fn the_steps_of_a_path_are_shown_once() {
+        let mut view = fixture::plausible();
+        let f = &mut view.findings[0];
+        f.message = "`ci` can reach administration: first `a` may b; then `b` may c (2 more ways in the evidence).".into();
+        let steps = ["first `a` may b", "`b` may c"];
+        f.evidence.insert("path".into(), steps.into());
+        f.evidence.insert("path_techniques".into(), ["iam-005", "sts-001"].into());
+        f.evidence.insert("path_end".into(), "ops".into());
+        let anchor = format!("id=\"{}\"", anchor(&f.fingerprint));
+        let block = |view: &View| {
+            let page = document(view).unwrap();
+            let (_, block) = page.split_once(&anchor).unwrap();
+            block.split_once("class=\"finding\"").map_or(block, |(b, _)| b).to_owned()
+        };
+        let shown = block(&view);
+        assert_eq!(shown.matches("may b").count(), 1, "{shown}");
+        assert_eq!(shown.matches("sts-001").count(), 1);
+        assert!(shown.contains("can reach administration by the path shown (2 more ways"));
+        // What the message does not tell word for word stays.
+        view.findings[0].message = "`ci` may b and more".into();
+        assert!(block(&view).contains("may b and more"));
+    }
+
+    #[test]
     fn layers_with_one_reason_stand_together() {
         let mut view = fixture::plausible();
         for c in &mut view.coverage {

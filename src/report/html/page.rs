@@ -1,6 +1,7 @@
 //! What the template shows: the view cut to what fits a page, with labels chosen here, so that the
 //! template holds markup only.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -127,6 +128,8 @@ struct Block<'a> {
     tests: Vec<&'a ControlRef>,
     supports: Vec<&'a ControlRef>,
     strip: Option<Chart>,
+    /// The message, without the steps that the chain shows.
+    condition: Cow<'a, str>,
     /// Steps of an escalation: technique and sentence.
     chain: Vec<(Option<String>, String)>,
     /// Where they end.
@@ -406,6 +409,10 @@ fn blocks<'a>(view: &'a View, full: &'a [Finding]) -> Result<Vec<Block<'a>>, Rep
                 f.controls.iter().filter(|c| c.relation == relation).collect::<Vec<_>>()
             };
             let limits = rules.get(f.rule.as_str()).map(|r| &r.limits);
+            let chain = f.path_steps();
+            // Steps that are drawn as a chain are not told again.
+            let told =
+                |name: &str| !chain.is_empty() && (name == "path" || name == "path_techniques");
             Block {
                 id: anchor(&f.fingerprint),
                 finding: f,
@@ -419,7 +426,7 @@ fn blocks<'a>(view: &'a View, full: &'a [Finding]) -> Result<Vec<Block<'a>>, Rep
                     .to_map()
                     .iter()
                     // It stands on its own, as a policy.
-                    .filter(|(k, v)| &***k != "proposal" || v.is_null())
+                    .filter(|(k, v)| (&***k != "proposal" || v.is_null()) && !told(k))
                     .map(|(k, v)| (k.to_string(), value(k, v)))
                     .collect(),
                 records: f.sources.get(..RECORDS).unwrap_or(&f.sources),
@@ -427,7 +434,8 @@ fn blocks<'a>(view: &'a View, full: &'a [Finding]) -> Result<Vec<Block<'a>>, Rep
                 tests: related("tests"),
                 supports: related("supports"),
                 strip: strips.remove(f.fingerprint.as_str()),
-                chain: f.path_steps(),
+                condition: without_steps(&f.message, &chain),
+                chain,
                 chain_end: f.path_end(),
                 narrower: f.proposal().map(|p| clip(&p, PROPOSAL).into_owned()),
                 place: places.get(f.fingerprint.as_str()).copied(),
@@ -435,6 +443,18 @@ fn blocks<'a>(view: &'a View, full: &'a [Finding]) -> Result<Vec<Block<'a>>, Rep
             }
         })
         .collect())
+}
+
+/// A message without the steps of a path, where it tells them all as the chain does.
+fn without_steps<'a>(message: &'a str, chain: &[(Option<String>, String)]) -> Cow<'a, str> {
+    let steps: Vec<&str> = chain.iter().map(|(_, step)| step.as_str()).collect();
+    let told = format!(": {}", steps.join("; then "));
+    match message.split_once(&told) {
+        Some((before, after)) if !steps.is_empty() => {
+            Cow::Owned(format!("{before} by the path shown{after}"))
+        }
+        _ => Cow::Borrowed(message),
+    }
 }
 
 /// The grants of the worst findings, each with its timeline.

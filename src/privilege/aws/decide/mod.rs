@@ -317,7 +317,7 @@ fn rcp_exempt(request: &Request<'_>) -> Tri {
     if request.caller.service_linked() {
         return Tri::T;
     }
-    request.resource_management.or(!special::under_rcp(request.action.text))
+    request.resource_management.or(Tri::from_bool(!special::under_rcp(request.action.text)))
 }
 
 fn weigh(request: &Request<'_>, layers: &Layers<'_>) -> Weighed {

@@ -1,17 +1,29 @@
 //! What holds whatever the policies say (5.4.7), and which services ask for consent (5.4.5) or know
 //! resource control policies (5.4.3).
 
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+
 use super::{CallerKind, Request, Verdict};
 use crate::privilege::aws::action::{Level, catalogue};
-use crate::privilege::aws::tri::Tri;
 
-/// Services under resource control policies since there are such policies (AWS Organizations user
-/// guide, services that support them).
-const UNDER_RCP: [&str; 5] = ["s3", "sts", "kms", "sqs", "secretsmanager"];
+/// Services under resource control policies, each with the source that says so (AWS Organizations user
+/// guide, services that support them). Those with a date are under them since there are such policies;
+/// since when the others are, the guide does not say, and the list grows.
+const UNDER_RCP: &str = include_str!("../../../../rules/privilege/aws_rcp_services.csv");
 
-/// Services that came under them later, by region and date: whether they are is undecided.
-const UNDER_RCP_LATER: [&str; 6] =
-    ["ecr", "aoss", "cognito-identity", "cognito-idp", "logs", "dynamodb"];
+/// What resource control policies leave alone in these services (same guide, permissions that they do not
+/// impact).
+const NOT_UNDER_RCP: [&str; 1] = ["kms:retiregrant"];
+
+/// Prefixes of the services under resource control policies, in order.
+fn services_under_rcp() -> &'static BTreeSet<&'static str> {
+    static SERVICES: OnceLock<BTreeSet<&str>> = OnceLock::new();
+    SERVICES.get_or_init(|| {
+        let rows = UNDER_RCP.lines().skip(1);
+        rows.filter_map(|row| row.split(',').next().filter(|s| !s.is_empty())).collect()
+    })
+}
 
 /// Actions that a role's trust policy decides.
 const ASSUME: [&str; 5] = [
@@ -68,14 +80,9 @@ pub(super) fn needs_consent(request: &Request<'_>) -> bool {
 }
 
 /// Whether resource control policies reach this action.
-pub(super) fn under_rcp(action: &str) -> Tri {
-    if one_of(&UNDER_RCP, service(action)) {
-        Tri::T
-    } else if one_of(&UNDER_RCP_LATER, service(action)) {
-        Tri::U
-    } else {
-        Tri::F
-    }
+pub(super) fn under_rcp(action: &str) -> bool {
+    services_under_rcp().contains(&*service(action).to_ascii_lowercase())
+        && !one_of(&NOT_UNDER_RCP, action)
 }
 
 /// A verdict that no policy changes, with its reason.

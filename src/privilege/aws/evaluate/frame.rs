@@ -103,13 +103,10 @@ impl Compiled {
     }
 }
 
-/// Lets equal sets share one body, and empty ones have none.
+/// Lets equal sets share one body.
 pub(super) fn share([certain, possible]: &mut [ActionSet; 2]) {
-    for set in [&mut *certain, &mut *possible] {
-        if set.is_clear() {
-            *set = ActionSet::new();
-        }
-    }
+    certain.shrink();
+    possible.shrink();
     if certain == possible {
         possible.clone_from(certain);
     }

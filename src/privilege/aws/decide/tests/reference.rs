@@ -598,13 +598,10 @@ pub fn decide(w: &World) -> &'static str {
         denied = or(denied, and(org(docs, "Deny", Where::Organisation), bites));
     }
     let service = w.action.split(':').next().unwrap().to_lowercase();
-    let covered = match service.as_str() {
-        "s3" | "sts" | "kms" | "sqs" | "secretsmanager" => Some(!linked),
-        "ecr" | "aoss" | "cognito-identity" | "cognito-idp" | "logs" | "dynamodb" if !linked => {
-            None
-        }
-        _ => Some(false),
-    };
+    let list = include_str!("../../../../../rules/privilege/aws_rcp_services.csv");
+    let listed = list.lines().any(|row| row.starts_with(&format!("{service},")));
+    let retires = w.action.eq_ignore_ascii_case("kms:RetireGrant");
+    let covered = Some(listed && !retires && !linked);
     for (applies, docs) in w.rcps.iter().flatten() {
         denied = or(denied, and(org(docs, "Deny", Where::Control), and(*applies, covered)));
     }
