@@ -300,14 +300,16 @@ fn split_refs(refs: Option<&str>) -> impl Iterator<Item = &str> {
 
 /// Ticket ids in free text: `ABC-123` forms and `INC0012345` forms (section 9, default patterns).
 pub fn ticket_ids(s: &str) -> impl Iterator<Item = &str> {
-    s.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).filter(|w| looks_like_ticket(w))
+    // What is no ASCII parts words, so words are found byte by byte.
+    s.as_bytes()
+        .split(|c| !(c.is_ascii_alphanumeric() || *c == b'-'))
+        .filter(|w| w.first().is_some_and(u8::is_ascii_uppercase))
+        .filter_map(|w| std::str::from_utf8(w).ok())
+        .filter(|w| looks_like_ticket(w))
 }
 
+/// Of a word that begins with a capital.
 fn looks_like_ticket(w: &str) -> bool {
-    // Both forms begin with a capital; most words do not.
-    if !w.starts_with(|c: char| c.is_ascii_uppercase()) {
-        return false;
-    }
     if let Some((key, number)) = w.split_once('-') {
         let key_ok = (2..=10).contains(&key.len())
             && key.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());

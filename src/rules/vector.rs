@@ -252,6 +252,42 @@ impl Vector {
     }
 }
 
+/// Bits of rows in the making, in the order of the rows.
+#[derive(Debug)]
+pub struct Maker {
+    words: Vec<u64>,
+    word: u64,
+    len: usize,
+}
+
+impl Maker {
+    /// With room for so many rows.
+    #[must_use]
+    pub fn new(rows: usize) -> Self {
+        Self { words: Vec::with_capacity(rows.div_ceil(64)), word: 0, len: 0 }
+    }
+
+    /// Adds a row.
+    #[inline]
+    pub fn push(&mut self, bit: bool) {
+        self.word |= u64::from(bit) << (self.len % 64);
+        self.len += 1;
+        if self.len.is_multiple_of(64) {
+            self.words.push(self.word);
+            self.word = 0;
+        }
+    }
+
+    /// The rows.
+    #[must_use]
+    pub fn done(mut self) -> Bits {
+        if !self.len.is_multiple_of(64) {
+            self.words.push(self.word);
+        }
+        Bits { words: self.words, len: self.len }
+    }
+}
+
 /// The columns of a chunk.
 #[derive(Clone, Debug, Default)]
 pub struct Chunk {
@@ -361,6 +397,15 @@ fn compare(op: Cmp, a: &Vector, b: &Vector) -> Option<Vector> {
         (Vector::Real { data, .. }, Same(Value::Float(y))) => {
             let yes = Bits::of(data, |x| x.partial_cmp(y).is_some_and(|o| op.holds(o)));
             Some(masked(yes, &a.known(data.len())))
+        }
+        (Vector::Bool { yes, known }, Same(Value::Bool(y))) => {
+            let holds = |x: bool| op.holds(x.cmp(y));
+            Some(match (holds(false), holds(true)) {
+                (false, false) => masked(Bits::all(yes.len, false), known),
+                (false, true) => masked(yes.clone(), known),
+                (true, false) => masked(known.minus(yes), known),
+                (true, true) => masked(known.clone(), known),
+            })
         }
         (Word { codes, words }, Same(Value::Text(t))) => {
             Some(by_word(codes, words, |w| op.holds(w.as_bytes().cmp(t.as_bytes()))))

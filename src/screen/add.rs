@@ -331,7 +331,12 @@ impl Worker<'_, '_> {
     /// Number of an approver.
     pub(super) fn approver(&mut self, name: &str) -> u32 {
         let who = self.principal(name);
-        self.shared.approvers.number(&mut self.approvers, who, || (who, normalise(name)))
+        let number =
+            self.shared.approvers.number(&mut self.approvers, who, || (who, normalise(name)));
+        if number >= NOBODY >> 3 {
+            self.shared.refuse("more approvers than 29 bits count");
+        }
+        number
     }
 
     /// An approval whose names are hashed.

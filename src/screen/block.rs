@@ -8,11 +8,10 @@ use super::memo::{Home, Memo, Who, key_of};
 use super::pages::{Column, Form};
 use super::plan::Kind;
 use super::read::Worker;
-use super::rows::{Approval, NEVER, NOBODY, Task, Use, verdict};
-use super::told::{lower, open, what};
+use super::rows::{Approval, NEVER, NOBODY, Task, Use};
+use super::told::{kind_of, lower, open, task_state, verdict_of, what};
 use crate::facts::cell::Word;
 use crate::facts::{PrincipalKind, TaskState};
-use crate::ingest::ledger;
 
 /// Columns of a block in the making.
 #[derive(Debug, Default)]
@@ -214,7 +213,7 @@ impl Worker<'_, '_> {
                     return Err(Odd);
                 }
                 let (who, known) = self.who_of(who, row)?;
-                let kind = self.kind_of(kind, row)?;
+                let kind = self.form_of(kind, row)?;
                 let home = self.home_of([broker, system, platform], row)?;
                 let (privilege, privilege_id) = self.role_of(home, privilege, row)?;
                 let known_scope = code(scope, row);
@@ -314,7 +313,7 @@ impl Worker<'_, '_> {
     }
 
     #[inline]
-    fn kind_of(
+    fn form_of(
         &mut self,
         column: &Option<Column>,
         row: usize,
@@ -323,7 +322,7 @@ impl Worker<'_, '_> {
         if let Some(kind) = self.memos.forms.known(known) {
             return Ok(kind);
         }
-        let kind = kind(text(column, row)?.0);
+        let kind = kind_of(text(column, row)?.0);
         self.memos.forms.keep(known, kind);
         Ok(kind)
     }
@@ -472,38 +471,5 @@ impl Worker<'_, '_> {
             };
             *odd = read().is_err();
         }
-    }
-}
-
-/// Kind of a principal, out of the word of its column.
-pub fn kind(word: Option<&str>) -> Option<PrincipalKind> {
-    match word {
-        None | Some("workload" | "agent" | "human") => word.and_then(PrincipalKind::from_word),
-        Some(w) => {
-            let word = w.to_ascii_lowercase().replace([' ', '-'], "_");
-            ledger::grants::principal_kind(&word)
-        }
-    }
-}
-
-/// State of a task, out of the word of its column.
-pub fn task_state(word: Option<&str>) -> TaskState {
-    match word {
-        None => TaskState::Unknown,
-        Some("done") => TaskState::Succeeded,
-        Some("open") => TaskState::Running,
-        Some(w) => {
-            crate::ingest::tasks::generic::state(&w.to_ascii_lowercase().replace([' ', '-'], "_"))
-        }
-    }
-}
-
-/// Verdict of an approval, out of the word of its column; `Err` for what only the adapter understands.
-pub fn verdict_of(word: Option<&str>) -> Result<u32, Odd> {
-    match word {
-        Some("approved") => Ok(verdict::APPROVE),
-        Some("denied") => Ok(verdict::DENY),
-        Some("expired") => Ok(0),
-        _ => Err(Odd),
     }
 }

@@ -11,7 +11,7 @@ use crate::analyze::index::Window;
 use crate::facts::cell::Word;
 use crate::facts::{TaskState, Tier, Time};
 use crate::rules::value::Value;
-use crate::rules::vector::{Bits, Chunk, Number, Vector};
+use crate::rules::vector::{Bits, Chunk, Maker, Number, Vector};
 
 /// What the sweep has of `grant_facts`.
 pub const GRANTS: Columns = Columns {
@@ -160,16 +160,26 @@ const CONTRADICTIONS: &[&str] = &[
 pub const NO_WORD: u8 = u8::MAX;
 
 /// Three truth values of a column in the making.
-struct Truths(Vec<u8>);
+struct Truths {
+    yes: Maker,
+    known: Maker,
+    last: Option<bool>,
+}
 
 impl Truths {
+    fn new(rows: usize) -> Self {
+        Self { yes: Maker::new(rows), known: Maker::new(rows), last: None }
+    }
+
     #[inline]
     fn push(&mut self, value: Option<bool>) {
-        self.0.push(value.map_or(2, u8::from));
+        self.yes.push(value == Some(true));
+        self.known.push(value.is_some());
+        self.last = value;
     }
 
     fn done(self) -> Vector {
-        Vector::Bool { yes: Bits::of(&self.0, |v| *v == 1), known: Bits::of(&self.0, |v| *v < 2) }
+        Vector::Bool { yes: self.yes.done(), known: self.known.done() }
     }
 }
 
@@ -185,7 +195,7 @@ macro_rules! making {
             }
         }
     };
-    (@ room truth $rows:ident) => { Truths(Vec::with_capacity($rows)) };
+    (@ room truth $rows:ident) => { Truths::new($rows) };
     (@ room $kind:ident $rows:ident) => { Vec::with_capacity($rows) };
     (@ truth) => { Truths };
     (@ number) => { Vec<i64> };
@@ -410,7 +420,7 @@ fn approvals(cx: &Context<'_>, m: &mut Making, a: &Access, d: &Demands, s: Shape
     m.reuse.push(if a.bits & bit::NAMES_APPROVAL != 0 { 1 } else { NEVER });
     let mut missing = 0u16;
     let nobody = approved == Some(true) && !named && by_rule != Some(true) && system.approvals;
-    let resolved = m.task_resolved.0.last() == Some(&0);
+    let resolved = m.task_resolved.last == Some(false);
     for (i, lacks) in [
         system.reason && a.bits & bit::NO_REASON != 0,
         d.approval && nobody,

@@ -84,13 +84,7 @@ impl<'s, 'b> Finder<'s, 'b> {
         if let Some(there) = self.systems.get_mut(system) {
             *there = true;
         }
-        let row = Approved {
-            grant: grant.at(),
-            approver: a.approver,
-            id: a.id.high(),
-            at: a.at,
-            verdict: a.verdict,
-        };
+        let row = Approved::new(grant.at(), (a.approver, a.verdict), a.id.high(), a.at);
         push(&mut self.approved, grant.part(), row);
     }
 
@@ -100,14 +94,7 @@ impl<'s, 'b> Finder<'s, 'b> {
         let Some(grant) = known.find(u.grant) else {
             return self.shared.refuse("use of a grant that the ledger does not list");
         };
-        let row = Used {
-            grant: grant.at(),
-            failed: u.failed,
-            what: u.what,
-            first: u.first,
-            last: u.last,
-            count: u.count,
-        };
+        let row = Used::new(grant.at(), u);
         push(&mut self.used, grant.part(), row);
     }
 
@@ -153,7 +140,7 @@ pub fn decides(approver: u32, verdict: u32) -> bool {
 }
 
 /// Partitions that one worker takes up after each other.
-const BUNCH: usize = 16;
+const BUNCH: usize = 64;
 
 /// Rows that wait find their grants, partition by partition, of which the table fits the cache.
 ///

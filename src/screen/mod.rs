@@ -9,6 +9,7 @@
 
 pub mod add;
 pub mod approvers;
+#[cfg(feature = "columnar-io")]
 pub mod block;
 pub mod cell;
 #[cfg(feature = "columnar-io")]
@@ -120,7 +121,7 @@ const TABLES: [Columns; 5] =
     [columns::GRANTS, columns::CHAINS, columns::SPANS, usage::COLUMNS, MACHINES];
 
 /// Rows of a partition, about: its rows and hash tables fit the cache.
-const PARTITION: usize = 12_000;
+const PARTITION: usize = 20_000;
 
 fn failed(e: io::Error) -> Refusal {
     Refusal::Temporary(e.to_string())

@@ -342,12 +342,38 @@ impl Column {
             self.rest.at += 8 * n;
             return Ok(());
         }
+        if self.wide {
+            return self.take_some(n);
+        }
         let value = |c: &mut Self| {
             let x = number(&c.rest.bytes, &mut c.rest.at, c.wide)?;
             c.values.push(x);
             Ok(())
         };
         self.each(n, value, null)
+    }
+
+    /// Numbers of eight bytes, of which some rows have none.
+    fn take_some(&mut self, n: usize) -> Result<(), String> {
+        let rest = &mut self.rest;
+        let there = rest.there.get(rest.over..rest.over + n).unwrap_or(&[]);
+        let (numbers, _) = rest.bytes.get(rest.at..).unwrap_or(&[]).as_chunks::<8>();
+        let mut numbers = numbers.iter();
+        let mut met = 0;
+        for level in there {
+            let x = match level {
+                1 => {
+                    met += 1;
+                    numbers.next().map(|b| i64::from_le_bytes(*b).max(NEVER + 1))
+                }
+                _ => Some(NEVER),
+            };
+            let Some(x) = x else { return wrong("a page with too few values") };
+            self.values.push(x);
+        }
+        rest.over += n;
+        rest.at += 8 * met;
+        if there.len() == n { Ok(()) } else { wrong("a page with too few levels") }
     }
 
     #[inline]

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 
-use super::block::{self, Scratch};
+#[cfg(feature = "columnar-io")]
+use super::block::Scratch;
 use super::cell::{Cell, NO_CODE, Odd, is_day};
 use super::id::Id;
 use super::join::BY_REASON;
@@ -14,7 +15,7 @@ use super::plan::{File, Kind};
 use super::rows::{Approval, Grant, Key, NEVER, Name, Spot, Task, Use, micros, verdict};
 use super::shared::{Shared, Sums};
 use super::store::{gather, push};
-use super::told::{Codes, Told, ToldUse, lower, open};
+use super::told::{Codes, Told, ToldUse, kind_of, lower, open, task_state, verdict_of};
 use super::vocabulary::Map;
 use crate::facts::{self, ApprovalMethod, Decision, EndKind, Outcome, Text, Time, Verdict};
 use crate::ingest::source::Batch;
@@ -55,12 +56,13 @@ pub struct Worker<'s, 'b> {
     /// Earliest and latest time of a record.
     pub(super) span: (i64, i64),
     pub(super) zoneless: i64,
+    #[cfg(feature = "columnar-io")]
     pub(super) scratch: Scratch,
     held: usize,
 }
 
 /// Rows that a worker keeps before it hands them on.
-const HAND_ON: usize = 131_072;
+const HAND_ON: usize = 65_536;
 
 impl<'s, 'b> Worker<'s, 'b> {
     /// For a file.
@@ -94,6 +96,7 @@ impl<'s, 'b> Worker<'s, 'b> {
             memos: Memos::default(),
             span: (i64::MAX, i64::MIN),
             zoneless: 0,
+            #[cfg(feature = "columnar-io")]
             scratch: Scratch::default(),
             held: 0,
         }
@@ -127,6 +130,7 @@ impl<'s, 'b> Worker<'s, 'b> {
     }
 
     /// What its file lists.
+    #[cfg(feature = "columnar-io")]
     pub(super) fn kind(&self) -> Kind {
         self.file.kind
     }
@@ -210,7 +214,7 @@ impl<'s, 'b> Worker<'s, 'b> {
             (None, Some(p)) => (system, Some(p)),
             (b, p) => (b, p.or(system)),
         };
-        let kind = block::kind(kind);
+        let kind = kind_of(kind);
         self.add_grant(
             row,
             &Told {
@@ -269,7 +273,7 @@ impl<'s, 'b> Worker<'s, 'b> {
         let [id, start, end, state, kind, owner, title] = *cells else { return Err(Odd) };
         let id = id.text()?.ok_or(Odd)?;
         let ((start, a), (end, b)) = (start.instant()?, end.instant()?);
-        let state = block::task_state(state.text()?);
+        let state = task_state(state.text()?);
         for inert in [kind, owner, title] {
             inert.text()?;
         }
@@ -288,7 +292,7 @@ impl<'s, 'b> Worker<'s, 'b> {
         let [id, grant, approver, decision, decided] = *cells else { return Err(Odd) };
         let code = approver.code();
         let (id, grant, approver) = (id.text()?, grant.text()?, approver.text()?);
-        let verdict = block::verdict_of(decision.text()?)?;
+        let verdict = verdict_of(decision.text()?)?;
         let (at, wall) = decided.instant()?;
         let (id, grant) = (id.ok_or(Odd)?, grant.ok_or(Odd)?);
         self.zoneless += i64::from(wall);

@@ -219,30 +219,26 @@ rows! {
     Approved {
         /// The grant.
         grant: u32,
-        /// Number of the approver; [`NOBODY`] without one.
-        approver: u32,
+        /// Number of the approver and [`verdict`]: see [`Approved::approver`].
+        who: u32,
         /// First half of the id of the approval.
         id: u64,
         /// Time of the decision.
         at: i64,
-        /// [`verdict`].
-        verdict: u32,
     }
 
     /// A use of a grant, by its place in its partition.
     Used {
         /// The grant.
         grant: u32,
-        /// All of them failed.
-        failed: u32,
-        /// Privilege and scope together.
-        what: u64,
+        /// Half of the hash of privilege and scope together.
+        what: u32,
         /// First use.
         first: i64,
         /// Last use.
         last: i64,
-        /// Number of uses; negative when the record does not say.
-        count: i64,
+        /// Number of uses, doubled; negative when the record does not say. Odd when all of them failed.
+        counted: i64,
     }
 
     /// The task of a grant, by its place in its partition.
@@ -283,6 +279,56 @@ pub mod verdict {
     pub const DENY: u32 = 2;
     /// Decided by a policy.
     pub const POLICY: u32 = 4;
+}
+
+impl Approved {
+    /// Of an approver, or of [`NOBODY`], and a verdict.
+    #[must_use]
+    #[inline]
+    pub fn new(grant: u32, (approver, verdict): (u32, u32), id: u64, at: i64) -> Self {
+        Self { grant, who: approver.min(NOBODY >> 3) << 3 | verdict, id, at }
+    }
+
+    /// Number of the approver; [`NOBODY`] without one.
+    #[must_use]
+    #[inline]
+    pub fn approver(&self) -> u32 {
+        let number = self.who >> 3;
+        if number == NOBODY >> 3 { NOBODY } else { number }
+    }
+
+    /// [`verdict`].
+    #[must_use]
+    #[inline]
+    pub fn verdict(&self) -> u32 {
+        self.who & 7
+    }
+}
+
+impl Used {
+    /// Of a record of use.
+    #[must_use]
+    #[inline]
+    pub fn new(grant: u32, u: &Use) -> Self {
+        // Nobody uses a grant a billion billion times.
+        let count = u.count.clamp(-1, i64::MAX >> 2);
+        let counted = count << 1 | i64::from(u.failed & 1);
+        Self { grant, what: u.what as u32, first: u.first, last: u.last, counted }
+    }
+
+    /// Number of uses; negative when the record does not say.
+    #[must_use]
+    #[inline]
+    pub fn count(&self) -> i64 {
+        self.counted >> 1
+    }
+
+    /// Whether all of them failed.
+    #[must_use]
+    #[inline]
+    pub fn failed(&self) -> bool {
+        self.counted & 1 == 1
+    }
 }
 
 impl Grant {
@@ -361,10 +407,29 @@ mod tests {
         back(Task { id: id(1), start: -2, end: 3, state: 4 });
         back(Approval { id: id(1), grant: id(2), approver: 3, at: 4, verdict: 5 });
         back(Use { grant: id(1), what: 2, first: 3, last: 4, count: -5, failed: 1 });
-        back(Approved { grant: 1, approver: 2, id: 3, at: 4, verdict: 5 });
-        back(Used { grant: 1, failed: 1, what: 2, first: 3, last: 4, count: -5 });
+        back(Approved { grant: 1, who: 2, id: 3, at: 4 });
+        back(Used { grant: 1, what: 2, first: 3, last: 4, counted: -5 });
         back(Worked { grant: 1, state: 2, start: 3, end: 4 });
         back(Decision { approver: 1, asked: 2, verdict: 3, at: 4, requested: 5 });
+    }
+
+    #[test]
+    fn what_shares_a_field_keeps_apart() {
+        for approver in [0, 1, 1000, NOBODY] {
+            for verdict in [0, verdict::APPROVE, verdict::DENY | verdict::POLICY] {
+                let row = Approved::new(1, (approver, verdict), 2, 3);
+                assert_eq!((row.approver(), row.verdict()), (approver, verdict));
+            }
+        }
+        for count in [-1, 0, 1, 7, i64::MAX >> 2] {
+            for failed in [0, 1] {
+                let u = Use { count, failed, ..Use::default() };
+                let row = Used::new(1, &u);
+                assert_eq!((row.count(), row.failed()), (count, failed == 1));
+            }
+        }
+        let row = Used::new(1, &Use { count: -1, ..Use::default() });
+        assert!(row.count() < 0);
     }
 
     #[test]

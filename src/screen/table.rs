@@ -39,10 +39,10 @@ impl<'b> Known<'b> {
     /// # Errors
     /// When the temporary file cannot be read.
     pub fn new(store: &Store<'_, Key>, budget: &'b Budget) -> io::Result<Option<Self>> {
-        let rows: usize = (0..store.parts()).map(|p| slots(store.rows(p))).sum();
-        let held = budget.hold(rows * size_of::<Key>());
         let parts: Option<Vec<Vec<Key>>> = each(store, |keys| table(&keys))?.into_iter().collect();
-        Ok(parts.map(|parts| Self { parts, _held: held }))
+        let held =
+            |parts: &[Vec<Key>]| parts.iter().map(Vec::len).sum::<usize>() * size_of::<Key>();
+        Ok(parts.map(|parts| Self { _held: budget.hold(held(&parts)), parts }))
     }
 
     /// Where a grant lies.
@@ -110,9 +110,9 @@ impl<'b> Wanted<'b> {
     /// # Errors
     /// When the temporary file cannot be read.
     pub fn new(store: &Store<'_, Key>, budget: &'b Budget) -> io::Result<Self> {
-        let bytes = |n: usize| slots(n) * 4 + n * (size_of::<Key>() + 5);
-        let held = budget.hold((0..store.parts()).map(|p| bytes(store.rows(p))).sum());
-        Ok(Self { parts: each(store, Part::new)?, _held: held })
+        let parts = each(store, Part::new)?;
+        let bytes = |p: &Part| p.slots.len() * 4 + p.keys.len() * (size_of::<Key>() + 5);
+        Ok(Self { _held: budget.hold(parts.iter().map(bytes).sum()), parts })
     }
 
     /// Calls `each` with the grants that name a task, and says whether some do; `None` when the task was

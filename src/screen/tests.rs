@@ -261,6 +261,7 @@ fn parquet_is_judged_as_by_rows() {
 }
 
 mod odd {
+    use polars::prelude::{Column, DataFrame, NamedFrom, ParquetWriter, Series};
     use proptest::prelude::*;
 
     use super::*;
@@ -374,7 +375,23 @@ mod odd {
         (grants, tasks, approvals, usage).prop_map(|(a, b, c, d)| [a, b, c, d])
     }
 
-    fn write(tables: &[String; 4], aligned: bool) -> tempfile::TempDir {
+    /// The same table as Parquet: texts as they are, of which an empty one is null.
+    fn columnar(text: &str, path: &Path) {
+        let mut lines = text.lines().map(|l| l.split(',').collect::<Vec<&str>>());
+        let header = lines.next().unwrap();
+        let rows: Vec<Vec<&str>> = lines.collect();
+        let column = |(at, name): (usize, &&str)| {
+            let cells: Vec<Option<&str>> =
+                rows.iter().map(|r| r.get(at).copied().filter(|c| !c.is_empty())).collect();
+            Column::from(Series::new((*name).into(), cells))
+        };
+        let columns: Vec<Column> = header.iter().enumerate().map(column).collect();
+        let mut frame = DataFrame::new(rows.len(), columns).unwrap();
+        let file = std::fs::File::create(path).unwrap();
+        ParquetWriter::new(file).with_row_group_size(Some(3)).finish(&mut frame).unwrap();
+    }
+
+    fn write(tables: &[String; 4], aligned: bool, parquet: bool) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in ["grants", "tasks", "approvals", "usage"].iter().zip(tables) {
             // Half of the cases pair each approval with its grant, or nearly all would be refused.
@@ -392,18 +409,26 @@ mod odd {
             } else {
                 text.clone()
             };
-            std::fs::write(dir.path().join(format!("{name}.csv")), text).unwrap();
+            if parquet {
+                columnar(&text, &dir.path().join(format!("{name}.parquet")));
+            } else {
+                std::fs::write(dir.path().join(format!("{name}.csv")), text).unwrap();
+            }
         }
         dir
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(32))]
+        #![proptest_config(ProptestConfig::with_cases(48))]
 
         /// Whatever is screened is judged as by rows; the rest is refused with a reason.
         #[test]
-        fn odd_ledgers_are_refused_or_judged_as_by_rows(tables in ledger(), aligned in any::<bool>()) {
-            let dir = write(&tables, aligned);
+        fn odd_ledgers_are_refused_or_judged_as_by_rows(
+            tables in ledger(),
+            aligned in any::<bool>(),
+            parquet in any::<bool>(),
+        ) {
+            let dir = write(&tables, aligned, parquet);
             let as_of = parse_rfc3339("2026-01-07T12:00:00Z").unwrap();
             let request = ScanRequest {
                 inputs: vec![dir.path().to_path_buf()],

@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::cell::NO_CODE;
+use super::cell::{NO_CODE, Odd};
 use super::id::{Id, Key};
+use super::rows::verdict;
 use crate::facts::{PrincipalKind, TaskState};
+use crate::ingest::ledger;
 
 /// Places of the names of a record in the dictionaries of their columns; [`NO_CODE`] for those in none.
 #[derive(Clone, Copy, Debug)]
@@ -117,12 +119,50 @@ pub fn open(state: TaskState) -> bool {
 /// hold the number of an issue (`#`).
 #[must_use]
 pub fn may_name_ticket(reason: &str) -> (bool, bool) {
-    let b = reason.as_bytes();
-    // Without a way out of the loops, so that they go over many bytes at once.
-    let hash = b.iter().fold(false, |f, c| f | (*c == b'#'));
-    let next = b.get(1..).unwrap_or(&[]);
-    let pair = b.iter().zip(next).fold(false, |f, (a, b)| {
-        f | (a.is_ascii_uppercase() & (b.is_ascii_uppercase() | b.is_ascii_digit()))
-    });
+    let (mut pair, mut hash, mut capital) = (false, false, false);
+    for c in reason.as_bytes() {
+        let own = c.is_ascii_uppercase();
+        pair |= capital & (own | c.is_ascii_digit());
+        hash |= *c == b'#';
+        capital = own;
+    }
     (pair, hash)
+}
+
+/// Kind of a principal, out of the word of its column.
+#[must_use]
+pub fn kind_of(word: Option<&str>) -> Option<PrincipalKind> {
+    match word {
+        None | Some("workload" | "agent" | "human") => word.and_then(PrincipalKind::from_word),
+        Some(w) => {
+            let word = w.to_ascii_lowercase().replace([' ', '-'], "_");
+            ledger::grants::principal_kind(&word)
+        }
+    }
+}
+
+/// State of a task, out of the word of its column.
+#[must_use]
+pub fn task_state(word: Option<&str>) -> TaskState {
+    match word {
+        None => TaskState::Unknown,
+        Some("done") => TaskState::Succeeded,
+        Some("open") => TaskState::Running,
+        Some(w) => {
+            crate::ingest::tasks::generic::state(&w.to_ascii_lowercase().replace([' ', '-'], "_"))
+        }
+    }
+}
+
+/// Verdict of an approval, out of the word of its column.
+///
+/// # Errors
+/// For a word that only the adapter understands.
+pub fn verdict_of(word: Option<&str>) -> Result<u32, Odd> {
+    match word {
+        Some("approved") => Ok(verdict::APPROVE),
+        Some("denied") => Ok(verdict::DENY),
+        Some("expired") => Ok(0),
+        _ => Err(Odd),
+    }
 }

@@ -37,7 +37,7 @@ pub fn add(cx: &Context<'_>, grants: &mut [Access], uses: &[Used], sums: &mut Su
         rows.clear();
         for u in part {
             let Some(access) = grants.get_mut(u.grant as usize) else { continue };
-            if access.grant.what != u.what {
+            if access.grant.what as u32 != u.what {
                 cx.shared.refuse("use of another privilege or scope than its grant's");
             }
             used(access, u);
@@ -85,7 +85,7 @@ fn chunk(cx: &Context<'_>, rows: &[(Used, Interval)]) -> Chunk {
         (
             "outcome",
             Vector::Word {
-                codes: Arc::new(rows.iter().map(|(u, _)| u8::from(u.failed != 0)).collect()),
+                codes: Arc::new(rows.iter().map(|(u, _)| u8::from(u.failed())).collect()),
                 words: OUTCOMES,
             },
         ),
@@ -96,8 +96,8 @@ fn chunk(cx: &Context<'_>, rows: &[(Used, Interval)]) -> Chunk {
         (
             "count",
             Vector::Whole {
-                data: Arc::new(rows.iter().map(|(u, _)| u.count).collect()),
-                known: Arc::new(Bits::of(rows, |(u, _)| u.count >= 0)),
+                data: Arc::new(rows.iter().map(|(u, _)| u.count()).collect()),
+                known: Arc::new(Bits::of(rows, |(u, _)| u.count() >= 0)),
                 number: Number::Int,
             },
         ),

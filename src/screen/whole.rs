@@ -164,15 +164,15 @@ fn approvals(cx: &Context<'_>, rows: &mut [Access], approvals: &[Approved]) -> i
         if access.grant.approval != a.id || access.bits & bit::NAMES_APPROVAL == 0 {
             cx.shared.refuse("an approval that its grant does not name");
         }
-        if decides(a.approver, a.verdict) {
+        if decides(a.approver(), a.verdict()) {
             let row = Decision {
-                approver: a.approver,
+                approver: a.approver(),
                 asked: cx.deciders.get(&access.grant.principal).copied().unwrap_or(NOBODY),
-                verdict: a.verdict,
+                verdict: a.verdict(),
                 at: a.at,
                 requested: access.grant.requested,
             };
-            push(&mut decisions, a.approver as usize & (parts - 1), row);
+            push(&mut decisions, a.approver() as usize & (parts - 1), row);
         }
     }
     let mut list: Vec<&Approved> = Vec::new();
@@ -196,20 +196,20 @@ fn approvals(cx: &Context<'_>, rows: &mut [Access], approvals: &[Approved]) -> i
 /// What the only approval of a grant says of it, as [`approved`] has it of several.
 #[inline]
 fn alone(cx: &Context<'_>, a: &Approved, access: &mut Access) {
-    if a.verdict & verdict::APPROVE == 0 {
+    if a.verdict() & verdict::APPROVE == 0 {
         return;
     }
     access.approvals = 1;
     access.approved = a.at;
-    let named = a.approver != NOBODY;
-    if a.verdict & verdict::POLICY != 0 {
+    let named = a.approver() != NOBODY;
+    if a.verdict() & verdict::POLICY != 0 {
         access.bits |= bit::BY_RULE;
     } else if named {
         access.bits |= bit::BY_PERSON;
     }
     if named {
         access.bits |= bit::APPROVER;
-        if cx.approvers.get(a.approver as usize) == Some(&access.grant.principal) {
+        if cx.approvers.get(a.approver() as usize) == Some(&access.grant.principal) {
             access.bits |= bit::SELF;
         }
     }
@@ -219,12 +219,12 @@ fn alone(cx: &Context<'_>, a: &Approved, access: &mut Access) {
 /// What the approvals of a grant say of it.
 fn approved(cx: &Context<'_>, list: &mut Vec<&Approved>, access: &mut Access) {
     if list.len() > 1 {
-        list.sort_unstable_by_key(|a| (a.approver, a.at));
-        if list.windows(2).any(|w| matches!(w, [a, b] if a.approver == b.approver)) {
+        list.sort_unstable_by_key(|a| (a.approver(), a.at));
+        if list.windows(2).any(|w| matches!(w, [a, b] if a.approver() == b.approver())) {
             cx.shared.refuse("an approval that occurs twice");
         }
     }
-    list.retain(|a| a.verdict & verdict::APPROVE != 0);
+    list.retain(|a| a.verdict() & verdict::APPROVE != 0);
     access.approvals = u32::try_from(list.len()).unwrap_or(u32::MAX);
     if list.is_empty() {
         return;
@@ -236,18 +236,18 @@ fn approved(cx: &Context<'_>, list: &mut Vec<&Approved>, access: &mut Access) {
     let timed = list.get(timed..).unwrap_or(&[]);
     let deciding = timed.get(nth).or_else(|| timed.last());
     access.approved = deciding.map_or(NEVER, |a| a.at);
-    let by_policy = |a: &&Approved| a.verdict & verdict::POLICY != 0;
-    if list.iter().any(|a| a.approver != NOBODY && !by_policy(a)) {
+    let by_policy = |a: &&Approved| a.verdict() & verdict::POLICY != 0;
+    if list.iter().any(|a| a.approver() != NOBODY && !by_policy(a)) {
         access.bits |= bit::BY_PERSON;
     } else if list.iter().all(by_policy) {
         access.bits |= bit::BY_RULE;
     }
-    if list.iter().any(|a| a.approver != NOBODY) {
+    if list.iter().any(|a| a.approver() != NOBODY) {
         access.bits |= bit::APPROVER;
         let who = access.grant.principal;
-        let own = |a: &&&Approved| cx.approvers.get(a.approver as usize) == Some(&who);
+        let own = |a: &&&Approved| cx.approvers.get(a.approver() as usize) == Some(&who);
         // Approvers of one grant are all different here.
-        let independent = list.iter().filter(|a| a.approver != NOBODY && !own(a)).count();
+        let independent = list.iter().filter(|a| a.approver() != NOBODY && !own(a)).count();
         if list.iter().any(|a| own(&a)) && i64::try_from(independent).unwrap_or(i64::MAX) < needed {
             access.bits |= bit::SELF;
         }
@@ -265,11 +265,12 @@ fn note_early(access: &mut Access) {
 
 /// Sum of the uses of one grant.
 pub fn used(access: &mut Access, u: &Used) {
-    if u.count == 0 || u.first == NEVER {
+    let count = u.count();
+    if count == 0 || u.first == NEVER {
         return;
     }
     let first = access.first_use;
     access.first_use = if first == NEVER { u.first } else { first.min(u.first) };
     access.last_use = access.last_use.max(if u.last == NEVER { u.first } else { u.last });
-    access.uses += if u.count < 0 { 1 } else { u.count };
+    access.uses = access.uses.saturating_add(if count < 0 { 1 } else { count });
 }
