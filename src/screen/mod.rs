@@ -25,6 +25,7 @@ pub mod pages;
 pub mod part;
 pub mod plan;
 pub mod read;
+pub mod reading;
 pub mod rows;
 pub mod shared;
 pub mod store;
@@ -46,9 +47,7 @@ use crate::analyze::survey::{Fills, Survey};
 use crate::facts::cell::Word;
 use crate::facts::{ApproverFact, Facts, Layer, PrincipalKind, Source, Text, Tier, Time};
 use crate::findings::RuleResult;
-use crate::ingest::reader;
-use crate::ingest::source::{Batch, Shape};
-use crate::ingest::table::Single;
+use crate::ingest::source::Batch;
 use crate::privilege::glob;
 use crate::rules::compile::{Compiled, compile};
 use crate::rules::run::{conclude, opening, why_not_run};
@@ -57,15 +56,12 @@ use crate::rules::vector::{Bits, Chunk, Number, Vector};
 use crate::rules::{Pack, RunInput};
 use crate::settings::Settings;
 use id::Id;
-use join::Stage;
 use judge::{Columns, Hit, Judge, Sums};
 use lanes::{Observed, System};
 use plan::{File, Kind, Refusal};
-use read::Worker;
 use rows::Place;
 use shared::Shared;
 use store::Budget;
-use table::{Known, Wanted};
 use whole::Demands;
 
 /// What a screening reads.
@@ -149,8 +145,10 @@ pub fn screen(input: &Input<'_>) -> Result<Screened, Refusal> {
     let budget = Budget::new(input.memory);
     let has = |kind| input.files.iter().any(|f| f.kind == kind);
     let shared = Shared::new(parts, &budget, has(Kind::Tasks));
-    let (digests, read) =
-        rayon::join(|| digests(input.files), || read_all(&shared, input.files, &budget));
+    let (digests, read) = rayon::join(
+        || reading::digests(input.files),
+        || reading::all(&shared, input.files, &budget),
+    );
     read?;
     refused(&shared)?;
     let mut sums = std::mem::take(&mut *lock(&shared.sums));
@@ -193,94 +191,6 @@ fn refused(shared: &Shared<'_>) -> Result<(), Refusal> {
     }
     let all: Vec<&str> = lock(&shared.refusals).iter().copied().collect();
     Err(Refusal::NotFlat(all.join("; ")))
-}
-
-fn digests(files: &[File]) -> Result<Vec<(String, u64)>, Refusal> {
-    let digest = |f: &File| {
-        reader::digest(&f.input.path)
-            .map_err(|e| Refusal::Failed(format!("cannot read `{}`: {e}", f.input.name)))
-    };
-    files.par_iter().map(digest).collect()
-}
-
-/// Reads everything: grants, then what names them or is named by them.
-fn read_all(shared: &Shared<'_>, files: &[File], budget: &Budget) -> Result<(), Refusal> {
-    let numbered: Vec<(usize, &File)> = files.iter().enumerate().collect();
-    let (columnar, text): (Vec<_>, Vec<_>) =
-        numbered.into_iter().partition(|(_, f)| f.shape == Shape::Parquet);
-    // A text is read by one worker, so all of them are read at once, and what is no grant waits.
-    let of = |kinds: &[Kind]| -> Vec<(usize, &File)> {
-        columnar.iter().copied().filter(|(_, f)| kinds.contains(&f.kind)).collect()
-    };
-    let (a, b) = rayon::join(
-        || read_columnar(shared, &of(&[Kind::Grants]), &|| Ok(())),
-        || read_text(shared, &text),
-    );
-    a.and(b)?;
-    refused(shared)?;
-    if shared.has_tasks {
-        let wanted = Wanted::new(&shared.wanted, budget).map_err(failed)?;
-        shared.wanted.close();
-        rest(shared, &of(&[Kind::Tasks]), Stage::Tasks(&wanted))?;
-        shared.tasks.close();
-        each_part(shared, |at| join::idle_tasks(shared, at))?;
-        shared.sides.idle.close();
-    }
-    let known = Known::new(&shared.keys, budget).map_err(failed)?;
-    shared.keys.close();
-    match &known {
-        Some(known) => {
-            rest(shared, &of(&[Kind::Approvals, Kind::Usage]), Stage::Rest(known))?;
-        }
-        None => shared.refuse("a grant id that occurs twice"),
-    }
-    shared.approvals.close();
-    shared.uses.close();
-    each_part(shared, |at| join::shared_approvals(shared, at))?;
-    shared.named.close();
-    shared.sides.loose.close();
-    Ok(())
-}
-
-/// Reads what finds its grants now, and takes up what waited.
-fn rest(shared: &Shared<'_>, files: &[(usize, &File)], stage: Stage<'_>) -> Result<(), Refusal> {
-    let waiting = || join::waiting(shared, stage).map_err(failed);
-    waiting()?;
-    read_columnar(shared, files, &waiting)?;
-    refused(shared)
-}
-
-#[cfg(feature = "columnar-io")]
-fn read_columnar(
-    shared: &Shared<'_>,
-    files: &[(usize, &File)],
-    after: &dyn Fn() -> Result<(), Refusal>,
-) -> Result<(), Refusal> {
-    columnar::read(shared, files, after)
-}
-
-#[cfg(not(feature = "columnar-io"))]
-fn read_columnar(
-    _: &Shared<'_>,
-    _: &[(usize, &File)],
-    _: &dyn Fn() -> Result<(), Refusal>,
-) -> Result<(), Refusal> {
-    Ok(())
-}
-
-fn read_text(shared: &Shared<'_>, files: &[(usize, &File)]) -> Result<(), Refusal> {
-    let done: Vec<Result<(), String>> = files
-        .par_iter()
-        .with_max_len(1)
-        .map(|(number, file)| {
-            let single = || Single::new(file.adapter, &file.input).map_err(|e| e.to_string());
-            let mut worker = Worker::new(shared, *number, file, single()?);
-            worker.text_file(&single()?)?;
-            worker.finish();
-            Ok(())
-        })
-        .collect();
-    done.into_iter().collect::<Result<(), String>>().map_err(Refusal::Failed)
 }
 
 /// The rows of `sources`, and the quarantine.
