@@ -224,8 +224,14 @@ pub(super) fn hop(node: &Node<'_>, target: &Node<'_>, view: &View, least: Tri) -
             None => Tri::F,
         },
         Target::PolicyOfOtherRole => {
-            let one = |p: &String| on_target(node, path, target, Some(p));
-            Tri::any(target.attached_policies.iter().map(one))
+            // The way in says no for most, and is the same for all policies of the target.
+            let way = assumes(node, path, target);
+            let one = |p: &String| identity_on(node, path, target, Some(p));
+            if way.possible() {
+                Tri::any(target.attached_policies.iter().map(one)).and(way)
+            } else {
+                way
+            }
         }
         _ if path.id == ASSUME => can_assume(node, target),
         _ => {
