@@ -1,5 +1,6 @@
 //! Names as 96-bit hashes with a key of the run. Two of a hundred million different names are equal by
 //! chance in less than one of 10^12 runs, and nobody who does not know the key can make two equal ones.
+//! Scopes are compared among the grants of one principal and privilege only, by 64 bits.
 
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 

@@ -39,6 +39,8 @@ struct Finder<'s, 'b> {
     decisions: Vec<Vec<Decision>>,
     /// Ledger systems with approvals, by number.
     systems: Vec<bool>,
+    /// Rows that were looked up since they were handed on.
+    held: usize,
 }
 
 impl<'s, 'b> Finder<'s, 'b> {
@@ -53,12 +55,14 @@ impl<'s, 'b> Finder<'s, 'b> {
             idle: gather(parts),
             decisions: gather(parts),
             systems: Vec::new(),
+            held: 0,
         }
     }
 
     /// An approval finds its grant.
     #[inline]
     fn approval(&mut self, known: &Known<'_>, a: &Approval) {
+        self.held += 1;
         if a.verdict & verdict::DENY != 0 {
             self.shared.refusals_of_requests.store(true, Ordering::Relaxed);
         }
@@ -91,6 +95,7 @@ impl<'s, 'b> Finder<'s, 'b> {
     /// A use finds its grant.
     #[inline]
     fn usage(&mut self, known: &Known<'_>, u: &Use) {
+        self.held += 1;
         let Some(grant) = known.find(u.grant) else {
             return self.shared.refuse("use of a grant that the ledger does not list");
         };
@@ -101,6 +106,7 @@ impl<'s, 'b> Finder<'s, 'b> {
     /// A task finds the grants that name it.
     #[inline]
     fn task(&mut self, wanted: &Wanted<'_>, t: &Task) {
+        self.held += 1;
         let worked = &mut self.worked;
         let met = wanted.meet(t.id, |grant| {
             let state = if grant.number() == BY_REASON { TICKET } else { t.state };
@@ -116,6 +122,7 @@ impl<'s, 'b> Finder<'s, 'b> {
 
     /// Hands the rows on that were gathered.
     fn hand_on(&mut self) -> io::Result<()> {
+        self.held = 0;
         let sides = &self.shared.sides;
         sides.approved.add(&mut self.approved)?;
         sides.used.add(&mut self.used)?;
@@ -138,6 +145,9 @@ pub fn decides(approver: u32, verdict: u32) -> bool {
         && verdict & verdict::POLICY == 0
         && approver != NOBODY
 }
+
+/// Rows that a worker keeps, about, before it hands them on.
+const HAND_ON: usize = 1 << 18;
 
 /// Partitions that one worker takes up after each other.
 const BUNCH: usize = 64;
@@ -163,6 +173,9 @@ pub fn waiting(shared: &Shared<'_>, stage: Stage<'_>) -> io::Result<()> {
                         shared.approvals.take(at)?.iter().for_each(|a| finder.approval(known, a));
                         shared.uses.take(at)?.iter().for_each(|u| finder.usage(known, u));
                     }
+                }
+                if finder.held >= HAND_ON {
+                    finder.hand_on()?;
                 }
             }
             finder.hand_on()

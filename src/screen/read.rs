@@ -397,7 +397,8 @@ impl<'s, 'b> Worker<'s, 'b> {
             }
         })?;
         for (part, at, ticket) in self.tickets.drain(..) {
-            let at = u32::try_from(firsts.get(part).map_or(0, |f| *f)).map_or(u32::MAX, |f| f + at);
+            let at = u32::try_from(firsts.get(part).map_or(0, |f| *f))
+                .map_or(u32::MAX, |f| f.saturating_add(at));
             push(&mut wanted, ticket.part(parts), Key::new(ticket, Spot::new(part, at, BY_REASON)));
         }
         shared.keys.add(&mut keys)?;

@@ -178,12 +178,6 @@ impl<'b, T: Packed> Store<'b, T> {
         Ok(())
     }
 
-    /// Rows of a partition.
-    #[must_use]
-    pub fn rows(&self, at: usize) -> usize {
-        self.parts.get(at).map_or(0, |p| lock(p).rows)
-    }
-
     fn spill(&self, part: &mut Part<T>) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(part.held);
         for row in part.blocks.drain(..).flatten() {

@@ -242,17 +242,7 @@ pub(super) fn hop(node: &Node<'_>, target: &Node<'_>, view: &View, least: Tri) -
     if verdict < least { Tri::F } else { verdict }
 }
 
-/// Every action on the target (or the policy for actions on policies), and the way in by its trust.
-pub(super) fn on_target(
-    node: &Node<'_>,
-    path: &Path,
-    target: &Node<'_>,
-    policy: Option<&String>,
-) -> Tri {
-    let identity = identity_on(node, path, target, policy);
-    if identity.possible() { identity.and(assumes(node, path, target)) } else { identity }
-}
-
+/// Every action on the target, or on the policy for actions on policies.
 fn identity_on(node: &Node<'_>, path: &Path, target: &Node<'_>, policy: Option<&String>) -> Tri {
     let assume = assume_role();
     with_keys(node, path, &target.subject.arn, |a, context| {
