@@ -18,6 +18,7 @@ import statistics
 import subprocess
 import sys
 
+from growth import picture
 from program import ROOT, measured
 
 CODES = {
@@ -87,31 +88,15 @@ def compare(truth, found, duck):
 
 
 def plot(rows, path):
-    """CPU seconds and peak memory against grants, both from zero."""
-    width, height, left, bottom = 720, 300, 60, 260
-    most = max(r["grants"] for r in rows)
-    panels = [("CPU, s", "cpu_s", 0), ("peak memory, MiB", "peak_mib", 360)]
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="11">']
-    for title, key, shift in panels:
-        top = max(r[key] for r in rows) * 1.1
-        out.append(f'<g transform="translate({shift},0)"><text x="{left}" y="16">{title}</text>')
-        out.append(f'<path d="M{left} 24V{bottom}H340" fill="none" stroke="#888"/>')
-        for part in (0.5, 1.0):
-            y = bottom - part * (bottom - 30) / 1.1
-            out.append(f'<text x="{left - 6}" y="{y + 4:.0f}" text-anchor="end">{top / 1.1 * part:.0f}</text>')
-            x = left + part * 270
-            out.append(f'<text x="{x:.0f}" y="{bottom + 16}" text-anchor="middle">{most * part / 1e6:.1f} M</text>')
-        for tool, colour in (("overstay", "#1f6feb"), ("duckdb", "#bf5b16")):
-            points = sorted((r["grants"], r[key]) for r in rows if r["tool"] == tool)
-            xy = [(left + g / most * 270, bottom - v / top * (bottom - 30)) for g, v in points]
-            if xy:
-                out.append(f'<polyline points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in xy)}" fill="none" stroke="{colour}" stroke-width="2"/>')
-                out.extend(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in xy)
-                out.append(f'<text x="{xy[-1][0] - 4:.0f}" y="{xy[-1][1] - 8:.0f}" text-anchor="end" fill="{colour}">{tool}</text>')
-        out.append("</g>")
-    out.append("</svg>")
-    with open(path, "w", encoding="utf-8") as f:
-        f.write("\n".join(out) + "\n")
+    """CPU seconds and peak memory against grants."""
+
+    def side(title, column):
+        mine = [(r["grants"] / 1e6, r[column]) for r in rows if r["tool"] == "overstay"]
+        peers = [(r["grants"] / 1e6, r[column], "DuckDB") for r in rows if r["tool"] != "overstay"]
+        return title, "million grants", mine, peers
+
+    title = "CPU time and memory of overstay scan by number of grants"
+    picture(path, title, side("CPU time, seconds", "cpu_s"), side("Peak memory, MiB", "peak_mib"))
 
 
 def main():

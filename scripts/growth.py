@@ -53,7 +53,7 @@ def picture(path, title, left, right):
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
         *panel(60, 290, *left),
         *panel(450, 290, *right),
-        f'<text x="{WIDTH - 20}" y="20" text-anchor="end" fill="{EVEN}">dashed: in proportion to the smallest export</text>',
+        f'<text x="{WIDTH - 20}" y="20" text-anchor="end" fill="{EVEN}">dashed: in proportion to the smallest input</text>',
         "</svg>",
     ]
     with open(path, "w", encoding="utf-8") as f:
