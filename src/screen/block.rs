@@ -5,11 +5,11 @@ use super::add::Named;
 use super::cell::{Cell, NO_CODE, Odd, PLAIN_YEARS, is_day};
 use super::id::{Id, Key};
 use super::memo::{Home, Memo, Who, key_of};
-use super::pages::{Column, Form};
+use super::pages::{Column, Form, micros};
 use super::plan::Kind;
 use super::read::Worker;
 use super::rows::{Approval, NEVER, NOBODY, Task, Use};
-use super::told::{kind_of, lower, open, task_state, verdict_of, what};
+use super::told::{home_words, kind_of, lower, open, task_state, verdict_of, what};
 use crate::facts::cell::Word;
 use crate::facts::{PrincipalKind, TaskState};
 
@@ -63,16 +63,8 @@ fn instants(column: &Option<Column>, out: &mut Vec<i64>, odd: &mut [bool]) -> bo
         return false;
     };
     if let Form::Instant(per, wall) = column.form() {
-        let us = |x: i64| match (x, per) {
-            (NEVER, _) => NEVER,
-            (_, ..0) => x.div_euclid(-per),
-            _ => x.saturating_mul(per),
-        };
-        if per == 1 {
-            out.extend_from_slice(column.values());
-        } else {
-            out.extend(column.values().iter().map(|x| us(*x)));
-        }
+        let us = |x: &i64| if *x == NEVER { NEVER } else { micros(*x, per) };
+        out.extend(column.values().iter().map(us));
         for (x, odd) in out.iter().zip(odd) {
             *odd |= *x != NEVER && !PLAIN_YEARS.contains(x);
         }
@@ -287,13 +279,8 @@ impl Worker<'_, '_> {
             return Ok(home);
         }
         let (broker, system) = (text(broker, row)?.0, text(system, row)?.0);
-        // As the adapter reads them: a column `system` names the broker beside one for the platform.
-        let (broker, platform) = match (broker, text(platform, row)?.0) {
-            (None, Some(p)) => (system, Some(p)),
-            (b, p) => (b, p.or(system)),
-        };
-        let platform = platform.map(lower);
-        Ok(self.home(spot, broker.unwrap_or("ledger"), platform.as_deref()))
+        let (system, platform) = home_words(broker, system, text(platform, row)?.0);
+        Ok(self.home(spot, system, platform.as_deref()))
     }
 
     /// Number of the privilege, and the hash of its name.

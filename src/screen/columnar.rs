@@ -176,6 +176,24 @@ fn columns_of(
     Ok(Some(out))
 }
 
+/// Reads the columns of a piece block by block, and calls `each` with the first row and the number of rows.
+fn blocks(
+    file: &File,
+    at: Piece,
+    columns: &mut [Option<PageColumn>],
+    mut each: impl FnMut(usize, usize, &[Option<PageColumn>]),
+) -> Result<(), String> {
+    let failed = |e: String| wrong(&file.input, &polars_err!(ComputeError: "{e}")).to_string();
+    for from in (0..at.rows).step_by(BLOCK) {
+        let rows = BLOCK.min(at.rows - from);
+        for column in columns.iter_mut().flatten() {
+            column.next(rows).map_err(failed)?;
+        }
+        each(from, rows, columns);
+    }
+    Ok(())
+}
+
 /// Reads one row group.
 fn group(
     shared: &Shared<'_>,
@@ -185,7 +203,6 @@ fn group(
 ) -> Result<(), String> {
     let single = Single::new(file.adapter, &file.input).map_err(|e| e.to_string())?;
     let mut worker = Worker::new(shared, number, file, single);
-    let failed = |e: String| wrong(&file.input, &polars_err!(ComputeError: "{e}")).to_string();
     let row = |n: usize| u32::try_from(at.from + n + 1);
     if row(at.rows).is_err() {
         shared.refuse("more rows than 32 bits count");
@@ -193,13 +210,9 @@ fn group(
     }
     match columns_of(file, cut, at, &|_| true)? {
         Some(mut columns) => {
-            for from in (0..at.rows).step_by(BLOCK) {
-                let rows = BLOCK.min(at.rows - from);
-                for column in columns.iter_mut().flatten() {
-                    column.next(rows).map_err(failed)?;
-                }
-                worker.block(&columns, row(from).unwrap_or(u32::MAX), rows);
-            }
+            blocks(file, at, &mut columns, |from, rows, columns| {
+                worker.block(columns, row(from).unwrap_or(u32::MAX), rows);
+            })?;
         }
         None => frames(
             file,
@@ -311,7 +324,6 @@ pub fn named(
     let Some(field) = file.kind.fields().iter().position(|f| *f == field) else {
         return Ok(Vec::new());
     };
-    let failed = |e: String| wrong(&file.input, &polars_err!(ComputeError: "{e}")).to_string();
     let mut out = Vec::new();
     let is = |cell: Cell<'_>| cell.shown().is_some_and(|s| names.has(key.id(s.trim().as_bytes())));
     let Some(mut columns) = columns_of(file, cut, at, &|n| n == field)? else {
@@ -329,19 +341,19 @@ pub fn named(
         )?;
         return Ok(out);
     };
-    let Some(column) = columns.get_mut(field).and_then(Option::as_mut) else { return Ok(out) };
-    let mut memo = Memo::default();
-    for from in (0..at.rows).step_by(BLOCK) {
-        let rows = BLOCK.min(at.rows - from);
-        column.next(rows).map_err(failed)?;
-        let (mut ids, mut odd) = (Vec::with_capacity(rows), vec![false; rows]);
+    let (mut memo, mut ids, mut odd) = (Memo::default(), Vec::new(), Vec::new());
+    blocks(file, at, &mut columns, |from, rows, columns| {
+        let Some(column) = columns.get(field).and_then(Option::as_ref) else { return };
+        odd.clear();
+        odd.resize(rows, false);
         block::names(key, Some(column), &mut memo, &mut ids, &mut odd);
         for (row, (id, odd)) in ids.iter().zip(&odd).enumerate() {
-            if if *odd { is(column.get(row)) } else { names.has(*id) } {
+            let found = if *odd { is(column.get(row)) } else { names.has(*id) };
+            if found {
                 out.push(from + row);
             }
         }
-    }
+    })?;
     Ok(out)
 }
 
@@ -384,21 +396,15 @@ fn walk(
     rows_wanted: impl Fn(usize) -> bool,
     mut each: impl FnMut(usize, &[Cell<'_>]),
 ) -> Result<(), String> {
-    let failed = |e: PolarsError| wrong(&file.input, &e).to_string();
     if let Some(mut columns) = columns_of(file, cut, at, wanted)? {
-        for from in (0..at.rows).step_by(BLOCK) {
-            let rows = BLOCK.min(at.rows - from);
-            for column in columns.iter_mut().flatten() {
-                column.next(rows).map_err(|e| failed(polars_err!(ComputeError: "{e}")))?;
-            }
+        return blocks(file, at, &mut columns, |from, rows, columns| {
             let mut row: Vec<Cell<'_>> = Vec::with_capacity(columns.len());
             for i in (0..rows).filter(|i| rows_wanted(from + i)) {
                 row.clear();
                 row.extend(columns.iter().map(|c| c.as_ref().map_or(Cell::Null, |c| c.get(i))));
                 each(from + i, &row);
             }
-        }
-        return Ok(());
+        });
     }
     frames(file, cut, at, wanted, rows_wanted, each)
 }

@@ -338,7 +338,7 @@ impl Column {
                 return wrong("a page with too few values");
             };
             let (numbers, _) = part.as_chunks::<8>();
-            self.values.extend(numbers.iter().map(|b| i64::from_le_bytes(*b).max(NEVER + 1)));
+            self.values.extend(numbers.iter().map(long));
             self.rest.at += 8 * n;
             return Ok(());
         }
@@ -364,7 +364,7 @@ impl Column {
             let x = match level {
                 1 => {
                     met += 1;
-                    numbers.next().map(|b| i64::from_le_bytes(*b).max(NEVER + 1))
+                    numbers.next().map(long)
                 }
                 _ => Some(NEVER),
             };
@@ -467,10 +467,7 @@ impl Column {
             (None | Some(NEVER), _) | (_, Form::Text) => Cell::Null,
             (Some(x), Form::Whole) => Cell::Whole(x),
             (Some(x), Form::Day) => Cell::Day(x.saturating_mul(86_400_000_000)),
-            (Some(x), Form::Instant(per, wall)) => {
-                let us = if per < 0 { x.div_euclid(-per) } else { x.saturating_mul(per) };
-                Cell::Instant(us, wall)
-            }
+            (Some(x), Form::Instant(per, wall)) => Cell::Instant(micros(x, per), wall),
         }
     }
 
@@ -567,18 +564,32 @@ fn is_plain(all: &str, s: Span) -> bool {
     Cell::Text(text).text().is_ok_and(|t| t.is_some_and(|t| t.len() == text.len()))
 }
 
+/// Microseconds of a number, by the unit of [`Form::Instant`]. What is beyond all time stays so, and is not
+/// taken for none.
+#[must_use]
+#[inline]
+pub fn micros(x: i64, per: i64) -> i64 {
+    let us = if per < 0 { x.div_euclid(-per) } else { x.saturating_mul(per) };
+    us.max(NEVER + 1)
+}
+
+/// A number of eight bytes. The smallest stands for none; its neighbour is as far from every time and count.
+#[inline]
+fn long(bytes: &[u8; 8]) -> i64 {
+    i64::from_le_bytes(*bytes).max(NEVER + 1)
+}
+
 #[inline]
 fn number(bytes: &[u8], at: &mut usize, wide: bool) -> Result<i64, String> {
     let rest = bytes.get(*at..).unwrap_or(&[]);
     let found = if wide {
         *at += 8;
-        rest.first_chunk().map(|b| i64::from_le_bytes(*b))
+        rest.first_chunk().map(long)
     } else {
         *at += 4;
         rest.first_chunk().map(|b| i64::from(i32::from_le_bytes(*b)))
     };
-    // The smallest number stands for none; its neighbour is as far from every time and count.
-    found.map_or_else(|| wrong("a page with too few values"), |x| Ok(x.max(NEVER + 1)))
+    found.map_or_else(|| wrong("a page with too few values"), Ok)
 }
 
 #[cfg(test)]
@@ -589,6 +600,17 @@ mod tests {
     use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
     use super::*;
+
+    /// A unit that does not fit ends before all time, where no reader takes it, and not as no value.
+    #[test]
+    fn an_instant_beyond_all_time_is_not_none() {
+        for per in [-1000, 1, 1000] {
+            for x in [NEVER + 1, NEVER / 2, i64::MAX] {
+                assert_ne!(micros(x, per), NEVER, "{x} {per}");
+            }
+        }
+        assert_eq!((micros(-1, -1000), micros(2, 1000)), (-1, 2000));
+    }
 
     type Row = (Option<String>, String, Option<i64>, i32, Option<i64>);
 

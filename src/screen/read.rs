@@ -15,7 +15,7 @@ use super::plan::{File, Kind};
 use super::rows::{Approval, Grant, Key, NEVER, Name, Spot, Task, Use, micros, verdict};
 use super::shared::{Shared, Sums};
 use super::store::{gather, push};
-use super::told::{Codes, Told, ToldUse, kind_of, lower, open, task_state, verdict_of};
+use super::told::{Codes, Told, ToldUse, home_words, kind_of, lower, open, task_state, verdict_of};
 use super::vocabulary::Map;
 use crate::facts::{self, ApprovalMethod, Decision, EndKind, Outcome, Text, Time, Verdict};
 use crate::ingest::source::Batch;
@@ -104,8 +104,6 @@ impl<'s, 'b> Worker<'s, 'b> {
 
     /// Reads one row: the cells of [`Kind::fields`], and its row or line.
     pub fn row(&mut self, cells: &[Cell<'_>], row: u32, mark: char) {
-        self.batch.records += 1;
-        self.held += 1;
         let done = match self.file.kind {
             Kind::Grants => self.grant(cells, row),
             Kind::Tasks => self.task(cells),
@@ -115,7 +113,7 @@ impl<'s, 'b> Worker<'s, 'b> {
         if done.is_err() {
             self.odd(cells, row, mark);
         }
-        self.came(0);
+        self.came(1);
     }
 
     /// Counts rows that came, and hands them on when they are many.
@@ -209,18 +207,14 @@ impl<'s, 'b> Worker<'s, 'b> {
             return Err(Odd);
         }
         self.zoneless += [a, b, c, d].iter().map(|w| i64::from(*w)).sum::<i64>();
-        // As the adapter reads them: a column `system` names the broker beside one for the platform.
-        let (broker, platform) = match (broker, platform) {
-            (None, Some(p)) => (system, Some(p)),
-            (b, p) => (b, p.or(system)),
-        };
+        let (system, platform) = home_words(broker, system, platform);
         let kind = kind_of(kind);
         self.add_grant(
             row,
             &Told {
                 id,
-                system: broker.unwrap_or("ledger"),
-                platform: platform.map(lower),
+                system,
+                platform,
                 who,
                 kind,
                 privilege,

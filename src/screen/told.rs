@@ -109,6 +109,21 @@ pub fn lower(s: &str) -> Cow<'_, str> {
     }
 }
 
+/// Ledger system and platform, out of the columns for broker, system and platform. As the adapter reads
+/// them: a column `system` names the broker beside one for the platform.
+#[must_use]
+pub fn home_words<'a>(
+    broker: Option<&'a str>,
+    system: Option<&'a str>,
+    platform: Option<&'a str>,
+) -> (&'a str, Option<Cow<'a, str>>) {
+    let (broker, platform) = match (broker, platform) {
+        (None, Some(p)) => (system, Some(p)),
+        (b, p) => (b, p.or(system)),
+    };
+    (broker.unwrap_or("ledger"), platform.map(lower))
+}
+
 /// A task that goes on has not ended.
 #[must_use]
 pub fn open(state: TaskState) -> bool {

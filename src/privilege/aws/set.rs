@@ -125,8 +125,8 @@ impl Words {
             }
             for at in bits(pa | pb) {
                 let bit = 1_u64 << at;
-                let one = if pa & bit != 0 { of_a.next().copied().unwrap_or(0) } else { 0 };
-                let other = if pb & bit != 0 { of_b.next().copied().unwrap_or(0) } else { 0 };
+                let one = word_at(&mut of_a, pa, bit);
+                let other = word_at(&mut of_b, pb, bit);
                 let made = word(one, other);
                 if made != 0 && wanted & bit != 0 {
                     *slot |= bit;
@@ -149,8 +149,8 @@ impl Words {
             }
             for at in bits(pa | pb) {
                 let bit = 1_u64 << at;
-                let one = if pa & bit != 0 { of_a.next().copied().unwrap_or(0) } else { 0 };
-                let other = if pb & bit != 0 { of_b.next().copied().unwrap_or(0) } else { 0 };
+                let one = word_at(&mut of_a, pa, bit);
+                let other = word_at(&mut of_b, pb, bit);
                 if pa & pb & bit != 0 && asked(one, other) {
                     return true;
                 }
@@ -186,6 +186,12 @@ impl Words {
             if self.words.len() <= other.words.len() { (self, other) } else { (other, self) };
         few.all_beside(many, |a, b| a & b == 0)
     }
+}
+
+/// The next word, if a block has one at this bit; nothing of the set is there otherwise.
+#[inline]
+fn word_at(words: &mut std::slice::Iter<'_, u64>, block: u64, bit: u64) -> u64 {
+    if block & bit != 0 { words.next().copied().unwrap_or(0) } else { 0 }
 }
 
 /// Passes over the words of a block.
