@@ -282,11 +282,12 @@ impl<'b> Reader<'b> {
         }
     }
 
-    /// Tells of a condition that never holds because a value in it cannot be read (5.3.3).
-    fn lint(&mut self, document: Option<&Document>, place: &Text) {
-        if let Some(why) = document.and_then(Document::never_holds) {
-            self.batch.quarantine(place, format!("{why}; the rest of the policy is read"));
-        }
+    /// Tells of a condition that never holds because a value in it cannot be read (5.3.3): with the policy,
+    /// and of the source where nothing graver is to be told of it.
+    fn lint(&mut self, document: Option<&Document>, place: &Text) -> Option<Text> {
+        let why = document.and_then(Document::never_holds)?;
+        self.batch.limitation.get_or_insert_with(|| text_of(&format!("{place}: {why}")));
+        Some(text_of(&why))
     }
 
     fn bindings(&mut self, h: &Holder<'_, '_>) {
@@ -295,7 +296,7 @@ impl<'b> Reader<'b> {
             let role_id = format!("inline:{}/{}", h.id, inline.name);
             let document = inline.document.as_ref();
             let bounds = document.map_or((None, None), |d| d.parsed.time_bounds());
-            self.lint(document.map(|d| &d.parsed), &place);
+            let lint = self.lint(document.map(|d| &d.parsed), &place);
             let mut row = self.entitlement(h, &role_id, &inline.name, "inline", &place);
             (row.not_before, row.not_after) = bounds;
             self.batch.facts.roles.push(Role {
@@ -304,7 +305,10 @@ impl<'b> Reader<'b> {
                 realm: account_of(&h.id).is_some().then(|| row.scope.clone()),
                 name: row.privilege.clone(),
                 kind: RoleKind::InlinePolicy,
-                malformed: document.and_then(|d| d.parsed.malformed.as_deref()).map(text_of),
+                malformed: document
+                    .and_then(|d| d.parsed.malformed.as_deref())
+                    .map(text_of)
+                    .or(lint),
                 document: document.map(|d| text_of(&d.text)),
                 source_id: self.batch.source_id.clone(),
                 source_ref: place.clone(),
@@ -375,8 +379,8 @@ impl<'b> Reader<'b> {
         if let Some(Doc(text)) = document {
             let parsed = Document::parse(text);
             self.bounds.insert(m.arn.to_string(), parsed.time_bounds());
-            self.lint(Some(&parsed), &place);
-            wrong = parsed.malformed;
+            let lint = self.lint(Some(&parsed), &place);
+            wrong = parsed.malformed.or_else(|| lint.map(|l| l.to_string()));
         }
         let provider_managed = m.arn.split(':').nth(4) == Some("aws");
         let other_versions = versions

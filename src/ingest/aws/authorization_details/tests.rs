@@ -125,10 +125,12 @@ fn a_policy_date_that_cannot_be_read_is_told() {
         )
     };
     let b = read(&with("2026-13-01T00:00:00Z")).unwrap();
-    assert_eq!(b.facts.quarantine.len(), 1);
-    assert!(b.facts.quarantine[0].reason.contains("`2026-13-01T00:00:00Z` is not a date"));
+    let told = "`2026-13-01T00:00:00Z` is not a date";
+    assert!(b.limitation.as_deref().unwrap().contains(told));
+    assert!(b.facts.roles[0].malformed.as_deref().unwrap().contains(told));
     assert_eq!(b.facts.entitlements.len(), 1, "the binding is read");
     for date in ["2026-07-01T00:00:00Z", "1782864000", "${aws:PrincipalTag/end}"] {
-        assert!(read(&with(date)).unwrap().facts.quarantine.is_empty(), "{date}");
+        let b = read(&with(date)).unwrap();
+        assert!(b.limitation.is_none() && b.facts.roles[0].malformed.is_none(), "{date}");
     }
 }
