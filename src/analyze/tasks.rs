@@ -214,10 +214,8 @@ fn find<'a>(ix: &Index<'a>, g: &'a Grant) -> Found<'a> {
         follow(ix, hint, &mut out);
     }
     if out.links.is_empty() {
-        let session =
-            g.beneficiary.split_once(":assumed-role/").and_then(|(_, r)| r.split_once('/'));
         let hinted = g.task_hints.iter().filter_map(|h| h.strip_prefix("session_name:"));
-        for name in hinted.chain(session.map(|(_, name)| name)) {
+        for name in hinted.chain(session_of(g)) {
             by_session_name(ix, name, &mut out);
         }
     }
@@ -245,16 +243,40 @@ fn follow<'a>(ix: &Index<'a>, hint: &'a str, out: &mut Found<'a>) {
     }
 }
 
+/// Names by which a grant of a flat ledger may refer to tasks, whether they are there or not: its
+/// reference, with and without a system in front of it, its session and the tickets of its reason.
+pub fn referred(g: &Grant) -> impl Iterator<Item = &str> {
+    let refs = split_refs(g.task_ref.as_deref());
+    let behind = |id| std::iter::successors(Some(id), |id: &&str| Some(id.split_once(':')?.1));
+    let refs = refs.flat_map(move |id| behind(id).take(MAX_SYSTEMS));
+    let reason = g.justification.as_deref().unwrap_or("");
+    let session = session_of(g).into_iter().flat_map(session_words);
+    refs.chain(session).chain(ticket_ids(reason)).chain(issue_numbers(reason))
+}
+
+/// Names of systems that are looked for in front of a task.
+const MAX_SYSTEMS: usize = 4;
+
+/// Session in the name of an assumed role.
+fn session_of(g: &Grant) -> Option<&str> {
+    let (_, rest) = g.beneficiary.split_once(":assumed-role/")?;
+    Some(rest.split_once('/')?.1)
+}
+
+/// What of a session name may be the id of a task.
+fn session_words(name: &str) -> impl Iterator<Item = &str> {
+    let numbered = |w: &&str| w.len() >= MIN_SESSION_ID && w.bytes().any(|b| b.is_ascii_digit());
+    let parts = name.split(['@', '=', ',', '.', '_', '/', '+']);
+    let pieces = name.split(|c: char| !c.is_ascii_alphanumeric());
+    std::iter::once(name).chain(parts).chain(pieces).filter(numbered)
+}
+
 /// Shortest part of a session name that is taken for the id of a task: `deploy-42` names no run.
 const MIN_SESSION_ID: usize = 6;
 
 /// A session name that is a task's id, or has one between its separators.
 fn by_session_name<'a>(ix: &Index<'a>, name: &'a str, out: &mut Found<'a>) {
-    let numbered = |w: &&str| w.len() >= MIN_SESSION_ID && w.bytes().any(|b| b.is_ascii_digit());
-    let parts = name.split(['@', '=', ',', '.', '_', '/', '+']);
-    let pieces = name.split(|c: char| !c.is_ascii_alphanumeric());
-    let words = std::iter::once(name).chain(parts).chain(pieces);
-    for word in words.filter(numbered) {
+    for word in session_words(name) {
         out.take(ix.resolve_task(word, None), LinkKind::SessionName, Confidence::Strong, word);
         if !out.links.is_empty() {
             return;
