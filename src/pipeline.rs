@@ -154,6 +154,7 @@ pub fn scan(request: &ScanRequest) -> Result<Scan, PipelineError> {
     let mut ingested = read.map_err(config)?;
     let as_of = as_of(request, &settings, &ingested)?;
     let mut derived = analyse(&mut ingested.facts, &settings, as_of, &pack, None);
+    derived.coverage.extend(unread(&ingested, &settings));
     let access = match &baseline {
         Some(b) => {
             let access = access(&ingested.facts, &derived);
@@ -325,6 +326,16 @@ fn analyse(
     analyze::derive(facts, settings, &resolution, &options)
 }
 
+/// Coverage of the files of which nothing could be read.
+fn unread<'a>(
+    ingested: &'a Ingested,
+    settings: &'a Settings,
+) -> impl Iterator<Item = crate::facts::Coverage> + 'a {
+    let failed = ingested.failed.iter().map(|f| (&f.file, &f.error));
+    let unknown = ingested.unknown.iter().map(|u| (&u.file, &u.why));
+    failed.chain(unknown).map(|(file, why)| analyze::coverage::unread(settings, file, why))
+}
+
 /// The policies in force on each principal, with their documents.
 #[must_use]
 pub fn access(facts: &Facts, derived: &Derived) -> Snapshot {
@@ -472,13 +483,17 @@ impl Run {
     fn view(&self, results: Vec<RuleResult>, findings: Vec<Finding>, accepted: Accepted) -> View {
         let loosened = self.settings.limits.loosened();
         let period = self.settings.period.map(|(a, b)| (a.to_rfc3339(), b.to_rfc3339()));
+        let (unknown_files, failed_files) = self.files();
+        let unread: Vec<&str> =
+            failed_files.iter().chain(&unknown_files).map(|(file, _)| file.as_str()).collect();
         let basis = frameworks::Basis {
             loosened: &loosened,
+            not_applicable: &self.settings.not_applicable,
+            unread: &unread,
             sources: self.ingested.facts.sources.len() as u64,
             period: period.as_ref().map(|(a, b)| (a.as_str(), b.as_str())),
             ..frameworks::Basis::default()
         };
-        let (unknown_files, failed_files) = self.files();
         let frameworks = frameworks::conclude(&results, &findings, &basis);
         assemble(Assemble {
             settings: &self.settings,

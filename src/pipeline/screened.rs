@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use super::{Accepted, PipelineError, Run, Scan, ScanRequest, Sealed, Texts, analyse};
+use super::{Accepted, PipelineError, Run, Scan, ScanRequest, Sealed, Texts, analyse, unread};
 use crate::evidence::files::EXCEPTIONS;
 use crate::facts::Text;
 use crate::ingest::source::{Input, Shape};
@@ -190,6 +190,7 @@ pub(super) fn finish(
         ignored: collected.ignored.clone(),
         inputs: BTreeMap::new(),
     };
+    derived.coverage.extend(unread(&ingested, &settings));
     let run = Run {
         sealed: Sealed::default(),
         bundle_only: false,
