@@ -90,6 +90,11 @@ pub(super) fn plan(request: &ScanRequest, settings: &Settings) -> Option<Planned
     Some((collected, files))
 }
 
+/// Whether it is known already that the inputs are no large ledger.
+pub(super) fn is_small(planned: Option<&Planned>) -> bool {
+    planned.is_some_and(|(_, files)| matches!(files, Err(Refusal::Small)))
+}
+
 /// Why a run is not a screening.
 pub(super) enum Stop {
     /// The row engine judges, and the reader is told why.
