@@ -185,8 +185,9 @@ fn timeline(ix: &Index<'_>, g: &Grant) -> GrantFact {
     let ended_at = recorded_end.or(g.not_after);
     let ended_at_hi = match g.end_kind {
         EndKind::FailedToRevoke => None,
-        EndKind::Expired => g.ended_at_hi.or(recorded_end).or(g.not_after),
-        _ => g.ended_at_hi.or(recorded_end),
+        EndKind::Expired if recorded_end.is_none() => g.not_after,
+        // A removal that was only accepted is not certain to have happened (section 4.3).
+        _ => g.ended_at_hi,
     };
     let records_ends = g.end_kind != EndKind::Unknown;
     let open_ended = match ended_at {
