@@ -288,6 +288,11 @@ fn approved(cx: &Context<'_>, list: &mut Vec<&Approved>, access: &mut Access) {
         }
     }
     list.retain(|a| a.verdict() & verdict::APPROVE != 0);
+    // It may be of a further person or not; where there are several, that decides about the quorum.
+    if list.len() > 1 && list.iter().any(|a| a.approver() == NOBODY) {
+        cx.shared.marks.say("an approval that names nobody beside others");
+        access.bits |= bit::ASIDE;
+    }
     access.approvals = u32::try_from(list.len()).unwrap_or(u32::MAX);
     if list.is_empty() {
         return;

@@ -303,7 +303,7 @@ fn a_rotated_key_says_nothing_of_before() {
         credential_id: text("access key 1 of v"),
         kind: CredentialKind::Key,
         principal: id.clone(),
-        principal_id: Some(id.clone()),
+        principal_id: Some(id),
         active: Some(true),
         use_tracked: true,
         rotated_at: Some(as_of("2026-05-01T00:00:00Z")),
