@@ -436,3 +436,108 @@ fn an_agent_that_runs_is_an_agent() {
     let p = f.principals.iter().find(|p| &*p.principal_id == "agent:planner").unwrap();
     assert_eq!((p.kind, p.is_nhi), (PrincipalKind::Agent, Some(true)));
 }
+
+#[test]
+fn a_small_number_is_no_task_under_a_key_that_names_none() {
+    let hinted = |hint: &str| Grant { task_hints: vec![text(hint)], ..grant("g", "ann@x.example") };
+    for (hint, id, found) in [
+        ("oidc_claim:run_attempt=1", "1", false),
+        ("oidc_claim:repository_id=5555555555", "5555555555", false),
+        ("oidc_claim:job_workflow_ref=5555555555", "5555555555", false),
+        ("oidc_claim:run_number=12", "12", false),
+        ("oidc_claim:ci_pipeline_id=12", "12", true),
+        ("session_tag:count=12", "12", false),
+        ("session_tag:12", "12", false),
+        ("session_tag:ticketNumber=12", "12", true),
+        ("session_tag:RunId=12", "12", true),
+        ("session_tag:reason=OPS-7", "OPS-7", true),
+        ("annotation:x=5555555555", "5555555555", true),
+        ("annotation:team=ops", "ops", false),
+    ] {
+        let (task_id, ..) = link(hinted(hint), vec![task("jira", id)]);
+        assert_eq!(task_id.is_some(), found, "{hint}");
+    }
+}
+
+#[test]
+fn tasks_that_a_grant_names_are_one_work_and_all_are_linked() {
+    let g = Grant {
+        task_ref: Some(text("T-100;T-200")),
+        ticket_id: Some(text("OPS-7")),
+        ..grant("g", "ann@x.example")
+    };
+    let tasks = || vec![task("ci", "T-100"), task("ci", "T-200"), task("jira", "OPS-7")];
+    let (derived, facts_of) = run_with(facts(g.clone(), tasks()), &Settings::defaults());
+    assert_eq!(derived.grant_facts[0].n_tasks, 1);
+    let linked: Vec<_> = facts_of
+        .task_links
+        .iter()
+        .map(|l| (&*l.task_id, l.link_kind.as_str(), &*l.evidence))
+        .collect();
+    assert_eq!(
+        linked,
+        [
+            ("T-100", "ticket_field", "T-100"),
+            ("T-200", "ticket_field", "T-200"),
+            ("OPS-7", "ticket_field", "OPS-7")
+        ]
+    );
+    // A use for a task that it does not name is another work.
+    let mut more = facts(g, tasks());
+    more.tasks.push(task("ci", "T-300"));
+    more.usage.push(Usage {
+        principal: text("ann@x.example"),
+        grant_id: Some(text("g")),
+        task_id: Some(text("T-300")),
+        first_at: at(2000),
+        last_at: at(2000),
+        count: Some(1),
+        source_id: text("S1"),
+        ..Usage::default()
+    });
+    assert_eq!(run_with(more, &Settings::defaults()).0.grant_facts[0].n_tasks, 2);
+}
+
+#[test]
+fn access_in_excess_of_a_task_is_part_of_what_was_held() {
+    let named = Grant { task_ref: Some(text("T")), ..grant("g", "ann@x.example") };
+    let old = |from: Option<i64>, to: i64, state: TaskState| Task {
+        started_at_lo: from.and_then(at),
+        started_at_hi: from.and_then(at),
+        ended_at_lo: at(to),
+        ended_at_hi: at(to),
+        state,
+        ..task("ci", "T")
+    };
+    // Held from 1000 to 5000: never kept for longer than that.
+    for (task, excess) in [
+        (old(Some(100), 200, TaskState::Succeeded), 4000),
+        (old(None, 200, TaskState::Canceled), 4000),
+        (old(Some(950), 4000, TaskState::Failed), 1000),
+        (old(Some(950), 6000, TaskState::Succeeded), -1000),
+    ] {
+        let f = first(named.clone(), vec![task]);
+        assert_eq!((f.overstay_s, f.overstay_hi_s), (Some(excess), Some(excess)));
+    }
+    let work = |task: Task| {
+        // A credential is access while it lives, with no need of a snapshot.
+        let g = Grant { broker_kind: BrokerKind::Credential, ..named.clone() };
+        let (derived, _) = run_with(facts(g, vec![task]), &Settings::defaults());
+        let of = |s: &&Segment| s.grant_ids.iter().any(|g| &**g == "g") && &*s.ledger == "A";
+        let found: Vec<String> =
+            derived.segments.iter().filter(of).map(|s| s.task.to_string()).collect();
+        found
+    };
+    let waiting = Task {
+        started_at_lo: None,
+        started_at_hi: None,
+        ended_at_lo: None,
+        ended_at_hi: None,
+        state: TaskState::Waiting,
+        ..task("ci", "T")
+    };
+    for task in [waiting, old(None, 3000, TaskState::Canceled)] {
+        let words = work(task.clone());
+        assert!(!words.is_empty() && words.iter().all(|w| w == "X"), "{words:?} {task:?}");
+    }
+}

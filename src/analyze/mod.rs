@@ -110,7 +110,7 @@ pub fn derive(
             emergencies::emergency_facts(&ix, &profile, &grant_facts, &derived.identity_facts);
         derived.machine_uses = machine_use::machine_uses(&ix);
         derived.coverage = coverage::coverage(&ix, &profile, options.needed);
-        links = tasks::links(&grant_facts);
+        links = tasks::links(&ix, &grant_facts);
         derived.grant_facts = grant_facts;
     }
     facts.task_links = links;

@@ -1,8 +1,9 @@
 //! Links of grants to tasks, and overstay: how long access outlived the work.
 //!
-//! Specification: grants model, section 5 (metric 1) and section 9.
+//! Specification: grants model, section 5 (metric 1) and section 9. Access in excess of a task is part of
+//! the time that it was held: the metric counts from the start of access where the task was over before.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::grants::Profile;
 use super::index::{Index, TaskRef};
@@ -26,7 +27,11 @@ pub fn link(ix: &Index<'_>, profile: &Profile, g: &Grant, f: &mut GrantFact) {
             ids.insert(ix.task(t).map_or(&**t, |task| &task.task_id));
         }
     }
-    f.n_tasks = ids.len() as i64;
+    // What the grant itself names it was given for, be it a run and its ticket: one work.
+    let named: BTreeSet<&str> =
+        found.links.iter().filter(|l| l.is_named()).map(|l| &*l.task.task_id).collect();
+    let one = usize::from(!named.is_empty());
+    f.n_tasks = (ids.difference(&named).count() + one) as i64;
     let Some(first) = found.links.first() else {
         unresolved(ix, profile, g, f);
         if found.ambiguous.is_empty() {
@@ -147,6 +152,13 @@ struct Link<'a> {
     evidence: &'a str,
 }
 
+impl Link<'_> {
+    /// The grant's own record refers to the task.
+    fn is_named(&self) -> bool {
+        matches!(self.kind, LinkKind::NativeId | LinkKind::TicketField)
+    }
+}
+
 /// What the references of a grant lead to.
 #[derive(Default)]
 struct Found<'a> {
@@ -235,7 +247,11 @@ fn follow<'a>(ix: &Index<'a>, hint: &'a str, out: &mut Found<'a>) {
         "trace_id" => (LinkKind::TraceId, Confidence::Strong),
         _ => return,
     };
-    let value = value.split_once('=').map_or(value, |(_, v)| v).trim();
+    let (key, value) = value.split_once('=').map_or((None, value), |(k, v)| (Some(k), v));
+    let value = value.trim();
+    if !may_name_work(kind, key, value) {
+        return;
+    }
     // A traceparent holds the trace between its version and the span.
     let trace = (kind == LinkKind::TraceId).then(|| value.split('-').nth(1)).flatten();
     for id in [Some(value), trace].into_iter().flatten() {
@@ -265,10 +281,72 @@ fn session_of(g: &Grant) -> Option<&str> {
 
 /// What of a session name may be the id of a task.
 fn session_words(name: &str) -> impl Iterator<Item = &str> {
-    let numbered = |w: &&str| w.len() >= MIN_SESSION_ID && w.bytes().any(|b| b.is_ascii_digit());
     let parts = name.split(['@', '=', ',', '.', '_', '/', '+']);
     let pieces = name.split(|c: char| !c.is_ascii_alphanumeric());
-    std::iter::once(name).chain(parts).chain(pieces).filter(numbered)
+    std::iter::once(name).chain(parts).chain(pieces).filter(|w| is_numbered(w))
+}
+
+/// Whether what came with the access may name a task. A claim does by its key only: the other claims of a
+/// token count attempts, name repositories and people. Tags and annotations have any key; under one that
+/// speaks of no work, a value must look like an id, since a small number is one of some ticket by chance.
+fn may_name_work(kind: LinkKind, key: Option<&str>, value: &str) -> bool {
+    match (kind, key) {
+        (LinkKind::TraceId, _) => true,
+        (_, Some(key)) if names_work(key) => true,
+        (LinkKind::OidcClaim, Some(_)) => false,
+        (_, Some(_)) => is_numbered(value) || looks_like_ticket(value),
+        (_, None) => value.len() >= MIN_SESSION_ID || !value.bytes().all(|b| b.is_ascii_digit()),
+    }
+}
+
+/// Words of a key under which the id of a piece of work stands (`run_id`, `ci-job`, `ticketId`).
+const WORK: [&str; 18] = [
+    "run",
+    "job",
+    "pipeline",
+    "build",
+    "task",
+    "ticket",
+    "issue",
+    "change",
+    "chg",
+    "incident",
+    "inc",
+    "case",
+    "request",
+    "execution",
+    "story",
+    "workitem",
+    "trace",
+    "jira",
+];
+
+/// Words of a key that is about work and does not hold its id (`run_attempt`, `job_workflow_ref`).
+const NO_ID: [&str; 9] =
+    ["attempt", "attempts", "count", "ref", "sha", "name", "environment", "status", "type"];
+
+fn names_work(key: &str) -> bool {
+    let mut words: Vec<String> = Vec::new();
+    let mut before = '_';
+    for c in key.chars().take(MAX_TICKET) {
+        let cut = !c.is_alphanumeric() || (c.is_uppercase() && before.is_lowercase());
+        if cut || words.is_empty() {
+            words.push(String::new());
+        }
+        if let (true, Some(word)) = (c.is_alphanumeric(), words.last_mut()) {
+            word.extend(c.to_lowercase());
+        }
+        before = c;
+    }
+    let has = |list: &[&str]| words.iter().any(|w| list.contains(&w.trim_end_matches("id")));
+    // The number of a run counts runs, that of a ticket is its id.
+    let counts = has(&["number"]) && has(&["run", "job", "pipeline", "build"]);
+    has(&WORK) && !has(&NO_ID) && !counts
+}
+
+/// Long enough for an id, and with a digit.
+fn is_numbered(word: &str) -> bool {
+    word.len() >= MIN_SESSION_ID && word.bytes().any(|b| b.is_ascii_digit())
 }
 
 /// Shortest part of a session name that is taken for the id of a task: `deploy-42` names no run.
@@ -373,16 +451,26 @@ pub fn overstay(ix: &Index<'_>, f: &mut GrantFact) {
     let end_lo = f.ended_at.or(goes_on.then_some(ix.as_of)).map(|e| e.min(ix.as_of));
     let Some(task_end) = f.task_ended_at else {
         // Only candidates: whichever is meant, access went on after the last of them.
-        f.overstay_hi_s = end_lo.zip(f.candidate_ended_at).map(|(e, t)| e.secs_since(t));
+        f.overstay_hi_s =
+            end_lo.zip(f.candidate_ended_at).map(|(e, t)| e.secs_since(excess_from(f, t)));
         return;
     };
-    f.overstay_ledger_s = end_lo.map(|e| e.secs_since(task_end));
-    f.overstay_credential_s = f.residual_until.map(|r| r.min(ix.as_of).secs_since(task_end));
+    let from = excess_from(f, task_end);
+    f.overstay_ledger_s = end_lo.map(|e| e.secs_since(from));
+    f.overstay_credential_s = f.residual_until.map(|r| r.min(ix.as_of).secs_since(from));
     bounds(f, task_end, ix.as_of);
+}
+
+/// Since when access is in excess of a task: since its end, but not since before access began. Of a grant
+/// for work that was over already, or called off, all is excess and no more than that.
+#[must_use]
+pub fn excess_from(f: &GrantFact, task_end: Time) -> Time {
+    f.started_at.map_or(task_end, |start| start.max(task_end))
 }
 
 /// Largest of the known bounds.
 pub fn bounds(f: &mut GrantFact, task_end: Time, as_of: Time) {
+    let from = excess_from(f, task_end);
     f.overstay_s = [f.overstay_ledger_s, f.overstay_state_s, f.overstay_credential_s]
         .into_iter()
         .flatten()
@@ -390,14 +478,27 @@ pub fn bounds(f: &mut GrantFact, task_end: Time, as_of: Time) {
     // After a failed removal access may go on to this day.
     let failed =
         (f.end_kind == EndKind::FailedToRevoke && f.ended_at_hi.is_none()).then_some(as_of);
-    let hi = f.ended_at_hi.or(failed).or(f.ended_at).map(|e| e.secs_since(task_end));
-    let residual = f.residual_until.map(|r| r.secs_since(task_end));
+    let hi = f.ended_at_hi.or(failed).or(f.ended_at).map(|e| e.secs_since(from));
+    let residual = f.residual_until.map(|r| r.secs_since(from));
     f.overstay_hi_s = [f.overstay_s, hi, residual].into_iter().flatten().max();
 }
 
-/// Rows of `task_links` for the bundle: the link of a grant, else the candidates that clear nothing.
+/// Rows of `task_links` for the bundle: the links of a grant (of a trace, which is one piece of work, the
+/// first), else the candidates that clear nothing.
 #[must_use]
-pub fn links(facts: &[GrantFact]) -> Vec<TaskLink> {
+pub fn links(ix: &Index<'_>, facts: &[GrantFact]) -> Vec<TaskLink> {
+    // Grants with several references; most have one, whose link is in the facts.
+    let several: HashMap<(&str, &str), &Grant> = ix
+        .facts
+        .grants
+        .iter()
+        .filter(|g| {
+            let fields = [&g.task_ref, &g.ticket_id];
+            let refs: usize = fields.map(|r| split_refs(r.as_deref()).count()).iter().sum();
+            refs + g.task_hints.len() > 1
+        })
+        .map(|g| ((&*g.system, &*g.grant_id), g))
+        .collect();
     let mut out = Vec::new();
     for f in facts {
         let link = |task_id: Text, kind, confidence, evidence| TaskLink {
@@ -414,6 +515,14 @@ pub fn links(facts: &[GrantFact]) -> Vec<TaskLink> {
             let evidence = f.link_evidence.clone().or_else(|| f.task_ref.clone());
             let evidence = evidence.unwrap_or_else(|| text("justification"));
             out.push(link(id.clone(), kind, confidence, evidence));
+            if let Some(g) = several.get(&(&*f.system, &*f.grant_id)) {
+                let more = find(ix, g).links.into_iter().skip(1);
+                out.extend(
+                    more.filter(|l| l.kind != LinkKind::TraceId).map(|l| {
+                        link(l.task.task_id.clone(), l.kind, l.confidence, text(l.evidence))
+                    }),
+                );
+            }
         }
         let overlap = f.link_kind == Some(LinkKind::TimeOverlap);
         let (kind, why) = if overlap {

@@ -14,8 +14,8 @@ use super::index::Index;
 use super::state::{self, Snapshot};
 use super::{scope, tasks};
 use crate::facts::{
-    Certainty, Decision, EndKind, GrantFact, Holding, Layer, Segment, Standing, Text, Tier, Time,
-    text,
+    Certainty, Decision, EndKind, GrantFact, Holding, Layer, Segment, Standing, TaskState, Text,
+    Tier, Time, text,
 };
 use crate::findings::Severity;
 
@@ -375,6 +375,8 @@ fn work_axis(
             (None, _) => return None,
             (Some(false), _) => Work::None,
             (Some(true), Some(s)) if at < s => Work::Before,
+            // It waits for its start, or was called off without one.
+            (Some(true), None) if unbegun(g, at) => Work::Before,
             (Some(true), _) => match (g.task_running, g.task_ended_at) {
                 (Some(true), _) => Work::Running,
                 (_, Some(e)) if at < e => Work::Running,
@@ -386,6 +388,15 @@ fn work_axis(
         best = Some(best.map_or(w, |b: Work| b.max(w)));
     }
     best
+}
+
+/// Whether the linked task, of which no start is known, had not begun at an instant.
+fn unbegun(g: &GrantFact, at: Time) -> bool {
+    match g.task_state {
+        Some(TaskState::Waiting | TaskState::Queued) => g.task_ended_at.is_none(),
+        Some(TaskState::Canceled | TaskState::Skipped) => g.task_ended_at.is_some_and(|e| at < e),
+        _ => false,
+    }
 }
 
 /// Presence in IAM. A single snapshot decides from its instant on; credential and session brokers

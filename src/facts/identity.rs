@@ -41,12 +41,28 @@ impl Resolution {
     }
 }
 
-/// Canonical form of an identifier as written: blanks trimmed, e-mail addresses lower case (compared
-/// case-insensitively; ARNs and everything else are case-sensitive).
+/// Canonical form of an identifier as written: blanks trimmed, e-mail addresses and GUIDs lower case
+/// (compared case-insensitively; ARNs and everything else are case-sensitive).
 #[must_use]
 pub fn normalise(raw: &str) -> Text {
     let raw = raw.trim();
-    if is_email(raw) { text(raw.to_lowercase()) } else { text(raw) }
+    if is_email(raw) {
+        text(raw.to_lowercase())
+    } else if is_guid(raw) {
+        text(raw.to_ascii_lowercase())
+    } else {
+        text(raw)
+    }
+}
+
+/// Whether a text has the form of a GUID (`8-4-4-4-12` hexadecimal digits), in either case.
+#[must_use]
+pub fn is_guid(s: &str) -> bool {
+    s.len() == 36
+        && s.bytes().enumerate().all(|(i, b)| match i {
+            8 | 13 | 18 | 23 => b == b'-',
+            _ => b.is_ascii_hexdigit(),
+        })
 }
 
 fn is_email(s: &str) -> bool {
@@ -454,6 +470,20 @@ mod tests {
         resolve(&mut facts, &[]);
         let ids: Vec<_> = facts.grants.iter().map(|g| g.beneficiary_id.as_deref()).collect();
         assert_eq!(ids, [Some("alice"), Some(arn), Some(arn)]);
+    }
+
+    #[test]
+    fn guids_match_case_insensitively() {
+        let upper = "AAAAAAAA-1111-4111-8111-11111111111F";
+        assert_eq!(&*normalise(upper), upper.to_ascii_lowercase());
+        for other in
+            ["AAAAAAAA-1111-4111-8111-11111111111G", "AAAAAAAA1111-4111-8111-11111111111FF"]
+        {
+            assert_eq!(&*normalise(other), other);
+        }
+        let mut facts = Facts { grants: vec![grant(upper)], ..Facts::default() };
+        resolve(&mut facts, &[]);
+        assert_eq!(facts.grants[0].beneficiary_id.as_deref(), Some(&*upper.to_ascii_lowercase()));
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! The step across files: the same record in two exports counts once, contradicting records are
 //! named, observations of one task at several times become its last state.
 
-use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 
 use crate::facts::{
-    Approval, Decision, EndKind, Facts, Grant, GrantEvent, Layer, Quarantined, Source, Task,
-    TaskKind, TaskState, Text, Time, Usage, text,
+    Approval, Completeness, Decision, EndKind, Facts, Grant, GrantEvent, Layer, Quarantined,
+    Source, Task, TaskKind, TaskState, Text, Time, Usage, text,
 };
 
 /// A row with an identity.
@@ -24,6 +24,10 @@ trait Keyed: PartialEq + Clone {
     fn label(&self) -> String;
     /// A newer observation of the same thing, when `later` is one and no contradiction.
     fn update(&self, _later: &Self) -> Option<Self> {
+        None
+    }
+    /// The row without what the contradicting one denies, with words for it; `None`: it stays.
+    fn disputed(&self, _other: &Self) -> Option<(Self, &'static str)> {
         None
     }
 }
@@ -177,7 +181,18 @@ impl Keyed for Task {
             // A run that waited for approval was `completed` before it ran: the later end holds.
             // A ticket that was reopened and closed again ended at the last of its ends.
             (true, true) if matches!(&*self.system, "github" | "jira" | "servicenow") => {
-                if later.ended_at_hi >= self.ended_at_hi { (later, self) } else { (self, later) }
+                if self.ended_at_hi == later.ended_at_hi && self.state != later.state {
+                    // Of one end two outcomes are told, unless one of them says nothing.
+                    match (self.state, later.state) {
+                        (TaskState::Unknown, _) => (later, self),
+                        (_, TaskState::Unknown) => (self, later),
+                        _ => return None,
+                    }
+                } else if later.ended_at_hi >= self.ended_at_hi {
+                    (later, self)
+                } else {
+                    (self, later)
+                }
             }
             (true, true) => return None,
             (true, false) => (self, later),
@@ -203,6 +218,12 @@ impl Keyed for Task {
             ..new.clone()
         })
     }
+    /// Which outcome is true does not depend on which file came first.
+    fn disputed(&self, other: &Self) -> Option<(Self, &'static str)> {
+        let row = Self { state: TaskState::Unknown, ..self.clone() };
+        let one_end = self.ended_at_hi == other.ended_at_hi;
+        (one_end && self.state != other.state).then_some((row, ", but not its outcome"))
+    }
 }
 
 fn stage(state: TaskState) -> u8 {
@@ -223,7 +244,7 @@ pub fn finish(facts: &mut Facts) {
     fold(&mut facts.grant_events, &mut conflicts);
     fold(&mut facts.tasks, &mut conflicts);
     fold_usage(facts);
-    run_ends(&mut facts.tasks);
+    run_ends(facts);
     count_conflicts(facts, conflicts);
     companions(&mut facts.sources);
     facts.quarantine.sort_by(|a, b| a.source_id.cmp(&b.source_id));
@@ -252,6 +273,7 @@ fn fold<T: Keyed>(rows: &mut Vec<T>, conflicts: &mut Vec<Quarantined>) {
     let mut drop = vec![false; rows.len()];
     let mut found: Vec<(usize, Quarantined)> = Vec::new();
     for group in order.chunk_by(|a, b| a.0 == b.0).filter(|g| g.len() > 1) {
+        let mut settled: Vec<usize> = Vec::new();
         for (at, (_, i)) in group.iter().enumerate() {
             let earlier = group.iter().take(at).map(|(_, j)| *j).find(|j| {
                 !drop.get(*j).copied().unwrap_or(true)
@@ -260,26 +282,26 @@ fn fold<T: Keyed>(rows: &mut Vec<T>, conflicts: &mut Vec<Quarantined>) {
             let Some(j) = earlier else { continue };
             let (Some(a), Some(b)) = (rows.get(j), rows.get(*i)) else { continue };
             let (source_id, source_ref) = a.place();
-            if b.moved(source_id, source_ref) != *a {
-                match a.update(b) {
-                    Some(new) => {
-                        if let Some(slot) = rows.get_mut(j) {
-                            *slot = new;
-                        }
+            if b.moved(source_id, source_ref) != *a && !settled.contains(&j) {
+                let new = if let Some(new) = a.update(b) {
+                    Some(new)
+                } else {
+                    let (new, but) =
+                        a.disputed(b).map_or((None, ""), |(row, but)| (Some(row), but));
+                    let reason = text(format!(
+                        "{} is already at {source_id}#{source_ref} with different content; the first is kept{but}",
+                        b.label(),
+                    ));
+                    let (source_id, source_ref) = b.place();
+                    let (source_id, source_ref) = (source_id.clone(), source_ref.clone());
+                    found.push((*i, Quarantined { source_id, source_ref, reason }));
+                    if new.is_some() {
+                        settled.push(j);
                     }
-                    None => found.push((
-                        *i,
-                        Quarantined {
-                            source_id: b.place().0.clone(),
-                            source_ref: b.place().1.clone(),
-                            reason: text(format!(
-                                "{} is already at {}#{} with different content; the first is kept",
-                                b.label(),
-                                source_id,
-                                source_ref
-                            )),
-                        },
-                    )),
+                    new
+                };
+                if let (Some(new), Some(slot)) = (new, rows.get_mut(j)) {
+                    *slot = new;
                 }
             }
             if let Some(d) = drop.get_mut(*i) {
@@ -355,11 +377,23 @@ fn fold_usage(facts: &mut Facts) {
     facts.usage.retain(|_| !flags.next().unwrap_or(false));
 }
 
-/// A run is over when its last job is; its own `updated_at` may lie later.
-fn run_ends(tasks: &mut [Task]) {
+/// A run is over when its last job is; its own `updated_at` moves on whenever anything of it is touched
+/// (section 9). Where further jobs may exist, the last one that is known bounds the end from below only.
+fn run_ends(facts: &mut Facts) {
+    let cut: BTreeSet<&Text> = facts
+        .sources
+        .iter()
+        .filter(|s| s.completeness == Completeness::Truncated)
+        .map(|s| &s.source_id)
+        .collect();
+    let tasks = &mut facts.tasks;
     let mut last: BTreeMap<Text, Option<Time>> = BTreeMap::new();
+    let mut partly: BTreeSet<Text> = BTreeSet::new();
     for job in tasks.iter().filter(|t| t.kind == TaskKind::CiJob && &*t.system == "github") {
         let Some(parent) = &job.parent_id else { continue };
+        if cut.contains(&job.source_id) {
+            partly.insert(parent.clone());
+        }
         // A job without end leaves the run as it is.
         let end = last.entry(parent.clone()).or_insert(job.ended_at_hi);
         *end = match (*end, job.ended_at_hi) {
@@ -372,6 +406,9 @@ fn run_ends(tasks: &mut [Task]) {
             && *end < hi
         {
             run.ended_at_lo = Some(*end);
+            if !partly.contains(&run.task_id) {
+                run.ended_at_hi = Some(*end);
+            }
         }
     }
 }

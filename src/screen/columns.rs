@@ -316,10 +316,12 @@ fn task(cx: &Context<'_>, m: &mut Making, a: &Access, s: Shape) {
         if running {
             (ledger, hi) = (0, 0);
         } else if a.task_end != NEVER {
-            ledger = secs(s.end_lo(), a.task_end);
+            // As `tasks::excess_from`.
+            let from = a.task_end.max(a.grant.start);
+            ledger = secs(s.end_lo(), from);
             hi = ledger;
             if s.ended != NEVER {
-                hi = hi.max(secs(s.ended, a.task_end));
+                hi = hi.max(secs(s.ended, from));
             }
         }
     }

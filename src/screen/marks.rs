@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::id::{Id, Key};
 use super::rows::Spot;
 use super::vocabulary::Map;
-use crate::facts::identity::normalise;
+use crate::facts::identity::{is_guid, normalise};
 
 /// Marks of a run.
 #[derive(Debug, Default)]
@@ -79,7 +79,7 @@ impl Marks {
 #[must_use]
 pub fn canonical(key: &Key, name: &str) -> Id {
     let plain = name.is_ascii() && !name.bytes().any(|b| b.is_ascii_uppercase());
-    if plain || !name.contains('@') {
+    if plain || !(name.contains('@') || is_guid(name)) {
         key.id(name.as_bytes())
     } else {
         key.id(normalise(name).as_bytes())

@@ -2,7 +2,8 @@
 //! GraphQL returns them, as a scan of the table prints them, or plain, one per line or in an array.
 //!
 //! Traps (grants model, section 8): the start is overwritten when access begins; `expired` is a request
-//! that nobody answered; `error` may be a grant or a removal that failed; the exported CSV rewrites
+//! that nobody answered; `ended` and `revoked` mean that Identity Center accepted the removal, not that it
+//! is done (section 4.3: only the lower end is known); `error` may be a grant or a removal that failed; the exported CSV rewrites
 //! every state to `approved` and is no ledger.
 
 use super::json::{self, Obj, at, is_account, refuse};
@@ -196,8 +197,9 @@ fn grant(o: &Obj<'_>, here: &Text, batch: &Batch) -> Result<(Grant, Option<Appro
         duration_requested_s: Some(duration),
         activated_at_lo: active.then_some(start),
         activated_at_hi: active.then_some(start),
+        // The removal was accepted then; the service carries it out later and does not say when.
         ended_at_lo: ended,
-        ended_at_hi: ended,
+        ended_at_hi: None,
         end_kind: if gone && end.is_none() { EndKind::Unknown } else { end_kind },
         // Sessions started just before the end live on for their own length.
         residual_until: ended.zip(session).map(|(t, s)| t.plus_secs(s)),
@@ -308,6 +310,14 @@ mod tests {
             );
             assert_eq!(f.sources[0].completeness == Completeness::Truncated, truncated);
         }
+    }
+
+    #[test]
+    fn a_removal_that_was_accepted_has_no_latest_end() {
+        let found = read(&request("ended", DONE));
+        let g = &found.facts.grants[0];
+        assert_eq!(g.ended_at_lo.unwrap().to_rfc3339(), "2026-01-01T12:00:05Z");
+        assert_eq!((g.ended_at_hi, g.end_kind), (None, EndKind::Expired));
     }
 
     #[test]

@@ -87,7 +87,7 @@ fn named_role(id: &str, name: &str, platform: &str, place: &Text, batch: &mut Ba
 }
 
 /// Name of a role: as stated, else by the catalogue, else its id.
-fn role_name<'a>(stated: Option<&'a str>, id: &'a str) -> &'a str {
+pub(in crate::ingest) fn role_name<'a>(stated: Option<&'a str>, id: &'a str) -> &'a str {
     stated
         .or_else(|| catalogue().roles.get(id).map(|r| r.name.as_str()))
         .or_else(|| catalogue().entra.get(id).map(|p| p.name.as_str()))

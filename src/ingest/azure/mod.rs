@@ -21,6 +21,7 @@ mod logs;
 mod record;
 mod resources;
 
+pub(in crate::ingest) use assignments::role_name;
 pub use logs::sign_in;
 pub use record::Rec;
 

@@ -65,7 +65,10 @@ fn read(r: &Record<'_>, batch: &mut Batch) -> Result<bool, String> {
     };
     let mut events =
         vec![Event { actor: d.text("user_id")?, ..r.event(EventKind::Requested, created) }];
-    let (mut active, mut over) = (None, None);
+    let (mut active, mut over, mut canceling) = (None, None, None);
+    // The product itself cancels a session whose time is up: nobody asked for that.
+    let due = facts.not_after;
+    let timed_out = reason.as_deref() == Some("timed out");
     for state in d.children("states")? {
         let start = state.need_time("start_time", batch)?;
         batch.see(start.lo);
@@ -73,7 +76,19 @@ fn read(r: &Record<'_>, batch: &mut Batch) -> Result<bool, String> {
             // What creation says already.
             "pending" => continue,
             "active" => EventKind::Activated,
-            "canceling" => EventKind::RevokeRequested,
+            "canceling" if timed_out || due.is_some_and(|t| t <= start.lo) => {
+                let gone =
+                    Event { end: Some(EndKind::Expired), ..r.event(EventKind::Expired, start) };
+                canceling = Some(gone);
+                continue;
+            }
+            "canceling" => {
+                canceling = Some(Event {
+                    end: Some(end_kind(reason.as_deref().unwrap_or_default())),
+                    ..r.event(EventKind::Revoked, start)
+                });
+                EventKind::RevokeRequested
+            }
             "terminated" => EventKind::Revoked,
             other => return Err(format!("`status` is `{}`, which is unknown", short(other))),
         };
@@ -91,6 +106,12 @@ fn read(r: &Record<'_>, batch: &mut Batch) -> Result<bool, String> {
             }
         }
         events.push(event);
+    }
+    // Being cancelled, it takes no connection any more; that its connections are closed, only the last
+    // state says.
+    if let Some(gone) = canceling.filter(|_| over.is_none()) {
+        let reason = Some(text("canceling"));
+        events.push(Event { unconfirmed: true, reason, ..gone });
     }
     let connections = d.list("connections")?.len();
     if let Some(start) = active.filter(|_| connections > 0) {

@@ -2,11 +2,12 @@
 //! of Microsoft Graph (directory roles) and of Azure Resource Manager (resource roles).
 //!
 //! Field table: grants model, section 8. Requests are the ledger: those with one target schedule are
-//! one grant. Instances are state and are read there ([`crate::ingest::azure`]).
+//! one grant, together with what the directory audits say of them ([`super::views`]). Instances are state and are read there ([`crate::ingest::azure`]).
 
 use super::history::{History, Keys, Style, Told};
 use super::vendor::{Doc, JsonAdapter, mentions};
 use crate::facts::{Decision, EndKind, EventKind, Grant, Layer, PrincipalKind, Text, Time, text};
+use crate::ingest::azure;
 use crate::ingest::source::Batch;
 use crate::ingest::table::short;
 
@@ -38,12 +39,12 @@ fn tail(id: &str) -> &str {
     id.rsplit('/').next().unwrap_or(id)
 }
 
-/// Name of a role where the export expands it, else its id.
-fn role(doc: Doc<'_>) -> Result<&str, String> {
-    let id = doc.need("roleDefinitionId")?;
-    Ok(doc
-        .first(&["expandedProperties/roleDefinition/displayName", "roleDefinition/displayName"])
-        .unwrap_or(tail(id)))
+/// Name of a role where the export expands it or the role is built in, else its id.
+fn role(doc: Doc<'_>) -> Result<Text, String> {
+    let id = tail(doc.need("roleDefinitionId")?).to_lowercase();
+    let stated =
+        doc.first(&["expandedProperties/roleDefinition/displayName", "roleDefinition/displayName"]);
+    Ok(text(azure::role_name(stated, &id)))
 }
 
 /// Platform and scope. Directory scopes are paths below the tenant, which is called `entra` here.
@@ -155,7 +156,8 @@ fn request(doc: Doc<'_>, place: &Text, history: &mut History, _: &mut Batch) -> 
         doc.first(&["createdBy/user/id", "createdBy/application/id", "requestorId"]).map(text);
     let status = status(doc.need("status")?)?;
     let (start, end, asked) = window(doc)?;
-    let told = Told { key, at: created, actor, place: place.clone(), ..Told::default() };
+    let request = Some(text(id.to_lowercase()));
+    let told = Told { key, at: created, actor, request, place: place.clone(), ..Told::default() };
     let own = action.starts_with("self");
     match action.trim_start_matches("self").trim_start_matches("admin") {
         "assign" | "activate" | "renew" => {
@@ -165,7 +167,7 @@ fn request(doc: Doc<'_>, place: &Text, history: &mut History, _: &mut Batch) -> 
                 beneficiary_kind: kind(doc),
                 requester: told.actor.clone(),
                 platform: Some(text(platform)),
-                privilege: text(role(doc)?),
+                privilege: role(doc)?,
                 scope: Some(scope),
                 not_before: start,
                 not_after: end,

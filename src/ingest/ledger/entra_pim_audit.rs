@@ -4,7 +4,8 @@
 //! more: a row of its own, a row of the core directory, rows of the approval. A removal has a request of
 //! its own, so that no id joins it to the start; rows are folded by role, principal and scope. A start
 //! while access is given already repeats the first: so do the alerts about an assignment outside of
-//! the service, which come again about every two hours while it lasts.
+//! the service, which come again about every two hours while it lasts. Where the schedule requests are
+//! read too, rows of one request are one grant with them ([`super::views`]).
 
 use super::history::{History, Keys, Style, Told};
 use super::vendor::{Doc, JsonAdapter, mentions};
@@ -179,9 +180,14 @@ fn record(
             Outcome::Allowed
         },
         new_end: end.filter(|_| means.kind == EventKind::Extended),
-        reason: detail(doc, "RequestId")
-            .map(|id| text(format!("request {id}")))
-            .or_else(|| doc.str("resultReason").filter(|_| failed).map(text)),
+        reason: doc.str("resultReason").filter(|_| failed).map(text),
+        request: detail(doc, "RequestId")
+            .or_else(|| target(doc, &["Request"]).and_then(|t| t.str("id")))
+            .map(|id| text(id.to_lowercase())),
+        ids: who
+            .and_then(|w| w.str("id"))
+            .zip(role.str("id"))
+            .map(|(who, role)| (text(who.to_lowercase()), text(role.to_lowercase()))),
         end_kind: means.end_kind,
         method: ApprovalMethod::Human,
         about: begins.then(|| Box::new(about)),

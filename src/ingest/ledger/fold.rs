@@ -16,9 +16,10 @@ pub use settle::settle;
 
 use std::collections::BTreeMap;
 
+use super::views::Views;
 use crate::facts::{
-    Credential, CredentialKind, EndKind, EventKind, Grant, GrantEvent, Outcome, Quarantined, Text,
-    Time, Usage, UsageGrain, text,
+    Credential, CredentialKind, Delegation, EndKind, EventKind, Grant, GrantEvent, Outcome,
+    Principal, PrincipalKind, Quarantined, Text, Time, Usage, UsageGrain, text,
 };
 use crate::ingest::ledger::credentials::truncate_id;
 
@@ -126,6 +127,8 @@ pub struct Draft {
     pub request_end_holds: bool,
     /// The grant became permanent: no stated end holds any more.
     pub endless: bool,
+    /// What to call the beneficiary where no record names one, if the grant matters even so.
+    pub holder_else: Option<Text>,
     /// Names by which an event without grant id can reach it (see [`Target`]).
     pub keys: Vec<Text>,
     /// Contradictions between records.
@@ -235,6 +238,7 @@ impl Draft {
         self.ends_unstated |= other.ends_unstated;
         self.request_end_holds |= other.request_end_holds;
         self.endless |= other.endless;
+        self.holder_else = self.holder_else.take().or(other.holder_else);
     }
 
     /// Orders the events and drops the repeated ones.
@@ -272,6 +276,12 @@ pub struct Book {
     sessions: BTreeMap<Text, Usage>,
     /// Events that name no grant, by ledger system.
     loose: Vec<(Text, Target, Event)>,
+    /// Other names of grants that are rows already, to find them in other exports.
+    views: Views,
+    /// Hops of acting for another, by session.
+    hops: BTreeMap<Text, Delegation>,
+    /// Principals whose kind records of use state.
+    kinds: BTreeMap<Text, Principal>,
 }
 
 impl Book {
@@ -288,6 +298,44 @@ impl Book {
     /// are read; if it reaches none, it is kept without a grant.
     pub fn loose(&mut self, system: &str, target: Target, event: Event) {
         self.loose.push((text(system), target, event));
+    }
+
+    /// Adds other names of a grant that is a row of its own (see [`super::views`]).
+    pub fn view(
+        &mut self,
+        system: &str,
+        grant_id: &str,
+        native: bool,
+        request: Option<&Text>,
+        ids: Option<&(Text, Text)>,
+    ) {
+        let view = self.views.entry((text(system), text(grant_id))).or_default();
+        view.add(native, request, ids);
+    }
+
+    /// Adds a hop that several records of one session tell of; `key` is the session's own.
+    pub fn hop(&mut self, key: &str, hop: Delegation) {
+        match self.hops.get_mut(key) {
+            Some(have) => join_hop(have, hop),
+            None => {
+                self.hops.insert(text(key), hop);
+            }
+        }
+    }
+
+    /// Notes a principal whose kind a record of use states; a contradiction leaves the kind unknown. An
+    /// e-mail address is left to the directory that has it.
+    pub fn kind(&mut self, p: Principal) {
+        if p.principal_id.contains('@') {
+            return;
+        }
+        match self.kinds.get_mut(&p.principal_id) {
+            Some(have) if have.kind != p.kind => have.kind = PrincipalKind::Unknown,
+            Some(_) => {}
+            None => {
+                self.kinds.insert(p.principal_id.clone(), p);
+            }
+        }
     }
 
     /// Adds what a record says of a session with an id; its start and end may be separate records.
@@ -372,6 +420,14 @@ fn join_session(have: &mut Usage, u: Usage) {
     have.grant_id = have.grant_id.take().or(u.grant_id);
     have.resource = have.resource.take().or(u.resource);
     have.source_ip = have.source_ip.take().or(u.source_ip);
+}
+
+fn join_hop(have: &mut Delegation, hop: Delegation) {
+    have.from = match (have.from, hop.from) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    };
+    have.until = have.until.max(hop.until);
 }
 
 fn join_credential(have: &mut Credential, c: Credential) {

@@ -1,8 +1,8 @@
 //! The audit log of a GitHub organisation or enterprise.
 //!
 //! Field table: grants model, section 8; names of actions from the reference of audit log events. The
-//! log has no ids of memberships: one runs from its `add` to its `remove`. `created_at` is epoch
-//! milliseconds, in streams also text.
+//! log has no ids of memberships: one runs from its `add` to its `remove`, or to an `update` that gives
+//! another permission in its place. `created_at` is epoch milliseconds, in streams also text.
 
 use super::history::{History, Keys, Style, Told, opaque};
 use super::vendor::{Doc, JsonAdapter, contains, mentions};
@@ -125,6 +125,7 @@ fn record(
         end_kind: match (kind, own) {
             (EventKind::Revoked, true) => EndKind::RevokedByOwner,
             (EventKind::Revoked, false) => EndKind::RevokedByAdmin,
+            (EventKind::RequestUpdated, _) if changes_permission(doc) => EndKind::Superseded,
             _ => EndKind::Unknown,
         },
         method: ApprovalMethod::Human,
@@ -138,6 +139,13 @@ fn record(
     }
     history.tell(told);
     Ok(())
+}
+
+/// Whether the record gives another permission in place of the one before; where that is not said, it is
+/// taken for another.
+fn changes_permission(doc: Doc<'_>) -> bool {
+    let to = doc.first(&["permission", "data/permission"]);
+    to.is_some() && to != doc.first(&["old_permission", "data/old_permission"])
 }
 
 /// Key and content of the access that a record is about. The key holds no permission: a removal does

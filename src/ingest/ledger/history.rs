@@ -61,12 +61,17 @@ pub struct Told {
     pub new_end: Option<Time>,
     /// Reason.
     pub reason: Option<Text>,
-    /// How it ended, for ends.
+    /// How it ended, for ends. An update that says `superseded` ends what was given before and gives what
+    /// `about` says (for [`Keys::Slot`]).
     pub end_kind: EndKind,
     /// How it was decided, for decisions.
     pub method: ApprovalMethod,
     /// What the record says about the grant itself; empty fields say nothing.
     pub about: Option<Box<Grant>>,
+    /// Native id of the request that the record belongs to, where that is not the key.
+    pub request: Option<Text>,
+    /// Object ids of holder and role, where the record calls them by other names.
+    pub ids: Option<(Text, Text)>,
     /// Place of the record.
     pub place: Text,
 }
@@ -232,8 +237,8 @@ impl History {
 
 /// Whether two events are one that was written twice.
 fn same(a: &Told, b: &Told) -> bool {
-    (&a.key, a.at, a.kind, &a.actor, a.outcome, a.new_end, &a.reason)
-        == (&b.key, b.at, b.kind, &b.actor, b.outcome, b.new_end, &b.reason)
+    (&a.key, a.at, a.kind, &a.actor, a.outcome, a.new_end, &a.reason, &a.request)
+        == (&b.key, b.at, b.kind, &b.actor, b.outcome, b.new_end, &b.reason, &b.request)
         && a.about == b.about
 }
 
@@ -282,6 +287,13 @@ fn slots(key: &str, group: Vec<Told>, style: &Style, batch: &mut Batch) -> u64 {
     let mut repeats = 0u64;
     for mut t in group {
         let done = t.outcome == Outcome::Allowed;
+        // Access of another privilege takes the place of what was there.
+        if done && t.kind == EventKind::RequestUpdated && t.end_kind == EndKind::Superseded {
+            if let (true, false, Some(part)) = (began, over, parts.last_mut()) {
+                part.push(Told { kind: EventKind::Revoked, about: None, ..t.clone() });
+            }
+            (t.kind, t.end_kind, over) = (EventKind::Activated, EndKind::Unknown, true);
+        }
         let activates = done && t.kind == EventKind::Activated;
         let starts = activates || (done && t.kind == EventKind::Requested);
         let stated = t.about.as_ref().and_then(|g| g.not_after);
@@ -342,7 +354,11 @@ fn event(t: &Told, grant_id: Option<&str>, batch: &Batch) -> GrantEvent {
         actor: t.actor.clone(),
         outcome: t.outcome,
         new_end: t.new_end,
-        reason: t.reason.clone(),
+        reason: match (&t.reason, &t.request) {
+            (Some(reason), Some(id)) => Some(text(format!("{reason} (request {id})"))),
+            (None, Some(id)) => Some(text(format!("request {id}"))),
+            (reason, None) => reason.clone(),
+        },
         source_id: batch.source_id.clone(),
         source_ref: t.place.clone(),
     }
@@ -355,6 +371,10 @@ fn fold(id: &str, group: Vec<Told>, style: &Style, batch: &mut Batch) {
     for t in &group {
         let event = event(t, Some(id), batch);
         batch.facts.grant_events.push(event);
+        if t.request.is_some() || t.ids.is_some() {
+            let native = style.keys == Keys::Native;
+            batch.book.view(style.system, id, native, t.request.as_ref(), t.ids.as_ref());
+        }
         if let Some(about) = &t.about {
             complete(&mut g, about);
             if place.is_none() && !about.beneficiary.is_empty() {
@@ -481,6 +501,8 @@ fn apply(g: &mut Grant, t: &Told, id: &str, batch: &mut Batch) {
         }
         EventKind::Activated => {
             if g.activated_at_lo.is_none() {
+                // What was asked for counts from the request; what was given says its own end.
+                g.not_after = t.about.as_ref().and_then(|a| a.not_after).or(g.not_after);
                 g.activated_at_lo = Some(t.at);
                 g.activated_at_hi = g.activated_at_hi.max(Some(t.at));
             }

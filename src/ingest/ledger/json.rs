@@ -13,6 +13,7 @@ use crate::facts::{
 use crate::ingest::records::{self, Place, json_message};
 use crate::ingest::source::{Adapter, Batch, Context, IngestError, Input, Match, Probe, Shape};
 use crate::ingest::table::short;
+use crate::ingest::tasks::document::Pages;
 use crate::ingest::{detect, reader};
 
 /// A ledger whose exports and logs are JSON records.
@@ -68,9 +69,10 @@ impl Adapter for JsonLedger {
             shape => shape,
         };
         let mut other = 0u64;
+        let mut pages = Pages::default();
         records::each(input, shape, batch, &mut |place, raw, batch| {
             let raw = if self.prefixed { unprefixed(raw) } else { raw };
-            match self.document(place, raw, batch) {
+            match self.document(place, raw, &mut pages, batch) {
                 Ok(others) => other += others,
                 Err(reason) => batch.quarantine(place.to_string(), reason),
             }
@@ -80,8 +82,17 @@ impl Adapter for JsonLedger {
             let says = format!("{other} records are about other things than access");
             batch.limitation = Some(text(says));
         }
+        pages.state(batch);
         Ok(())
     }
+}
+
+/// Whether a page of an API names a next one: by a token, a cursor, an address or a word.
+fn names_next(page: &Map<String, Value>) -> bool {
+    const NEXT: [&str; 6] =
+        ["next", "next_page_token", "nextPageToken", "nextCursor", "next_cursor", "nextLink"];
+    NEXT.iter().any(|k| page.get(*k).and_then(Value::as_str).is_some_and(|s| !s.trim().is_empty()))
+        || page.get("has_more").and_then(Value::as_bool) == Some(true)
 }
 
 impl JsonLedger {
@@ -135,13 +146,20 @@ impl JsonLedger {
     }
 
     /// Reads a record, or the list of records in a document. Returns how many are of other kinds.
-    fn document(&self, place: &Place, raw: &str, batch: &mut Batch) -> Result<u64, String> {
+    fn document(
+        &self,
+        place: &Place,
+        raw: &str,
+        pages: &mut Pages,
+        batch: &mut Batch,
+    ) -> Result<u64, String> {
         let map = unwrapped(parse(raw)?);
         let list = self.lists.iter().find_map(|k| Some((*k, map.get(*k)?.as_array()?)));
         let Some((key, list)) = list.filter(|_| !(self.is)(&Doc(&map))) else {
             return Ok(u64::from(!self.record(&map, place.to_string(), batch)?));
         };
         batch.records += i64::try_from(list.len()).unwrap_or(i64::MAX).saturating_sub(1);
+        pages.add(list.len(), None, names_next(&map));
         let above = if let Place::Element(i) = place { format!("/{i}") } else { String::new() };
         let mut other = 0;
         for (i, element) in list.iter().enumerate() {

@@ -33,8 +33,9 @@ pub mod sudo;
 pub mod teleport;
 pub mod vault;
 pub mod vendor;
+pub mod views;
 
-use crate::facts::{ApprovalMethod, Verdict};
+use crate::facts::{ApprovalMethod, Text, Verdict, text};
 use crate::ingest::source::Adapter;
 
 /// Ledgers and event logs of brokers, one module each.
@@ -65,6 +66,17 @@ pub static LEDGERS: &[&dyn Adapter] = &[
     &sudo::SudoText,
     &polkit::Polkit,
 ];
+
+/// A name that is unique in one realm only, a host or a cluster, with the realm in front of it (grants model,
+/// decision 7 and rules K1 and P1): `root` of two hosts is two principals. An address names one person
+/// everywhere, and where no realm is known the name stays as it is.
+#[must_use]
+pub fn in_realm(platform: &str, realm: Option<&str>, name: &str) -> Text {
+    match realm.map(str::trim).filter(|r| !r.is_empty()) {
+        Some(realm) if !name.contains('@') => text(format!("{platform}:{realm}/{name}")),
+        _ => text(name),
+    }
+}
 
 /// Reads the word of a decision on a request as an approver's verdict. `None` for an unknown word.
 #[must_use]

@@ -1,7 +1,8 @@
 //! Audit log of an OpenAI organisation: role assignments, users, service accounts, API keys.
 //!
-//! Shape: `GET /v1/organization/audit_logs` (vendor reference); `effective_at` is epoch seconds. A role
-//! assignment names its role only inside its id.
+//! Shape: `GET /v1/organization/audit_logs` (vendor reference); `effective_at` is epoch seconds. What
+//! happened lies under a key that is the type (`role.assignment.created`; log pipelines write
+//! `role_assignment_created`). A role assignment names its role only inside its id.
 
 use super::history::{History, Keys, Style, Told, opaque, slot};
 use super::vendor::{Doc, JsonAdapter, mentions};
@@ -65,9 +66,13 @@ fn record(doc: Doc<'_>, place: &Text, history: &mut History, _: &mut Batch) -> R
             return Ok(());
         }
     };
-    let field = event.replace('.', "_");
     let at = doc.need_time("effective_at")?;
-    let says = doc.at(&field).map(Doc).ok_or_else(|| format!("`{field}` is missing"))?;
+    // The API names the field as the type; some pipelines put underscores for its dots.
+    let says = doc
+        .at(event)
+        .or_else(|| doc.at(&event.replace('.', "_")))
+        .map(Doc)
+        .ok_or_else(|| format!("`{event}` is missing"))?;
     let id = says.need("id")?;
     let actor = actor(doc);
     let project = doc.str("project/id");

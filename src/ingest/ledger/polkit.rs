@@ -4,6 +4,7 @@
 //! "ONE-SHOT" for a single action (strings of polkitd 122; grants model, section 8). When a temporary
 //! one ends is known on the bus only, so that its end stays unknown.
 
+use super::in_realm;
 use super::lines::{self, head_time};
 use super::vendor::contains;
 use crate::facts::{
@@ -91,6 +92,7 @@ fn keep(
     batch: &mut Batch,
 ) {
     batch.see(at);
+    let user = in_realm("unix", host, said.user);
     let given = Some(at).filter(|_| said.by.is_some());
     let id = text(format!("{}|{}|{}@{}", host.unwrap_or(""), said.user, said.action, place));
     let source_id = batch.source_id.clone();
@@ -100,8 +102,8 @@ fn keep(
         grant_id: id.clone(),
         system: text("polkit"),
         platform: Some(text("unix")),
-        beneficiary: text(said.user),
-        requester: Some(text(said.user)),
+        beneficiary: user.clone(),
+        requester: Some(user.clone()),
         privilege: text(said.action),
         scope: host.map(text),
         broker_kind: BrokerKind::Session,
@@ -123,13 +125,13 @@ fn keep(
         grant_id: Some(id.clone()),
         kind: if given.is_some() { EventKind::Activated } else { EventKind::Denied },
         occurred_at: at,
-        actor: said.by.map(text),
+        actor: said.by.map(|by| in_realm("unix", host, by)),
         source_id: source_id.clone(),
         source_ref: place.clone(),
         ..GrantEvent::default()
     });
     batch.facts.usage.push(Usage {
-        principal: text(said.user),
+        principal: user,
         grant_id: Some(id),
         platform: Some(text("unix")),
         privilege: Some(text(said.action)),

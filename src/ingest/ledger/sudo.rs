@@ -2,12 +2,13 @@
 //!
 //! Field table: grants model, section 8, measured with sudo 1.9.13. The JSON file is one object in which
 //! the keys `accept`, `exit`, `reject` and `alert` repeat; a reader into a map would keep the last of
-//! each. `uuid` joins an exit to its accept. Arguments of commands may hold secrets and are not read.
+//! each. Names of users are those of one host. `uuid` joins an exit to its accept. Arguments of commands may hold secrets and are not read.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::in_realm;
 use super::lines::{self, head_time};
 use super::vendor::{Doc, mentions};
 use crate::facts::{
@@ -349,11 +350,12 @@ fn session(
     place: &Text,
 ) -> Grant {
     let given = Some(at).filter(|_| accepted);
+    let who = in_realm("unix", host, user);
     Grant {
         system: text("sudo"),
         platform: Some(text("unix")),
-        beneficiary: text(user),
-        requester: Some(text(user)),
+        beneficiary: who.clone(),
+        requester: Some(who),
         privilege: text(run),
         scope: host.filter(|h| !h.is_empty()).map(text),
         broker_kind: BrokerKind::Session,

@@ -1,15 +1,18 @@
 //! Teleport audit events (grants model, section 8; `events.proto` of the product).
 //!
 //! Access requests are grants; a user certificate issued under one is access; sessions are use. What
-//! the log calls `delete` is not a revocation: certificates live on.
+//! the log calls `delete` is not a revocation: certificates live on. An impersonator acts under the name of
+//! `user`; a session in a cloud acts under a role of that cloud (identity rules T1 and T2).
 
 use serde_json::Value;
 
 use super::fold::{Event, Target};
+use super::in_realm;
 use super::json::{Doc, JsonLedger, Record, joined};
 use crate::facts::time::ParsedTime;
 use crate::facts::{
-    CredentialKind, EndKind, EventKind, Grant, Outcome, PrincipalKind, Text, Usage, Verdict, text,
+    CredentialKind, Delegation, EndKind, EventKind, Grant, Outcome, Principal, PrincipalKind, Text,
+    Time, Usage, Verdict, text,
 };
 use crate::ingest::ledger::credentials::truncate_id;
 use crate::ingest::source::Batch;
@@ -79,8 +82,14 @@ fn base(r: &Record<'_>, kind: EventKind, at: ParsedTime) -> Result<Event, String
     let key = d.str("uid")?.map_or_else(Text::default, |uid| {
         text(format!("{uid}/{}/{}/{seq}", d.word("event"), d.word("code")))
     });
-    let actor = d.text("updated_by")?.or(d.text("user")?);
+    let actor = named(&d, &d, "updated_by")?.or(named(&d, &d, "user")?);
     Ok(Event { seq, key, actor, reason: d.text("reason")?, ..r.event(kind, at) })
+}
+
+/// A user whom a field of the record or of a part of it names. Users are those of one cluster.
+fn named(d: &Doc<'_>, part: &Doc<'_>, field: &str) -> Result<Option<Text>, String> {
+    let cluster = d.str("user_cluster_name")?.or(d.str("cluster_name")?);
+    Ok(part.str(field)?.map(|name| in_realm(SYSTEM, cluster, name)))
 }
 
 /// `kind/name` of every resource asked for, with the cluster in front where it is named.
@@ -105,15 +114,15 @@ fn request(
     let d = r.doc;
     let id = d.need("id")?;
     let created = kind == EventKind::Requested;
-    let user = d.text("user")?;
+    let user = named(&d, &d, "user")?;
     let state = d.word("state");
     let facts = Grant {
         platform: Some(text(SYSTEM)),
         // On an update `user` is who updated it.
         beneficiary: user.clone().filter(|_| created).unwrap_or_default(),
         beneficiary_kind: principal_kind(&d)?.filter(|_| created),
-        requester: user.filter(|_| created),
-        on_behalf_of: d.text("delegator")?.filter(|_| created),
+        requester: user.clone().filter(|_| created),
+        on_behalf_of: named(&d, &d, "delegator")?.filter(|_| created),
         privilege: joined(&d.strings("roles")?).unwrap_or_default(),
         scope: resources(&d)?,
         request_expires_at: d.time("expires", batch)?,
@@ -137,12 +146,12 @@ fn request(
         }
     };
     // A plugin relays a person's decision and names the person as delegator.
-    let by = d.text("delegator")?.or(d.text("updated_by")?);
+    let by = named(&d, &d, "delegator")?.or(named(&d, &d, "updated_by")?);
     let draft = batch.book.draft(SYSTEM, id);
     draft.request_end_holds = true;
     draft.endless |= state == "promoted";
     draft.key(format!("request:{id}"));
-    if let Some(user) = d.str("user")?.filter(|_| created) {
+    if let Some(user) = user.filter(|_| created) {
         draft.key(format!("user:{user}"));
     }
     for role in d.strings("roles")? {
@@ -171,7 +180,7 @@ fn review(r: &Record<'_>, batch: &mut Batch, at: ParsedTime) -> Result<(), Strin
         "denied" => Verdict::Deny,
         _ => Verdict::Unknown,
     };
-    let reviewer = d.text("reviewer")?;
+    let reviewer = named(&d, &d, "reviewer")?;
     let event = Event { actor: reviewer.clone(), ..base(r, EventKind::Reviewed, at)? };
     let mut approval = r.approval(id, reviewer, verdict);
     approval.at = Some(at.lo);
@@ -199,7 +208,7 @@ fn in_force(d: &Doc<'_>) -> Result<Vec<Text>, String> {
 fn certificate(r: &Record<'_>, batch: &mut Batch, at: ParsedTime) -> Result<(), String> {
     let d = r.doc;
     let Some(identity) = d.child("identity")? else { return Ok(()) };
-    let Some(user) = identity.text("user")? else { return Ok(()) };
+    let Some(user) = named(&d, &identity, "user")? else { return Ok(()) };
     let expires = identity.time("expires", batch)?;
     let mut requests = in_force(&identity)?;
     for id in in_force(&d)? {
@@ -225,6 +234,23 @@ fn certificate(r: &Record<'_>, batch: &mut Batch, at: ParsedTime) -> Result<(), 
     c.expires_at = expires;
     c.no_expiry = expires.map(|_| false);
     batch.book.credential(&whole, c);
+    if let Some(by) = named(&d, &identity, "impersonator")? {
+        let hop = Delegation {
+            parent: by,
+            child: user.clone(),
+            privilege: joined(&identity.strings("roles")?),
+            grant_id: requests.first().cloned(),
+            from: Some(at.lo),
+            until: expires,
+            // The roles of the impersonator are asked before such a certificate is issued.
+            decided: Some(true),
+            evidence: text("impersonator"),
+            source_id: r.source_id.clone(),
+            source_ref: r.source_ref.clone(),
+            ..Delegation::default()
+        };
+        batch.facts.delegations.push(hop);
+    }
     for id in requests {
         let e = Event {
             actor: Some(user.clone()),
@@ -253,7 +279,8 @@ fn lock(r: &Record<'_>, batch: &mut Batch, at: ParsedTime) -> Result<(), String>
     };
     let mut reached = false;
     for (field, key) in [("user", "user"), ("role", "role"), ("access_request", "request")] {
-        if let Some(name) = target.str(field)? {
+        let name = if field == "user" { named(&d, &target, field)? } else { target.text(field)? };
+        if let Some(name) = name {
             let key = text(format!("{key}:{name}"));
             batch.book.loose(SYSTEM, Target::Every(key), event.clone());
             reached = true;
@@ -275,6 +302,39 @@ fn principal_kind(d: &Doc<'_>) -> Result<Option<PrincipalKind>, String> {
     })
 }
 
+/// On whose behalf a use is (rule T1), and the cloud identities under which it acts (rule T2). The product
+/// checks both against the roles of whoever asks, when the session begins.
+fn identities(
+    r: &Record<'_>,
+    batch: &mut Batch,
+    (by, user): (Option<Text>, &Text),
+    (sid, from, until): (Option<&str>, Time, Option<Time>),
+) -> Result<(), String> {
+    let mut hops: Vec<(Text, Text, &str)> =
+        by.map(|by| (by, user.clone(), "impersonator")).into_iter().collect();
+    for key in ["aws_role_arn", "gcp_service_account", "azure_identity"] {
+        hops.extend(r.doc.text(key)?.map(|child| (user.clone(), child, key)));
+    }
+    for (parent, child, evidence) in hops {
+        // Start and end of a session both say so; uses without a session are one stretch.
+        let key = format!("{SYSTEM}/{}/{parent}/{child}", sid.unwrap_or("-"));
+        let hop = Delegation {
+            parent,
+            child,
+            decided: Some(true),
+            from: Some(from),
+            until: until.or(sid.is_none().then_some(from)),
+            chain: sid.map(text),
+            evidence: text(evidence),
+            source_id: r.source_id.clone(),
+            source_ref: r.source_ref.clone(),
+            ..Delegation::default()
+        };
+        batch.book.hop(&key, hop);
+    }
+    Ok(())
+}
+
 /// Families of events that are use of access, with the keys that name what was used.
 const USES: [(&str, &[&str]); 6] = [
     ("session.", &["server_hostname", "server_id"]),
@@ -293,15 +353,27 @@ fn usage(r: &Record<'_>, batch: &mut Batch, event: &str, at: ParsedTime) -> Resu
                 matches!(e, "start" | "end" | "rejected" | "query" | "request" | "join")
             })
     });
-    let (Some((family, named)), Some(user)) = (family, d.text("user")?) else { return Ok(false) };
+    let user = named(&d, &d, "user")?;
+    let (Some((family, names)), Some(user)) = (family, user) else { return Ok(false) };
     let mut place = None;
-    for key in *named {
+    for key in *names {
         place = place.or(d.text(key)?);
     }
     let code = d.int("response_code")?.unwrap_or(0);
     let refused = event.ends_with("rejected") || matches!(code, 401 | 403);
     let failed = d.flag("success")? == Some(false) || code >= 400;
     let verb = d.str("verb")?;
+    let by = named(&d, &d, "impersonator")?.filter(|by| *by != user);
+    // Kind and bot are those of whoever acts: of the impersonator, where there is one.
+    if let Some(kind) = principal_kind(&d)? {
+        batch.book.kind(Principal {
+            principal_id: by.as_ref().unwrap_or(&user).clone(),
+            kind,
+            source_id: r.source_id.clone(),
+            source_ref: r.source_ref.clone(),
+            ..Principal::default()
+        });
+    }
     let row = Usage {
         principal: user,
         platform: Some(text(SYSTEM)),
@@ -328,6 +400,9 @@ fn usage(r: &Record<'_>, batch: &mut Batch, event: &str, at: ParsedTime) -> Resu
     let start = d.time("session_start", batch)?;
     let stop = d.time("session_stop", batch)?;
     let sid = d.str("sid")?.filter(|_| family.ends_with('.'));
+    if !refused {
+        identities(r, batch, (by, &row.principal), (sid, start.unwrap_or(at.lo), stop))?;
+    }
     for grant_id in grants {
         let of = grant_id.as_deref().unwrap_or("-").to_owned();
         let row = Usage { grant_id, ..row.clone() };

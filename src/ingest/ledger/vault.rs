@@ -238,7 +238,7 @@ impl Line<'_> {
 
     fn issued_lease(&self, batch: &mut Batch, lease: &str) -> Result<(), String> {
         let holder = self.holder.clone().ok_or("`auth` does not say who got the lease")?;
-        let role = lease.rsplit_once('/').map_or(lease, |(role, _)| role);
+        let role = issuer(lease);
         let facts = Grant {
             platform: Some(text(SYSTEM)),
             broker_kind: BrokerKind::Credential,
@@ -425,10 +425,7 @@ fn looked_up_lease(r: &Record<'_>, d: &Doc<'_>, batch: &mut Batch) -> Result<boo
     let renewed = d.parsed("last_renewal", batch)?;
     looked_at(end, d.int("ttl")?, batch);
     batch.see(issued.lo);
-    let role = id.rsplit_once('/').map_or(id, |(role, _)| role);
-    // Only the lease of a login names its holder.
-    let holder =
-        role.strip_prefix("auth/").and_then(|p| p.split_once("/login/")).map(|(_, who)| who);
+    let (role, holder) = (issuer(id), login(id));
     let facts = Grant {
         platform: Some(text(SYSTEM)),
         broker_kind: BrokerKind::Credential,
@@ -545,8 +542,54 @@ fn irrevocable(r: &Record<'_>, d: &Doc<'_>, batch: &mut Batch) -> Result<bool, S
         let Some(id) = lease.str("lease_id")?.or(lease.str("id")?) else {
             return Err("a lease has no `lease_id`".into());
         };
-        let facts = Grant { end_kind: EndKind::FailedToRevoke, ..r.grant() };
-        batch.book.draft(SYSTEM, id).state(batch.collected_at.unwrap_or_default(), facts);
+        let issued = lease.parsed("issue_time", batch)?;
+        let end = lease.parsed("expire_time", batch)?;
+        let (role, holder) = (issuer(id), login(id));
+        let facts = Grant {
+            platform: Some(text(SYSTEM)),
+            broker_kind: BrokerKind::Credential,
+            beneficiary: holder.map(text).unwrap_or_default(),
+            privilege: text(role),
+            not_before: issued.map(|t| t.lo),
+            not_after: end.map(|t| t.lo),
+            end_kind: EndKind::FailedToRevoke,
+            grant_kind: Some(text("lease")),
+            ..r.grant()
+        };
+        let why = lease.str("errors")?.or(lease.str("error")?).or(lease.str("err")?);
+        let mut events: Vec<Event> =
+            issued.map(|t| r.event(EventKind::CredentialIssued, t)).into_iter().collect();
+        // The list does not say when it was tried: the end of the lease is the last occasion to begin.
+        events.extend(end.map(|t| Event {
+            key: text("irrevocable"),
+            reason: Some(text(match why {
+                Some(why) => format!("the lease is listed as irrevocable: {why}"),
+                None => "the lease is listed as irrevocable".to_owned(),
+            })),
+            ..r.event(EventKind::RevokeFailed, t)
+        }));
+        for t in [issued, end].into_iter().flatten() {
+            batch.see(t.lo);
+        }
+        let at = issued.map(|t| t.lo).or(batch.collected_at).unwrap_or_default();
+        let draft = batch.book.draft(SYSTEM, id);
+        draft.ends_unstated |= end.is_none();
+        // Only the log says who got it; what stands behind the lease exists whoever that was.
+        draft.holder_else = Some(text(format!("holder of lease {id}")));
+        draft.state(at, facts);
+        for e in events {
+            draft.push(e);
+        }
     }
     Ok(true)
+}
+
+/// The role that issued a lease.
+fn issuer(lease: &str) -> &str {
+    lease.rsplit_once('/').map_or(lease, |(role, _)| role)
+}
+
+/// Who got a lease: only that of a login says so.
+fn login(lease: &str) -> Option<&str> {
+    issuer(lease).strip_prefix("auth/")?.split_once("/login/").map(|(_, who)| who)
 }

@@ -2,7 +2,8 @@
 //! from `SHOW ...`, `ACCOUNT_USAGE` and the REST objects, in CSV or JSON and either letter case.
 //!
 //! Specification: cloud semantics 3.4 and 4.4. A user is `snowflake/user:NAME`, a role
-//! `snowflake/role:NAME`, a database role `snowflake/role:DB.NAME`. Rows with `deleted_on` are history.
+//! `snowflake/role:NAME`, a database role `snowflake/role:DB.NAME`. Rows with `deleted_on` are the ledger of
+//! roles that were taken back.
 
 use serde_json::Value;
 
@@ -142,10 +143,8 @@ fn on(kind: &str, parts: &[&str]) -> On {
 
 fn grant(r: &Rec<'_>, sink: &mut Sink<'_>) -> Result<bool, String> {
     let d = r.doc;
-    if r.time("deleted_on")?.is_some() {
-        // What was taken back is history; the row is read and gives nothing.
-        sink.limit("rows with a time of deletion are history");
-        return Ok(true);
+    if let Some(deleted) = r.time("deleted_on")? {
+        return history::taken_back(r, deleted, sink);
     }
     let grantee = d.need("grantee_name")?;
     let to = d.first(&["granted_to", "grantee_type"]).unwrap_or("ROLE").to_uppercase();
@@ -171,9 +170,7 @@ fn grant(r: &Rec<'_>, sink: &mut Sink<'_>) -> Result<bool, String> {
     let bound = r.time("created_on")?;
     let privilege = d.str("privilege").unwrap_or("USAGE").to_uppercase();
     let granted_on = d.str("granted_on").unwrap_or("ROLE");
-    let is_role =
-        matches!(granted_on.to_uppercase().as_str(), "ROLE" | "DATABASE_ROLE" | "DATABASE ROLE");
-    if is_role && privilege == "USAGE" {
+    if is_role(granted_on) && privilege == "USAGE" {
         let name = d.first(&["role", "name"]).ok_or("the row names no role")?;
         role(r, name, sink);
         let id = role_id(r, name);
@@ -204,6 +201,11 @@ fn grant(r: &Rec<'_>, sink: &mut Sink<'_>) -> Result<bool, String> {
     let object = on(d.first(&["grant_on"]).unwrap_or(granted_on), &parts);
     put(&who, (&privilege, grantable, future), &object, bound, sink);
     Ok(true)
+}
+
+/// Whether the object of a grant is a role.
+fn is_role(granted_on: &str) -> bool {
+    matches!(granted_on.to_uppercase().as_str(), "ROLE" | "DATABASE_ROLE" | "DATABASE ROLE")
 }
 
 fn put(

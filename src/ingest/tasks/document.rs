@@ -5,11 +5,13 @@
 //! kinds) YAML documents. A record is decoded alone, so that memory is bounded by the largest record
 //! and a bad record costs itself only; the parser bounds nesting.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::facts::time::{ParsedTime, parse_time};
-use crate::facts::{Delegation, Layer, Task, Text, Time, text};
+use crate::facts::{Completeness, Delegation, Layer, Task, Text, Time, text};
 use crate::ingest::records::{self, Place, json_message};
 use crate::ingest::source::{Adapter, Batch, Context, IngestError, Input, Match, Probe, Shape};
 use crate::ingest::{detect, reader};
@@ -79,30 +81,65 @@ fn above(shape: Shape, place: &Place) -> String {
     if shape == Shape::JsonObject { String::new() } else { place.to_string() }
 }
 
+/// What the pages in a file say of pages that are not in it.
+#[derive(Debug, Default)]
+pub struct Pages {
+    /// Records listed, by the number of records that pages say there are.
+    counted: BTreeMap<u64, u64>,
+    /// Whether the last page names a next one.
+    more: bool,
+}
+
+impl Pages {
+    /// Takes a page: records in it, records that it says there are, and whether it names a next page.
+    pub fn add(&mut self, here: usize, total: Option<u64>, more: bool) {
+        if let Some(total) = total {
+            *self.counted.entry(total).or_default() += here as u64;
+        }
+        self.more = more;
+    }
+
+    /// What is missing, in words; `None` where nothing says that anything is.
+    #[must_use]
+    pub fn missing(&self) -> Option<String> {
+        // Pages of one query say the same number.
+        let short = self.counted.iter().rev().find(|(total, here)| here < total);
+        match short {
+            Some((total, here)) => {
+                Some(format!("{here} of {total} records are listed; the rest is not in the file"))
+            }
+            None => self
+                .more
+                .then(|| "the last page names a next one, which is not in the file".to_owned()),
+        }
+    }
+
+    /// States in the batch what is missing.
+    pub fn state(&self, batch: &mut Batch) {
+        let Some(why) = self.missing() else { return };
+        batch.completeness = Completeness::Truncated;
+        batch.limitation = Some(match batch.limitation.take() {
+            Some(said) => text(format!("{said}; {why}")),
+            None => text(why),
+        });
+    }
+}
+
 /// What is said about a source as a whole.
 #[derive(Debug, Default)]
 struct Notes {
     /// Records about other things.
     other: u64,
-    /// Pages that say that more follow: records listed and, where said, records in all.
-    page: Option<(usize, Option<u64>)>,
+    /// What the pages say.
+    pages: Pages,
 }
 
 impl Notes {
     fn state(&self, batch: &mut Batch) {
-        let mut parts = Vec::new();
-        if let Some((here, all)) = self.page {
-            let of = all.map_or_else(String::new, |n| format!(" of {n}"));
-            parts.push(format!(
-                "a page lists {here}{of} records; whether all pages are there is not known"
-            ));
-        }
         if self.other > 0 {
-            parts.push(format!("{} records are of other kinds", self.other));
+            batch.limitation = Some(text(format!("{} records are of other kinds", self.other)));
         }
-        if !parts.is_empty() {
-            batch.limitation = Some(text(parts.join("; ")));
-        }
+        self.pages.state(batch);
     }
 }
 
@@ -165,10 +202,7 @@ impl TaskFormat {
         };
         // A page counts as so many records as it lists.
         batch.records += i64::try_from(list.len()).unwrap_or(i64::MAX) - 1;
-        let here = list.len();
-        if page.more || page.total.is_some_and(|t| t > here as u64) {
-            notes.page = notes.page.or(Some((here, page.total)));
-        }
+        notes.pages.add(list.len(), page.total, page.more);
         for (i, element) in list.iter().enumerate() {
             self.one(element.get(), format!("{above}/{key}/{i}"), batch, notes);
         }

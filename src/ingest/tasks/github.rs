@@ -7,6 +7,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::document::Pages;
 use crate::facts::time::parse_time;
 use crate::facts::{Layer, Task, TaskKind, TaskState, Text, Time, text};
 use crate::ingest::records::{self, Place, json_message};
@@ -52,8 +53,9 @@ impl Adapter for GithubActions {
         let (head, complete) = crate::ingest::reader::head(input)?;
         let shape = crate::ingest::detect::detect(&head, complete).shape;
         let mut other = 0u64;
+        let mut pages = Pages::default();
         records::each(input, shape, batch, &mut |place: &Place, raw, batch| {
-            match document(raw, place, batch) {
+            match document(raw, place, &mut pages, batch) {
                 Ok(known) => other += u64::from(!known),
                 Err(reason) => batch.quarantine(place.to_string(), reason),
             }
@@ -63,6 +65,7 @@ impl Adapter for GithubActions {
             batch.limitation =
                 Some(text(format!("{other} records are of other kinds than runs and jobs")));
         }
+        pages.state(batch);
         Ok(())
     }
 }
@@ -172,16 +175,23 @@ struct Document<'r> {
 }
 
 /// Reads one document; `false` when it is about something else.
-fn document(raw: &str, place: &Place, batch: &mut Batch) -> Result<bool, String> {
+fn document(
+    raw: &str,
+    place: &Place,
+    pages: &mut Pages,
+    batch: &mut Batch,
+) -> Result<bool, String> {
     let doc: Document<'_> = serde_json::from_str(raw).map_err(|e| json_message(&e))?;
     let repo = doc.repository.as_ref().and_then(|r| r.full_name.as_deref());
     let environment = doc.deployment.as_ref().and_then(|d| d.environment.as_deref());
     if let Some(list) = doc.workflow_runs {
-        page(&list, doc.total_count, "workflow_runs", place, batch, &|raw, at| run(raw, None, at));
+        pages.add(list.len(), doc.total_count, false);
+        page(&list, "workflow_runs", place, batch, &|raw, at| run(raw, None, at));
         return Ok(true);
     }
     if let Some(list) = doc.jobs {
-        page(&list, doc.total_count, "jobs", place, batch, &|raw, at| job(raw, None, None, at));
+        pages.add(list.len(), doc.total_count, false);
+        page(&list, "jobs", place, batch, &|raw, at| job(raw, None, None, at));
         return Ok(true);
     }
     let at = place.to_string();
@@ -221,7 +231,6 @@ fn keep((mut task, seen): (Task, Vec<Time>), batch: &mut Batch) {
 /// A page of the REST API; it counts as so many records as it lists.
 fn page(
     list: &[&RawValue],
-    total: Option<u64>,
     key: &str,
     place: &Place,
     batch: &mut Batch,
@@ -235,13 +244,6 @@ fn page(
             Ok(task) => keep(task, batch),
             Err(reason) => batch.quarantine(at, reason),
         }
-    }
-    if total.is_some_and(|t| t > list.len() as u64) {
-        batch.limitation = Some(text(format!(
-            "a page lists {} of {} {key}; whether all pages are there is not known",
-            list.len(),
-            total.unwrap_or(0)
-        )));
     }
 }
 

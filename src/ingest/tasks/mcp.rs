@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::document::{Sink, at, first_word, head_has, is_json, is_true, need, word};
+use super::document::{Pages, Sink, at, first_word, head_has, is_json, is_true, need, word};
 use crate::facts::{Layer, Task, TaskKind, TaskState, Text, Time, text};
 use crate::ingest::records::{self, json_message};
 use crate::ingest::source::{Adapter, Batch, Context, IngestError, Input, Match, Probe};
@@ -91,6 +91,8 @@ struct Log {
     clockless: u64,
     /// Calls beyond the bound on unanswered ones.
     crowded: u64,
+    /// Lists of tasks and what they say of further pages.
+    pages: Pages,
 }
 
 /// A key of the wrapper; keys such as `mcp.session.id` hold dots.
@@ -182,6 +184,9 @@ impl Log {
             self.status(at(message, "result").unwrap_or(&Value::Null), None, sink)?;
         }
         let mut bad = None;
+        if let Some(list) = at(message, "result.tasks").and_then(Value::as_array) {
+            self.pages.add(list.len(), None, word(message, "result.nextCursor").is_some());
+        }
         for task in super::document::list(message, "result.tasks") {
             if let Err(e) = self.status(task, None, sink) {
                 bad = Some(e);
@@ -274,6 +279,7 @@ impl Log {
         if !parts.is_empty() {
             batch.limitation = Some(text(parts.join("; ")));
         }
+        self.pages.state(batch);
     }
 }
 

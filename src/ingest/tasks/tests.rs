@@ -2,7 +2,7 @@
 
 use crate::facts::cell::Word;
 use crate::facts::time::parse_rfc3339;
-use crate::facts::{Task, TaskKind, Time};
+use crate::facts::{Completeness, Task, TaskKind, Time};
 use crate::ingest::{Ingested, ingest};
 use crate::settings::Settings;
 
@@ -186,7 +186,10 @@ fn circleci_approvals_wait_and_pages_are_counted() {
     let w = task(&found, "w1");
     assert_eq!((state(w), span(w).1), ("running", None), "a failing workflow still runs");
     let page = found.facts.sources.iter().find(|s| &*s.file == "workflows.json").unwrap();
-    assert!(page.limitation.as_deref().unwrap().contains("whether all pages are there"));
+    assert!(page.limitation.as_deref().unwrap().contains("names a next one"));
+    assert_eq!(page.completeness, Completeness::Truncated);
+    let whole = found.facts.sources.iter().find(|s| &*s.file == "jobs.json").unwrap();
+    assert_eq!(whole.completeness, Completeness::Unknown);
     // Settings of the token issuer are no tasks, and are not taken for any.
     let claims = sample("circleci/cartography_oidc_claims.json");
     assert_eq!((claims.facts.sources.len(), claims.unknown.len()), (0, 1));
@@ -699,4 +702,85 @@ fn a_github_run_that_awaits_permission_has_not_run() {
         r#"{"total_count":1,"workflow_runs":[{"id":7,"status":"completed","conclusion":"action_required","created_at":"2026-01-01T00:00:00Z","run_started_at":"2026-01-01T00:00:00Z","updated_at":"2026-01-01T00:00:01Z"}]}"#,
     )]);
     assert_eq!((state(task(&found, "7")), span(task(&found, "7"))), ("waiting", (None, None)));
+}
+
+#[test]
+fn a_file_that_says_that_pages_are_missing_is_partial() {
+    let issue = r#"{"key":"OPS-1","fields":{"created":"2026-01-05T10:00:00Z","status":{"name":"To Do","statusCategory":{"key":"new"}}}}"#;
+    let jira = |total: u32| format!(r#"{{"startAt":0,"total":{total},"issues":[{issue}]}}"#);
+    let job = r#"{"apiVersion":"batch/v1","kind":"Job","metadata":{"name":"a","namespace":"n"}}"#;
+    let k8s = |more: &str| {
+        format!(
+            r#"{{"apiVersion":"batch/v1","kind":"JobList","metadata":{{"continue":"{more}"}},"items":[{job}]}}"#
+        )
+    };
+    let run = r#"{"id":1,"status":"queued","created_at":"2026-01-05T10:00:00Z"}"#;
+    let gha = |total: u32| format!(r#"{{"total_count":{total},"workflow_runs":[{run}]}}"#);
+    let mcp = |more: &str| {
+        format!(
+            r#"[{{"jsonrpc":"2.0","id":5,"result":{{"tasks":[{{"taskId":"t1","status":"working","createdAt":"2026-01-05T10:00:00Z"}}]{more}}}}}]"#
+        )
+    };
+    for (content, partial, why) in [
+        (jira(400), true, "1 of 400 records are listed"),
+        (jira(1), false, ""),
+        (k8s("abc"), true, "names a next one"),
+        (k8s(""), false, ""),
+        (gha(250), true, "1 of 250 records are listed"),
+        (gha(1), false, ""),
+        // Both pages of one query in one file.
+        (format!("{}\n{}\n", gha(2), gha(2).replace("\"id\":1", "\"id\":2")), false, ""),
+        (mcp(r#","nextCursor":"c2""#), true, "names a next one"),
+        (mcp(""), false, ""),
+    ] {
+        let found = read(&[("x.json", &content)]);
+        let s = &found.facts.sources[0];
+        let want = if partial { Completeness::Truncated } else { Completeness::Unknown };
+        assert_eq!(s.completeness, want, "{content}");
+        assert!(limitation(&found).contains(why), "{} {content}", limitation(&found));
+    }
+}
+
+#[test]
+fn a_github_run_is_over_with_its_last_job() {
+    let runs = r#"{"total_count":1,"workflow_runs":[{"id":7,"run_attempt":1,"status":"completed","conclusion":"success","created_at":"2026-05-01T09:59:00Z","run_started_at":"2026-05-01T12:00:00Z","updated_at":"2026-05-09T10:00:00Z"}]}"#;
+    let jobs = |total: u32| {
+        format!(
+            r#"{{"total_count":{total},"jobs":[{{"id":2,"run_id":7,"run_attempt":1,"status":"completed","conclusion":"success","started_at":"2026-05-01T12:00:10Z","completed_at":"2026-05-01T12:20:00Z"}}]}}"#
+        )
+    };
+    let ends = |total: u32| {
+        let found = read(&[("runs.json", runs), ("jobs.json", &jobs(total))]);
+        let run = task(&found, "7");
+        (run.ended_at_lo, run.ended_at_hi)
+    };
+    let last = t("2026-05-01T12:20:00Z");
+    assert_eq!(ends(1), (last, last), "the record of the run was touched later");
+    // Other jobs may have gone on.
+    assert_eq!(ends(2), (last, t("2026-05-09T10:00:00Z")));
+}
+
+#[test]
+fn two_outcomes_of_one_job_are_named_whatever_comes_first() {
+    let job = |how: &str| {
+        format!(
+            r#"{{"action":"completed","workflow_job":{{"id":2,"run_id":7,"run_attempt":1,"status":"completed","conclusion":"{how}","started_at":"2026-05-01T12:00:10Z","completed_at":"2026-05-01T12:20:00Z"}}}}"#
+        )
+    };
+    for order in [["failure", "success"], ["success", "failure"]] {
+        let [a, b] = order.map(job);
+        let found = read(&[("a.json", &a), ("b.json", &b), ("c.json", &a)]);
+        assert_eq!(state(task(&found, "2")), "unknown", "{order:?}");
+        assert_eq!(found.facts.tasks.len(), 1);
+        assert_eq!(
+            reasons(&found),
+            [
+                "L1 task `2` is already at S0001#L1 with different content; the first is kept, but not its outcome"
+            ]
+        );
+        assert_eq!(found.facts.sources[1].conflicting_duplicates, 1);
+    }
+    // A word that is not known contradicts nothing.
+    let [a, b] = ["failure", "new_word"].map(job);
+    assert_eq!(state(task(&read(&[("a.json", &b), ("b.json", &a)]), "2")), "failed");
 }

@@ -102,9 +102,9 @@ fn teleport_sample_of_the_web_application() {
         [
             "admin@example.com session",
             "alex kube.request:GET",
-            "foo session",
             "kimlisa app.session",
-            "root session"
+            "root session",
+            "teleport:kimlisa.cloud.gravitational.io/foo session"
         ]
     );
 }
@@ -126,7 +126,13 @@ fn teleport_sample_of_detection_rules() {
         .collect();
     lives.sort_unstable();
     assert_eq!(lives, [3600, 631_155_600]);
-    assert!(found.facts.credentials.iter().all(|c| &*c.principal == "bot-application"));
+    assert!(
+        found
+            .facts
+            .credentials
+            .iter()
+            .all(|c| &*c.principal == "teleport:teleport.example.com/bot-application")
+    );
     // The lock is on a user who has no request here; it is kept without a grant.
     let [e] = &found.facts.grant_events[..] else { panic!("{:?}", found.facts.grant_events) };
     assert_eq!((e.kind, e.grant_id.as_ref()), (EventKind::Revoked, None));
@@ -388,6 +394,141 @@ fn vault_periodic_tokens_and_irrevocable_leases() {
     );
     let found = read(&[("leases.json", list.as_bytes())]);
     assert_eq!(found.facts.sources[0].completeness, Completeness::Truncated);
+}
+
+#[test]
+fn vault_leases_that_could_not_be_revoked_count_without_their_log() {
+    let leases = r#"{"data":{"lease_count":2,"leases":[{"lease_id":"database/creds/readonly/abc","issue_time":"2026-05-01T10:01:00Z","expire_time":"2026-05-01T10:31:00Z","errors":"boom"},{"lease_id":"auth/userpass/login/bob/h1","err":"x"}]}}"#;
+    let alone = read(&[("irr.json", leases.as_bytes())]);
+    let g = grant(&alone, "database/creds/readonly/abc");
+    assert_eq!(&*g.beneficiary, "holder of lease database/creds/readonly/abc");
+    assert_eq!(&*g.privilege, "database/creds/readonly");
+    assert_eq!(
+        life(g),
+        "unknown from 2026-05-01T10:01:00Z to 2026-05-01T10:31:00Z; ended -..- failed_to_revoke"
+    );
+    assert_eq!(&*grant(&alone, "auth/userpass/login/bob/h1").beneficiary, "bob");
+    let failed: Vec<_> =
+        alone.facts.grant_events.iter().filter(|e| e.kind == EventKind::RevokeFailed).collect();
+    assert_eq!(failed.len(), 1);
+    assert!(failed[0].reason.as_deref().unwrap().contains("boom"));
+    // With the log, the holder is known, and the end that was due.
+    let issue = vault(
+        "2026-05-01T10:01:00Z",
+        "database/creds/readonly",
+        r#","response":{"secret":{"lease_id":"database/creds/readonly/abc"}}"#,
+    );
+    for names in [["a.json", "b.ndjson"], ["b.json", "a.ndjson"]] {
+        let found = read(&[(names[0], leases.as_bytes()), (names[1], issue.as_bytes())]);
+        assert!(found.facts.quarantine.is_empty(), "{:?}", quarantine(&found));
+        let g = grant(&found, "database/creds/readonly/abc");
+        assert!(!g.beneficiary.starts_with("holder"), "{}", g.beneficiary);
+        assert_eq!(g.not_after, t("2026-05-01T10:31:00Z"));
+    }
+}
+
+#[test]
+fn boundary_sessions_that_are_being_cancelled() {
+    let session = |states: &str, reason: &str| {
+        let content = format!(
+            r#"{{"items":[{{"id":"s_1","target_id":"ttcp_1","user_id":"u_1","created_time":"2026-01-01T10:00:00Z","expiration_time":"2026-01-01T18:00:00Z","termination_reason":"{reason}","states":[{states}{{"status":"active","start_time":"2026-01-01T10:00:02Z"}}]}}]}}"#
+        );
+        let found = read(&[("sessions.json", content.as_bytes())]);
+        let g = grant(&found, "s_1").clone();
+        (life(&g), g.revoke_requested_at)
+    };
+    // Its time was up: nobody asked for the end.
+    let over = r#"{"status":"terminated","start_time":"2026-01-01T18:00:01Z"},{"status":"canceling","start_time":"2026-01-01T18:00:00Z"},"#;
+    let (end, asked) = session(over, "timed out");
+    assert!(end.ends_with("ended 2026-01-01T18:00:01Z..2026-01-01T18:00:01Z expired"), "{end}");
+    assert_eq!(asked, None);
+    // Being cancelled it may be gone already, and is not surely gone.
+    let (end, asked) =
+        session(r#"{"status":"canceling","start_time":"2026-01-01T12:00:00Z"},"#, "");
+    assert!(end.ends_with("ended 2026-01-01T12:00:00Z..- unknown"), "{end}");
+    assert_eq!(asked, t("2026-01-01T12:00:00Z"));
+}
+
+#[test]
+fn teleport_impersonators_bots_and_cloud_roles_are_kept() {
+    let found = log(&[
+        r#"{"event":"cert.create","code":"TC000I","uid":"u4","time":"2026-05-01T11:01:00Z","cluster_name":"tele","cert_type":"user","identity":{"user":"root-admin","impersonator":"bot-ci","roles":["prod-admin"],"expires":"2026-05-01T23:00:00Z"}}"#,
+        r#"{"event":"session.start","code":"T2000I","uid":"u5","time":"2026-05-01T11:02:00Z","cluster_name":"tele","sid":"s1","user":"root-admin","impersonator":"bot-ci","user_kind":2,"bot_name":"ci","server_hostname":"h1","aws_role_arn":"arn:aws:iam::111122223333:role/r"}"#,
+        r#"{"event":"session.end","code":"T2004I","uid":"u6","time":"2026-05-01T12:30:00Z","cluster_name":"tele","sid":"s1","user":"root-admin","impersonator":"bot-ci","user_kind":2,"bot_name":"ci","session_start":"2026-05-01T11:02:00Z","session_stop":"2026-05-01T12:00:00Z","server_hostname":"h1","aws_role_arn":"arn:aws:iam::111122223333:role/r"}"#,
+    ]);
+    let hops: Vec<_> = found
+        .facts
+        .delegations
+        .iter()
+        .map(|d| (&*d.parent, &*d.child, &*d.evidence, d.from, d.until))
+        .collect();
+    assert_eq!(
+        hops,
+        [
+            (
+                "teleport:tele/bot-ci",
+                "teleport:tele/root-admin",
+                "impersonator",
+                t("2026-05-01T11:01:00Z"),
+                t("2026-05-01T23:00:00Z")
+            ),
+            (
+                "teleport:tele/bot-ci",
+                "teleport:tele/root-admin",
+                "impersonator",
+                t("2026-05-01T11:02:00Z"),
+                t("2026-05-01T12:00:00Z")
+            ),
+            (
+                "teleport:tele/root-admin",
+                "arn:aws:iam::111122223333:role/r",
+                "aws_role_arn",
+                t("2026-05-01T11:02:00Z"),
+                t("2026-05-01T12:00:00Z")
+            ),
+        ]
+    );
+    assert_eq!(found.facts.usage.len(), 1);
+    assert!(found.facts.delegations.iter().all(|d| d.decided == Some(true)), "by their roles");
+    let who: Vec<_> = found.facts.principals.iter().map(|p| (&*p.principal_id, p.kind)).collect();
+    assert_eq!(who, [("teleport:tele/bot-ci", PrincipalKind::Bot)]);
+}
+
+#[test]
+fn teleport_users_are_those_of_their_cluster() {
+    let request = |cluster: &str, id: &str| {
+        format!(
+            r#"{{"event":"access_request.create","code":"T5000I","uid":"{id}","time":"2026-05-01T10:00:00Z","cluster_name":"{cluster}","id":"{id}","user":"root","state":"APPROVED","roles":["admin"],"expires":"2026-05-01T12:00:00Z"}}"#
+        )
+    };
+    let session = r#"{"event":"session.start","code":"T2000I","uid":"u5","time":"2026-05-01T11:02:00Z","cluster_name":"tele.b","sid":"s1","user":"root","server_hostname":"h1"}"#;
+    let lock = r#"{"event":"lock.created","code":"TLK00I","time":"2026-05-01T11:30:00Z","uid":"l","cluster_name":"tele.b","user":"adm@x.example","target":{"user":"root"}}"#;
+    let found = log(&[&request("tele.a", "r1"), &request("tele.b", "r2"), session, lock]);
+    assert_eq!(&*grant(&found, "r1").beneficiary, "teleport:tele.a/root");
+    assert_eq!(&*found.facts.usage[0].principal, "teleport:tele.b/root");
+    // A lock there is no lock here.
+    assert_eq!(grant(&found, "r1").ended_at_lo, None);
+    assert_eq!(grant(&found, "r2").ended_at_lo, t("2026-05-01T11:30:00Z"));
+    let e = found.facts.grant_events.iter().find(|e| e.kind == EventKind::Revoked).unwrap();
+    assert_eq!(e.actor.as_deref(), Some("adm@x.example"), "an address is one person everywhere");
+}
+
+#[test]
+fn opal_and_spire_say_when_a_page_is_not_the_last() {
+    let opal = r#"{"results":[{"id":"q1","created_at":"2026-01-01T10:00:00Z","requester_id":"u1","status":"PENDING","requested_items_list":[{"resource_id":"res1"}]}],"next":NEXT,"previous":null}"#;
+    let spire = r#"{"entries":[{"id":"e1","spiffe_id":{"trust_domain":"x.example","path":"/w"},"parent_id":{"trust_domain":"x.example","path":"/a"},"selectors":[],"expires_at":"0"}],"next_page_token":NEXT}"#;
+    for page in [opal, spire] {
+        for (next, want) in [
+            ("\"zz\"", Completeness::Truncated),
+            ("\"\"", Completeness::Unknown),
+            ("null", Completeness::Unknown),
+        ] {
+            let found = read(&[("page.json", page.replace("NEXT", next).as_bytes())]);
+            let s = &found.facts.sources[0];
+            assert_eq!(s.completeness, want, "{page} {next}");
+            assert_eq!(s.limitation.is_some(), want == Completeness::Truncated);
+        }
+    }
 }
 
 #[test]

@@ -471,6 +471,119 @@ fn entra_pim_audits_of_one_activation_fold() {
     assert!(said.contains("3 records repeat a start"), "{said}");
 }
 
+/// The request of one activation, and its three audits; `{}` stands for more of the details.
+const PIM_REQUEST: &str = r#"{"value":[{"id":"REQ-1","action":"selfActivate","status":"Provisioned","createdDateTime":"2026-05-01T10:00:00Z","completedDateTime":"2026-05-01T10:00:05Z","approvalId":"ap-1","principalId":"1111AAAA-1111-4111-8111-111111111111","roleDefinitionId":"62E90394-69f5-4237-9190-012177145e10","directoryScopeId":"/","targetScheduleId":"sch-1","justification":"x","createdBy":{"user":{"id":"1111aaaa-1111-4111-8111-111111111111"}},"scheduleInfo":{"startDateTime":"2026-05-01T10:00:05Z","expiration":{"type":"afterDuration","duration":"PT2H"}}}]}"#;
+
+fn pim_audits(shift: i64, details: &str) -> String {
+    let row = |at: &str, activity: &str, end: &str| {
+        let at = parse_rfc3339(at).unwrap().plus_secs(shift).to_rfc3339();
+        let details = [details, end].into_iter().filter(|d| !d.is_empty()).collect::<Vec<_>>();
+        format!(
+            r#"{{"activityDateTime":"{at}","activityDisplayName":"{activity}","category":"RoleManagement","loggedByService":"PIM","result":"success","initiatedBy":{{"user":{{"id":"1111aaaa-1111-4111-8111-111111111111","userPrincipalName":"ana@x.example"}}}},"targetResources":[{{"type":"Role","displayName":"Global Administrator","id":"62e90394-69f5-4237-9190-012177145e10"}},{{"type":"User","userPrincipalName":"ana@x.example","id":"1111aaaa-1111-4111-8111-111111111111"}}],"additionalDetails":[{}]}}"#,
+            details.join(",")
+        )
+    };
+    let end = |at: &str| format!(r#"{{"key":"ExpirationTime","value":"{at}"}}"#);
+    let rows = [
+        row(
+            "2026-05-01T10:00:00Z",
+            "Add member to role requested (PIM activation)",
+            &end("2026-05-01T12:00:00Z"),
+        ),
+        row(
+            "2026-05-01T10:00:06Z",
+            "Add member to role completed (PIM activation)",
+            &end("2026-05-01T12:00:05Z"),
+        ),
+        row("2026-05-01T12:00:12Z", "Remove member from role (PIM activation expired)", ""),
+    ];
+    format!(r#"{{"value":[{}]}}"#, rows.join(","))
+}
+
+#[test]
+fn entra_pim_requests_and_audits_of_one_activation_are_one_grant() {
+    let both = |names: [&str; 2], shift: i64, details: &str| {
+        let audits = pim_audits(shift, details);
+        read(&[(names[0], PIM_REQUEST.as_bytes()), (names[1], audits.as_bytes())])
+    };
+    let by_id = r#"{"key":"RequestId","value":"req-1"}"#;
+    let mut all = Vec::new();
+    for names in [["a.json", "b.json"], ["b.json", "a.json"]] {
+        let found = both(names, 0, by_id);
+        assert_eq!(found.facts.grants.len(), 1, "{:#?}", found.facts.grants);
+        let g = found.facts.grants[0].clone();
+        assert_eq!((&*g.grant_id, &*g.privilege), ("sch-1", "Global Administrator"));
+        assert_eq!((fate(&g), g.ended_at_lo), (("approved", "expired"), t("2026-05-01T12:00:12Z")));
+        assert_eq!(g.justification.as_deref(), Some("x"));
+        assert!(found.facts.grant_events.iter().all(|e| e.grant_id.as_deref() == Some("sch-1")));
+        let alias = &found.facts.aliases[0];
+        assert_eq!(
+            (&*alias.alias, &*alias.principal_id),
+            ("ana@x.example", "1111aaaa-1111-4111-8111-111111111111")
+        );
+        all.push(Grant { source_id: text(""), source_ref: text(""), ..g });
+    }
+    assert_eq!(all[0], all[1], "whatever the order of the files");
+    // Without the id of the request, role, principal and time decide.
+    assert_eq!(both(["a.json", "b.json"], 10, "").facts.grants.len(), 1);
+    assert_eq!(both(["a.json", "b.json"], 600, "").facts.grants.len(), 2);
+    // Alone, the audits tell of the same grant: no reason was stated, and what was given decides.
+    let alone = one("audit.json", &pim_audits(0, by_id));
+    let g = &alone.facts.grants[0];
+    assert_eq!((g.justification.as_deref(), g.not_after), (None, t("2026-05-01T12:00:05Z")));
+}
+
+#[test]
+fn github_permission_that_changes_is_another_grant() {
+    let row = |action: &str, ms: i64, more: &str| {
+        format!(
+            r#"{{"action":"{action}","actor":"adm","user":"bob","org":"o","created_at":{ms}{more}}}"#
+        )
+    };
+    let add = row("org.add_member", 1_777_626_000_000, r#","permission":"read""#);
+    let promote = row(
+        "org.update_member",
+        1_777_629_600_000,
+        r#","permission":"admin","old_permission":"read""#,
+    );
+    let remove = row("org.remove_member", 1_777_633_200_000, "");
+    let (noon, one_pm) = (t("2026-05-01T10:00:00Z"), t("2026-05-01T11:00:00Z"));
+    let found = one("a.jsonl", &[&*remove, &*promote, &*add].join("\n"));
+    let g = &found.facts.grants;
+    assert_eq!(g.len(), 2, "{g:#?}");
+    let of = |p: &str| g.iter().find(|g| &*g.privilege == p).unwrap();
+    assert_eq!((of("read").ended_at_lo, fate(of("read")).1), (noon, "superseded"));
+    let admin = of("admin");
+    assert_eq!((admin.activated_at_lo, admin.ended_at_lo), (noon, one_pm));
+    assert_eq!(fate(admin).1, "revoked_by_admin");
+    // Whoever was a member before the log begins is an administrator since then.
+    let found = one("a.jsonl", &format!("{promote}\n{promote}\n"));
+    assert_eq!((found.facts.grants.len(), &*found.facts.grants[0].privilege), (1, "admin"));
+    // The same permission again changes nothing.
+    let same = promote.replace("\"admin\"", "\"read\"");
+    assert_eq!(one("a.jsonl", &format!("{add}\n{same}\n")).facts.grants.len(), 1);
+}
+
+#[test]
+fn snowflake_roles_that_were_taken_back_are_grants() {
+    let rows = r#""CREATED_ON","DELETED_ON","ROLE","GRANTED_TO","GRANTEE_NAME","GRANTED_BY"
+"2026-05-01 10:00:00.000 -0700","2026-05-01 12:00:00.000 -0700","ACCOUNTADMIN","USER","ANA","SECURITYADMIN"
+"2026-05-02 10:00:00.000 -0700","","ACCOUNTADMIN","USER","BOB","SECURITYADMIN"
+"#;
+    let found = one("a.csv", rows);
+    assert_eq!(found.facts.sources[0].layer, Layer::State);
+    let g = grant(&found, "snowflake/user:ANA");
+    assert_eq!(found.facts.grants.len(), 1);
+    assert_eq!((&*g.privilege, g.scope.as_deref()), ("ACCOUNTADMIN", Some("account")));
+    assert_eq!(
+        (g.activated_at_lo, g.ended_at_hi),
+        (t("2026-05-01T17:00:00Z"), t("2026-05-01T19:00:00Z"))
+    );
+    assert_eq!(kinds(&found), ["activated", "revoked"]);
+    assert_eq!(found.facts.grant_events[0].actor.as_deref(), Some("SECURITYADMIN"));
+    assert_eq!(found.facts.entitlements.len(), 1, "what is held now");
+}
+
 #[test]
 fn github_fine_grained_tokens() {
     let found = sample("grants/github/cartography_fine_grained_pats.json");
@@ -716,7 +829,7 @@ fn openai_audit_log() {
     let s = &found.facts.sources[0];
     // One key record lacks its content.
     assert_eq!((s.records, s.quarantined), (14, 1));
-    assert!(quarantine(&found)[0].1.contains("`api_key_created` is missing"));
+    assert!(quarantine(&found)[0].1.contains("`api_key.created` is missing"));
     let g = grant(&found, "user-newadmin456");
     assert_eq!(
         (&*g.privilege, g.scope.as_deref(), g.not_after),
@@ -737,6 +850,30 @@ fn openai_audit_log() {
         assert!(found.facts.grants.iter().any(|g| g.grant_id == *id), "{id}");
         assert!(c.credential_id.contains("..."), "{}", c.credential_id);
     }
+}
+
+#[test]
+fn openai_audit_log_as_the_api_writes_it() {
+    // The sample has underscores for the dots of the keys; the API has the dots.
+    let file = std::fs::read_to_string(shared("grants/openai/panther_audit.jsonl")).unwrap();
+    let mut dotted = String::new();
+    for line in file.lines() {
+        let mut record: serde_json::Value = serde_json::from_str(line).unwrap();
+        let inner = record.get("event").is_some_and(serde_json::Value::is_object);
+        let map = if inner { &mut record["event"] } else { &mut record };
+        let map = map.as_object_mut().unwrap();
+        if let Some(event) = map.get("type").and_then(|t| t.as_str()).map(str::to_owned)
+            && let Some(says) = map.remove(&event.replace('.', "_"))
+        {
+            map.insert(event, says);
+        }
+        dotted += &format!("{record}\n");
+    }
+    assert!(dotted.contains("\"role.assignment.created\":{"));
+    let (api, sample) = (one("audit.jsonl", &dotted), sample("grants/openai/panther_audit.jsonl"));
+    assert_eq!(quarantine(&api), quarantine(&sample));
+    assert_eq!(api.facts.grants, sample.facts.grants);
+    assert!(!api.facts.grants.is_empty());
 }
 
 #[test]
@@ -889,7 +1026,7 @@ fn sudo_json_with_repeated_keys() {
     for g in given {
         assert_eq!(
             (&*g.beneficiary, &*g.privilege, g.scope.as_deref()),
-            ("agent1", "root", Some("vm"))
+            ("unix:vm/agent1", "root", Some("vm"))
         );
         assert_eq!(fate(g), ("auto_approved", "revoked_by_owner"));
         let lasted = g.ended_at_lo.unwrap().micros() - g.activated_at_lo.unwrap().micros();
@@ -935,8 +1072,11 @@ fn sudo_text_needs_a_year() {
     assert_eq!(found.facts.usage[2].action.as_deref(), Some("/usr/bin/whoami"));
     let syslog = "2026-11-22T02:04:49+00:00 vm sudo[12]:   ann : TTY=pts/0 ; PWD=/home ; USER=db ; COMMAND=/bin/psql -c x\n2026-11-22T02:04:50+00:00 vm sshd[1]: x\n";
     let found = one("auth.log", syslog);
-    let g = grant(&found, "ann");
+    let g = grant(&found, "unix:vm/ann");
     assert_eq!((&*g.privilege, g.scope.as_deref()), ("db", Some("vm")));
+    // The same name on another host is somebody else.
+    let two = one("auth.log", &format!("{syslog}{}", syslog.replace(" vm ", " db1 ")));
+    assert_eq!(grant(&two, "unix:db1/ann").scope.as_deref(), Some("db1"));
 }
 
 #[test]
@@ -971,6 +1111,7 @@ fn polkit_lines() {
         ]
     );
     assert_eq!(quarantine(&found).len(), 1);
+    assert!(found.facts.grants.iter().all(|g| &*g.beneficiary == "unix:vm/ann"));
 }
 
 /// Samples whose every value is replaced by values that do not belong there.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Book, Draft, Event, Target, join_credential, life};
 use crate::facts::{Credential, CredentialKind, EventKind, Facts, Quarantined, Text, Time, text};
+use crate::ingest::ledger::views;
 
 /// A token or lease that was used after its end was renewed, and until when the log does not say (grants
 /// model, section 2: renewal makes a short life standing).
@@ -35,6 +36,9 @@ pub fn settle(books: Vec<Book>, facts: &mut Facts) -> Vec<Quarantined> {
     for ((system, grant_id), mut draft) in all.drafts {
         conflicts.append(&mut draft.conflicts);
         draft.order();
+        if let (true, Some(holder)) = (draft.facts.beneficiary.is_empty(), &draft.holder_else) {
+            draft.facts.beneficiary = holder.clone();
+        }
         let nameless = draft.facts.beneficiary.is_empty() || draft.facts.privilege.is_empty();
         if nameless {
             let source = draft.events.first().map_or(&draft.facts.source_id, |e| &e.source_id);
@@ -48,6 +52,9 @@ pub fn settle(books: Vec<Book>, facts: &mut Facts) -> Vec<Quarantined> {
     facts.credentials.extend(credentials.map(renewed));
     facts.usage.extend(all.uses.into_values());
     facts.usage.extend(all.sessions.into_values());
+    facts.delegations.extend(all.hops.into_values());
+    facts.principals.extend(all.kinds.into_values());
+    views::join(&all.views, facts);
     for s in &mut facts.sources {
         let Some(n) = strays.get(&s.source_id) else { continue };
         let also = format!("{n} grants are mentioned whose request is not in the inputs");
@@ -78,6 +85,13 @@ fn join_books(all: &mut Book, book: Book, facts: &mut Facts) {
         all.session(&id, u);
     }
     all.loose.extend(book.loose);
+    for (key, hop) in book.hops {
+        all.hop(&key, hop);
+    }
+    book.kinds.into_values().for_each(|p| all.kind(p));
+    for (key, view) in book.views {
+        all.views.entry(key).or_default().absorb(view);
+    }
     for (key, u) in book.uses {
         match all.uses.get(&key) {
             // The same log under two names counts once; another part of the day counts beside it.

@@ -1,9 +1,12 @@
-//! Use in Snowflake: `ACCOUNT_USAGE.QUERY_HISTORY` and `LOGIN_HISTORY`, as rows or as a log pipeline wraps
-//! them. Texts of queries are not kept: they may hold data and secrets.
+//! What was in Snowflake. Use: `ACCOUNT_USAGE.QUERY_HISTORY` and `LOGIN_HISTORY`, as rows or as a log
+//! pipeline wraps them. Texts of queries are not kept: they may hold data and secrets. Grants that were taken
+//! back: rows of `GRANTS_TO_USERS` and `GRANTS_TO_ROLES` with a time of deletion.
 
 use super::super::{Rec, Sink, columns};
-use super::{PLATFORM, user_id};
-use crate::facts::{Outcome, Text, Usage, UsageGrain, text};
+use super::{PLATFORM, is_role, role_id, user_id};
+use crate::facts::{
+    EventKind, Grant, GrantEvent, Outcome, PrincipalKind, Text, Time, Usage, UsageGrain, text,
+};
 use crate::ingest::ledger::vendor::mentions;
 use crate::ingest::source::Probe;
 
@@ -95,4 +98,58 @@ fn row(r: &Rec<'_>, kind: Kind, sink: &mut Sink<'_>) -> Result<(), String> {
         "queries are read without their text; what they touched is known by database and schema",
     );
     Ok(())
+}
+
+/// A role that somebody had from one instant to another: one table is ledger and state, and this is a row
+/// of the ledger. Single privileges that were taken back are counted only.
+pub(super) fn taken_back(r: &Rec<'_>, at: Time, sink: &mut Sink<'_>) -> Result<bool, String> {
+    let d = r.doc;
+    let whole = d.str("privilege").is_none_or(|p| p.eq_ignore_ascii_case("USAGE"));
+    let role = d.first(&["role", "name"]);
+    let (Some(role), true) = (role, whole && is_role(d.str("granted_on").unwrap_or("ROLE"))) else {
+        sink.limit("privileges on objects that were taken back are history");
+        return Ok(true);
+    };
+    let given = r.time("created_on")?.ok_or("`created_on` is missing")?;
+    let to = d.first(&["granted_to", "grantee_type"]).unwrap_or("ROLE");
+    let name = d.need("grantee_name")?;
+    let user = to.eq_ignore_ascii_case("USER");
+    let who = if user { user_id(r, name) } else { role_id(r, name) };
+    let id = text(format!("{who}|{role}@{}", given.to_rfc3339()));
+    let (source_id, source_ref) = (sink.batch.source_id.clone(), sink.place.clone());
+    for (kind, occurred_at) in [(EventKind::Activated, given), (EventKind::Revoked, at)] {
+        sink.batch.see(occurred_at);
+        sink.batch.facts.grant_events.push(GrantEvent {
+            grant_id: Some(id.clone()),
+            kind,
+            occurred_at,
+            // The row names who gave it, not who took it.
+            actor: d.text("granted_by").filter(|_| kind == EventKind::Activated),
+            source_id: source_id.clone(),
+            source_ref: source_ref.clone(),
+            ..GrantEvent::default()
+        });
+    }
+    sink.batch.facts.grants.push(Grant {
+        grant_id: id,
+        system: text(PLATFORM),
+        platform: Some(text(PLATFORM)),
+        beneficiary: who,
+        beneficiary_kind: (!user).then_some(PrincipalKind::Role),
+        privilege: text(role),
+        scope: Some(text("account")),
+        not_before: Some(given),
+        activated_at_lo: Some(given),
+        activated_at_hi: Some(given),
+        ended_at_lo: Some(at),
+        ended_at_hi: Some(at),
+        grant_kind: Some(text("role")),
+        source_id,
+        source_ref,
+        ..Grant::default()
+    });
+    sink.limit(
+        "roles that were taken back are grants; rules on grants need a ledger among the inputs",
+    );
+    Ok(true)
 }
