@@ -120,6 +120,8 @@ pub fn derive(
 #[cfg(test)]
 mod conduct_tests;
 #[cfg(test)]
+mod ledger_tests;
+#[cfg(test)]
 mod links_tests;
 #[cfg(test)]
 mod tests;

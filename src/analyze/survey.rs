@@ -21,6 +21,8 @@ pub struct Fills {
 /// What only the whole of the inputs shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
+    /// Grants are among the inputs.
+    pub grants: bool,
     /// Ledger systems.
     pub systems: BTreeMap<Text, Fills>,
     /// Approvals are among the inputs.

@@ -34,6 +34,12 @@ pub fn link(ix: &Index<'_>, profile: &Profile, g: &Grant, f: &mut GrantFact) {
         } else {
             ambiguous(&found.ambiguous, f);
         }
+        if let Some(ticket) = found.written.filter(|_| f.link_kind.is_none()) {
+            // What the text calls a ticket and no source knows: weak, and it resolves nothing (section 9).
+            f.link_kind = Some(LinkKind::TicketText);
+            f.link_confidence = Some(Confidence::Weak);
+            f.link_evidence = Some(text(ticket));
+        }
         return;
     };
     let links = &found.links;
@@ -50,6 +56,8 @@ pub fn link(ix: &Index<'_>, profile: &Profile, g: &Grant, f: &mut GrantFact) {
     f.task_state = Some(first.task.state);
     if !running && ends.iter().all(Option::is_some) {
         f.task_ended_at = ends.into_iter().flatten().max();
+        let ended = links.iter().map(|l| (usable_end(l.task), &l.task.task_id)).max();
+        f.last_task_id = ended.filter(|_| links.len() > 1).map(|(_, id)| id.clone());
     } else if !running {
         let inverted = links.iter().any(|l| is_inverted(l.task));
         f.task_unknown = Some(text(if inverted { "interval_inverted" } else { "end_unknown" }));
@@ -148,6 +156,8 @@ struct Found<'a> {
     ambiguous: Vec<&'a Task>,
     /// Ticket that the text names by a pattern of the settings, whether it exists or not.
     named: Option<&'a str>,
+    /// First word of the text in one of the usual forms of tickets, whether it exists or not.
+    written: Option<&'a str>,
 }
 
 impl<'a> Found<'a> {
@@ -204,10 +214,8 @@ fn find<'a>(ix: &Index<'a>, g: &'a Grant) -> Found<'a> {
         follow(ix, hint, &mut out);
     }
     if out.links.is_empty() {
-        let session =
-            g.beneficiary.split_once(":assumed-role/").and_then(|(_, r)| r.split_once('/'));
         let hinted = g.task_hints.iter().filter_map(|h| h.strip_prefix("session_name:"));
-        for name in hinted.chain(session.map(|(_, name)| name)) {
+        for name in hinted.chain(session_of(g)) {
             by_session_name(ix, name, &mut out);
         }
     }
@@ -235,16 +243,40 @@ fn follow<'a>(ix: &Index<'a>, hint: &'a str, out: &mut Found<'a>) {
     }
 }
 
+/// Names by which a grant of a flat ledger may refer to tasks, whether they are there or not: its
+/// reference, with and without a system in front of it, its session and the tickets of its reason.
+pub fn referred(g: &Grant) -> impl Iterator<Item = &str> {
+    let refs = split_refs(g.task_ref.as_deref());
+    let behind = |id| std::iter::successors(Some(id), |id: &&str| Some(id.split_once(':')?.1));
+    let refs = refs.flat_map(move |id| behind(id).take(MAX_SYSTEMS));
+    let reason = g.justification.as_deref().unwrap_or("");
+    let session = session_of(g).into_iter().flat_map(session_words);
+    refs.chain(session).chain(ticket_ids(reason)).chain(issue_numbers(reason))
+}
+
+/// Names of systems that are looked for in front of a task.
+const MAX_SYSTEMS: usize = 4;
+
+/// Session in the name of an assumed role.
+fn session_of(g: &Grant) -> Option<&str> {
+    let (_, rest) = g.beneficiary.split_once(":assumed-role/")?;
+    Some(rest.split_once('/')?.1)
+}
+
+/// What of a session name may be the id of a task.
+fn session_words(name: &str) -> impl Iterator<Item = &str> {
+    let numbered = |w: &&str| w.len() >= MIN_SESSION_ID && w.bytes().any(|b| b.is_ascii_digit());
+    let parts = name.split(['@', '=', ',', '.', '_', '/', '+']);
+    let pieces = name.split(|c: char| !c.is_ascii_alphanumeric());
+    std::iter::once(name).chain(parts).chain(pieces).filter(numbered)
+}
+
 /// Shortest part of a session name that is taken for the id of a task: `deploy-42` names no run.
 const MIN_SESSION_ID: usize = 6;
 
 /// A session name that is a task's id, or has one between its separators.
 fn by_session_name<'a>(ix: &Index<'a>, name: &'a str, out: &mut Found<'a>) {
-    let numbered = |w: &&str| w.len() >= MIN_SESSION_ID && w.bytes().any(|b| b.is_ascii_digit());
-    let parts = name.split(['@', '=', ',', '.', '_', '/', '+']);
-    let pieces = name.split(|c: char| !c.is_ascii_alphanumeric());
-    let words = std::iter::once(name).chain(parts).chain(pieces);
-    for word in words.filter(numbered) {
+    for word in session_words(name) {
         out.take(ix.resolve_task(word, None), LinkKind::SessionName, Confidence::Strong, word);
         if !out.links.is_empty() {
             return;
@@ -256,6 +288,7 @@ fn by_session_name<'a>(ix: &Index<'a>, name: &'a str, out: &mut Found<'a>) {
 fn by_text<'a>(ix: &Index<'a>, g: &'a Grant, out: &mut Found<'a>) {
     let reason = g.justification.as_deref().unwrap_or("");
     for id in ticket_ids(reason) {
+        out.written = out.written.or(Some(id));
         let tasks = ix.resolve_task(id, None);
         out.take(tasks, LinkKind::TicketText, Confidence::Strong, id);
     }
@@ -335,9 +368,8 @@ pub fn overstay(ix: &Index<'_>, f: &mut GrantFact) {
         f.overstay_hi_s = Some(0);
         return;
     }
-    // Of a grant that is known to have no end, or whose removal failed, the excess so far is a lower
-    // bound; a future end has not happened yet. An end that nobody recorded says nothing.
-    let goes_on = f.open_ended == Some(true) || f.end_kind == EndKind::FailedToRevoke;
+    // Of a grant that is known to go on, or whose removal failed, the excess so far is a lower bound; a future end has not happened yet. An end that nobody recorded says nothing.
+    let goes_on = f.active_now == Some(true) || f.end_kind == EndKind::FailedToRevoke;
     let end_lo = f.ended_at.or(goes_on.then_some(ix.as_of)).map(|e| e.min(ix.as_of));
     let Some(task_end) = f.task_ended_at else {
         // Only candidates: whichever is meant, access went on after the last of them.

@@ -172,7 +172,8 @@ pub fn usage_facts(ix: &Index<'_>, grants: &[GrantFact]) -> Vec<UsageFact> {
         by_principal.entry(&g.principal_id).or_default().push(g);
     }
     let contents = Contents::new(ix, grants);
-    let table = Ledger { by_principal, by_id, any: !grants.is_empty(), contents };
+    let any = !grants.is_empty() || ix.survey.is_some_and(|s| s.grants);
+    let table = Ledger { by_principal, by_id, any, contents };
     ix.facts
         .usage
         .par_iter()

@@ -2,9 +2,10 @@
 //! engine writes the findings of the first of them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use super::{Accepted, PipelineError, Run, Scan, ScanRequest, Sealed, Texts, analyse};
+use super::{Accepted, PipelineError, Run, Scan, ScanRequest, Sealed, Texts, analyse, unread};
 use crate::evidence::files::EXCEPTIONS;
 use crate::facts::Text;
 use crate::ingest::source::{Input, Shape};
@@ -89,6 +90,11 @@ pub(super) fn plan(request: &ScanRequest, settings: &Settings) -> Option<Planned
     Some((collected, files))
 }
 
+/// Whether it is known already that the inputs are no large ledger.
+pub(super) fn is_small(planned: Option<&Planned>) -> bool {
+    planned.is_some_and(|(_, files)| matches!(files, Err(Refusal::Small)))
+}
+
 /// Why a run is not a screening.
 pub(super) enum Stop {
     /// The row engine judges, and the reader is told why.
@@ -141,12 +147,18 @@ fn attempt(
     if request.baseline.is_some() || request.waivers.is_some() {
         return Err(Refusal::NotFlat("a baseline or waivers are given".into()));
     }
+    // Where rows could judge all of it, to judge half of it twice is no gain.
+    let of = |f: &&File| f.kind == plan::Kind::Grants;
+    let grants = files.iter().filter(of).map(|f| f.rows).fold(0, usize::saturating_add);
+    let most = settings.screening.rows_up_to;
+    let most_aside = if grants <= most { grants / 2 } else { most };
     let input = screen::Input {
         files: &files,
         settings,
         pack,
         as_of: request.as_of,
         memory: settings.screening.memory_mib.saturating_mul(1 << 20),
+        most_aside,
     };
     Ok((screen::screen(&input)?, files))
 }
@@ -162,10 +174,12 @@ pub(super) fn finish(
     (screened, files, collected): (Screened, Vec<File>, Collected),
 ) -> Result<Scan, PipelineError> {
     let chosen = choose(&screened, settings.screening.findings_per_rule);
-    let mut facts = screen::part::read(&files, &chosen).map_err(PipelineError::NoInput)?;
+    let mut facts = screen::part::read(&files, &chosen, None).map_err(PipelineError::NoInput)?;
+    facts.sources.clone_from(&screened.facts.sources);
+    ingest::fold::finish(&mut facts);
+    // Contradicting records are counted already.
     facts.sources.clone_from(&screened.facts.sources);
     facts.quarantine.clone_from(&screened.facts.quarantine);
-    ingest::fold::finish(&mut facts);
     let as_of = screened.as_of;
     let mut derived = analyse(&mut facts, &settings, as_of, &pack, Some(&screened.survey));
     derived.approver_facts.clone_from(&screened.approvers);
@@ -176,6 +190,7 @@ pub(super) fn finish(
         ignored: collected.ignored.clone(),
         inputs: BTreeMap::new(),
     };
+    derived.coverage.extend(unread(&ingested, &settings));
     let run = Run {
         sealed: Sealed::default(),
         bundle_only: false,
@@ -199,11 +214,15 @@ pub(super) fn finish(
     let shown = out.findings.len();
     let mut view = run.view(out.results, out.findings, Accepted::default());
     whole(&mut view, &screened, &files);
-    let note = format!(
+    let mut note = format!(
         "The ledger was screened: {} grants, {} exceptions, all of them in {EXCEPTIONS}; {shown} findings in full.",
         screened.grants,
         screened.hits.len(),
     );
+    let (aside, why) = &screened.aside;
+    if !why.is_empty() {
+        _ = write!(note, " {aside} of the grants were judged row by row: {}.", why.join("; "));
+    }
     view.not_assessed.insert(
         0,
         NotAssessed {

@@ -243,26 +243,69 @@ fn plans<'a, 'r>(
             table: rule.table.name.into(),
             message: "the table is not there".into(),
         })?;
-        let plan = plans.entry(rule.table.name).or_insert_with(|| Plan {
-            rows,
-            rules: Vec::new(),
-            columns: BTreeSet::new(),
-        });
-        plan.columns.extend(rule.columns());
-        for (column, reason) in &rule.unknown {
-            plan.columns.insert(column);
-            if let Reason::Column(other) = reason {
-                plan.columns.insert(other);
-            }
-        }
-        // Without any column a frame would lose its height.
-        plan.columns.extend(rule.table.columns.first().map(|c| c.name));
-        plan.rules.push((place, rule));
+        plans.entry(rule.table.name).or_insert_with(|| Plan::new(rows)).add(place, rule);
     }
     Ok(plans.into_values().collect())
 }
 
-impl Plan<'_, '_> {
+/// What a rule says of a table: its place among all, the counts, and the rows of exceptions with whether
+/// they are certain.
+pub(crate) type Judged = (usize, RuleResult, Vec<(usize, bool)>);
+
+/// Counts and exceptions of rules of one table, given with their places among all, over all rows of it.
+///
+/// # Errors
+/// When the table has other columns than the rules read.
+pub(crate) fn exceptions(
+    rules: &[(usize, &Compiled<'_>)],
+    rows: &dyn Rows,
+    env: Env<'_>,
+) -> Result<Vec<Judged>, RuleError> {
+    let mut plan = Plan::new(rows);
+    rules.iter().for_each(|(place, rule)| plan.add(*place, rule));
+    let mut out: Vec<Judged> =
+        rules.iter().map(|(at, _)| (*at, RuleResult::default(), Vec::new())).collect();
+    for from in (0..rows.height()).step_by(PIECE) {
+        let tallies = plan.tallies(from..rows.height().min(from + PIECE), env)?;
+        for ((_, counts, found), tally) in out.iter_mut().zip(tallies) {
+            counts.absorb(tally.counts);
+            found.extend(tally.found.iter().map(|(row, certain)| (from + row, *certain)));
+        }
+    }
+    Ok(out)
+}
+
+impl<'a, 'r> Plan<'a, 'r> {
+    fn new(rows: &'a dyn Rows) -> Self {
+        Self { rows, rules: Vec::new(), columns: BTreeSet::new() }
+    }
+
+    fn add(&mut self, place: usize, rule: &'a Compiled<'r>) {
+        self.columns.extend(rule.columns());
+        for (column, reason) in &rule.unknown {
+            self.columns.insert(column);
+            if let Reason::Column(other) = reason {
+                self.columns.insert(other);
+            }
+        }
+        // Without any column a frame would lose its height.
+        self.columns.extend(rule.table.columns.first().map(|c| c.name));
+        self.rules.push((place, rule));
+    }
+
+    /// What each rule says of a range of rows, counted from its begin.
+    fn tallies(&self, range: Range<usize>, env: Env<'_>) -> Result<Vec<Tally>, RuleError> {
+        let Some((_, first)) = self.rules.first() else { return Ok(Vec::new()) };
+        let def = first.table;
+        let wanted = |c: &str| self.columns.contains(c);
+        let frame = self.rows.piece(range, &wanted).map_err(|e| broken(def.name, &e))?;
+        let table = Table::open_part(&def, &frame, &self.columns)?;
+        let rules: Vec<&Compiled<'_>> = self.rules.iter().map(|(_, rule)| *rule).collect();
+        let verdicts = judge_all(&rules, &frame, env)?;
+        let all = rules.par_iter().zip(&verdicts);
+        Ok(all.map(|(rule, verdicts)| tally(rule, &table, verdicts)).collect())
+    }
+
     /// Counts and findings of every rule over a range of rows.
     fn judge(
         &self,
@@ -272,25 +315,16 @@ impl Plan<'_, '_> {
     ) -> Result<Vec<(usize, RuleResult, Vec<Finding>)>, RuleError> {
         let Some((_, first)) = self.rules.first() else { return Ok(Vec::new()) };
         let def = first.table;
-        let engine =
-            |e: PolarsError| RuleError::Frame { table: def.name.into(), message: e.to_string() };
         let env = Env { limits: input.limits, as_of: input.as_of };
         let from = range.start;
-        let frame = self.rows.piece(range, &|c| self.columns.contains(c)).map_err(engine)?;
-        let table = Table::open_part(&def, &frame, &self.columns)?;
-        let rules: Vec<&Compiled<'_>> = self.rules.iter().map(|(_, rule)| *rule).collect();
-        let verdicts = judge_all(&rules, &frame, env)?;
-        let tallies: Vec<Tally> = rules
-            .par_iter()
-            .zip(&verdicts)
-            .map(|(rule, verdicts)| tally(rule, &table, verdicts))
-            .collect();
+        let tallies = self.tallies(range, env)?;
         // Rows of which findings are made, once for all rules.
         let rows: BTreeSet<usize> =
             tallies.iter().flat_map(|t| t.found.iter().map(|(row, _)| *row)).collect();
         let rows: Vec<usize> = rows.into_iter().collect();
         let absolute: Vec<usize> = rows.iter().map(|row| from + row).collect();
-        let picked = Table::open(&def, &self.rows.pick(&absolute).map_err(engine)?)?;
+        let picked = self.rows.pick(&absolute).map_err(|e| broken(def.name, &e))?;
+        let picked = Table::open(&def, &picked)?;
         self.rules
             .par_iter()
             .zip(tallies)
@@ -304,6 +338,10 @@ impl Plan<'_, '_> {
             })
             .collect()
     }
+}
+
+fn broken(table: &str, e: &PolarsError) -> RuleError {
+    RuleError::Frame { table: table.into(), message: e.to_string() }
 }
 
 /// What a rule says of a piece: the counts, and rows of exceptions with whether they are certain.

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use super::cell::NO_CODE;
 use super::id::Id;
+use super::marks::canonical;
 use super::memo::{Home, Where, Who};
 use super::read::Worker;
-use super::rows::{Approval, Grant, NEVER, NOBODY, Name, Task, Use, at, bit, place};
+use super::rows::{Approval, Grant, NEVER, NOBODY, Task, Use, at, bit, place};
 use super::shared::fill;
 use super::store::push;
 use super::told::{SKEW_S, Told, ToldUse, may_name_ticket, what};
@@ -45,6 +46,8 @@ pub struct Named {
     pub has_scope: bool,
     /// The reference may name a system in front of the task.
     pub system_task: bool,
+    /// The row engine judges it.
+    pub aside: bool,
     /// Request.
     pub requested: i64,
     /// Start.
@@ -70,8 +73,7 @@ impl Worker<'_, '_> {
 
     /// Name of a principal in the form that all names of it share.
     fn principal(&self, s: &str) -> Id {
-        let plain = s.is_ascii() && !s.bytes().any(|b| b.is_ascii_uppercase());
-        if plain || !s.contains('@') { self.id(s) } else { self.id(&normalise(s)) }
+        canonical(&self.shared.key, s)
     }
 
     pub(super) fn add_grant(&mut self, row: u32, t: &Told<'_>) {
@@ -84,6 +86,8 @@ impl Worker<'_, '_> {
         let found = self
             .place_known(t.codes.scope, home)
             .unwrap_or_else(|| self.place_of(t.codes.scope, t.scope, home));
+        let (several, system_task) =
+            t.task.map_or((false, false), |name| self.task_form(name.as_bytes()));
         let named = Named {
             id: self.id(t.id),
             task: t.task.map_or(Id::NONE, |name| self.id(name)),
@@ -96,7 +100,8 @@ impl Worker<'_, '_> {
             place: found,
             has_reason: t.reason.is_some(),
             has_scope: t.scope.is_some(),
-            system_task: t.task.is_some_and(|name| self.task_form(name.as_bytes())),
+            system_task,
+            aside: t.aside || several,
             requested: t.requested,
             start: t.start,
             due: t.due,
@@ -121,6 +126,7 @@ impl Worker<'_, '_> {
             (n.approval.is_some(), bit::NAMES_APPROVAL),
             (n.task.is_some(), bit::NAMES_TASK),
             (n.system_task, bit::SYSTEM_TASK),
+            (n.aside, bit::ASIDE),
             (!n.has_reason, bit::NO_REASON),
             (!n.has_scope, bit::NO_SCOPE),
         ] {
@@ -146,16 +152,13 @@ impl Worker<'_, '_> {
             file: self.number as u16,
             system: self.system(n.system),
         };
-        if n.approval.is_some() {
-            push(&mut self.named, n.approval.part(self.parts), Name { id: n.approval });
-        }
         let part = grant.part(self.parts);
         let Some((grants, names)) = self.grants.get_mut(part).zip(self.names.get_mut(part)) else {
             return (part, 0);
         };
         let at = u32::try_from(grants.len()).unwrap_or(u32::MAX);
         grants.push(grant);
-        names.push((n.id, n.task));
+        names.push([n.id, n.task, n.approval]);
         (part, at)
     }
 
@@ -178,18 +181,18 @@ impl Worker<'_, '_> {
         }
     }
 
-    /// Whether a reference may name a system in front of the task; one to several tasks is refused.
+    /// Whether a reference is to several tasks, and whether it may name a system in front of the task.
     #[inline]
-    pub(super) fn task_form(&self, name: &[u8]) -> bool {
+    pub(super) fn task_form(&self, name: &[u8]) -> (bool, bool) {
         let (mut several, mut system) = (false, false);
         for b in name {
             several |= matches!(b, b',' | b';');
             system |= *b == b':';
         }
         if several {
-            self.shared.refuse("a reference to several tasks");
+            self.shared.marks.say("a reference to several tasks");
         }
-        system
+        (several, system)
     }
 
     /// Reads a principal.
@@ -277,10 +280,11 @@ impl Worker<'_, '_> {
 
     fn note_grant(&mut self, n: &Named, place: u64) {
         self.sums.grants += 1;
+        self.sums.named += u64::from(n.approval.is_some());
         fill(&mut self.fills, n.system as usize, [n.task.is_some(), n.has_reason, n.has_scope]);
         if n.start != NEVER {
-            let first = self.sums.first_start.unwrap_or(n.start);
-            self.sums.first_start = Some(first.min(n.start));
+            let first = (n.start, place);
+            self.sums.first_start = Some(self.sums.first_start.map_or(first, |f| f.min(first)));
         }
         let who = n.who;
         let kind = n.kind.unwrap_or(who.form);
@@ -347,15 +351,12 @@ impl Worker<'_, '_> {
     }
 
     pub(super) fn add_use(&mut self, t: &ToldUse<'_>) {
+        self.used_by(t, true);
         let (Some(privilege), Some(scope)) = (t.privilege, t.scope) else {
-            return self.shared.refuse("use that does not name its privilege and scope");
+            self.see(t.first);
+            self.see(t.last);
+            return self.put_use(Use::bare(self.id(t.grant)));
         };
-        if t.count != 0 && t.first != NEVER {
-            self.count_user(t.codes.who, || Some(t.who));
-        }
-        if self.memos.platforms.known(t.codes.platform).is_none() {
-            self.platform(t.codes.platform, t.platform.as_deref().map(Cow::Borrowed));
-        }
         let known = self.memos.used.known(t.codes.privilege);
         let privilege = known.unwrap_or_else(|| self.used(t.codes.privilege, privilege));
         let known = self.memos.places.known(t.codes.scope);
@@ -369,6 +370,16 @@ impl Worker<'_, '_> {
             count: t.count,
             failed: u32::from(t.failed),
         });
+    }
+
+    /// Counts a record of use, and notes its platform if it lists uses.
+    pub(super) fn used_by(&mut self, t: &ToldUse<'_>, lists: bool) {
+        if t.count != 0 && t.first != NEVER {
+            self.count_user(t.codes.who, || Some(t.who));
+        }
+        if lists && self.memos.platforms.known(t.codes.platform).is_none() {
+            self.platform(t.codes.platform, t.platform.as_deref().map(Cow::Borrowed));
+        }
     }
 
     /// Hash of the privilege of a use.

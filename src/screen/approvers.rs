@@ -34,7 +34,7 @@ pub fn facts(
     sums: &Sums,
     settings: &Settings,
 ) -> io::Result<Vec<ApproverFact>> {
-    let refusals = shared.refusals_of_requests.load(Ordering::Relaxed);
+    let refusals = shared.denials.load(Ordering::Relaxed) > 0;
     let decisions = &shared.sides.decisions;
     let of = |part: usize| -> io::Result<Vec<Own>> {
         let mut rows = decisions.take(part)?;

@@ -214,10 +214,10 @@ impl Worker<'_, '_> {
                     None => self.place_of(known_scope, text(scope, row)?.0, home),
                 };
                 let (reason, _) = text(reason, row)?;
-                let system_task = match (name(tasks).is_some(), task) {
-                    (true, Some(c)) => c.said(row).is_some_and(|s| self.task_form(s.as_bytes())),
-                    _ => false,
-                };
+                let said =
+                    task.as_ref().filter(|_| name(tasks).is_some()).and_then(|c| c.said(row));
+                let (several, system_task) =
+                    said.map_or((false, false), |s| self.task_form(s.as_bytes()));
                 let named = Named {
                     id,
                     task: name(tasks),
@@ -231,6 +231,7 @@ impl Worker<'_, '_> {
                     has_reason: reason.is_some(),
                     has_scope: place.scope.is_some(),
                     system_task,
+                    aside: several,
                     requested: at(requests),
                     start,
                     due: at(dues),
@@ -435,10 +436,6 @@ impl Worker<'_, '_> {
                     Some(id) => Some(id),
                     None => text(scope, row)?.0.map(|s| self.used_at(known[3], s)),
                 };
-                let (Some(privilege), Some(scope)) = (privilege, scope) else {
-                    self.shared.refuse("use that does not name its privilege and scope");
-                    return Ok(());
-                };
                 self.zoneless += i64::from(walls[0]) + i64::from(walls[1]);
                 if *count != 0 {
                     self.count_user(known[0], || text(who, row).ok().and_then(|t| t.0));
@@ -446,6 +443,12 @@ impl Worker<'_, '_> {
                 if let Some(platform) = platform {
                     self.platform(known[1], platform.map(lower));
                 }
+                let (Some(privilege), Some(scope)) = (privilege, scope) else {
+                    self.see(first);
+                    self.see(last);
+                    self.put_use(Use::bare(*grant));
+                    return Ok(());
+                };
                 self.put_use(Use {
                     grant: *grant,
                     what: what(&key, privilege, scope),

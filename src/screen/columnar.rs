@@ -361,29 +361,33 @@ pub fn named(
 #[derive(Debug)]
 pub struct Names {
     all: Map<()>,
-    /// Bits by the last half of a name: most of those that are not here stop at them.
+    /// Bits by the first half of a name: most of those that are not here stop at them.
     bits: Vec<u64>,
+    /// Only the first halves of the names are known.
+    halves: bool,
 }
 
 impl Names {
-    /// Of these.
+    /// Of these, or of first halves with nothing behind them.
     #[must_use]
-    pub fn new(all: Map<()>) -> Self {
+    pub fn new(all: Map<()>, halves: bool) -> Self {
         let mut bits = vec![0u64; (all.len() / 4).next_power_of_two().max(64)];
         let words = bits.len();
         #[expect(clippy::iter_over_hash_type, reason = "bits have no order")]
         for id in all.keys() {
-            if let Some(word) = bits.get_mut(id.low() as usize / 64 % words) {
-                *word |= 1 << (id.low() % 64);
+            if let Some(word) = bits.get_mut(id.high() as usize / 64 % words) {
+                *word |= 1 << (id.high() % 64);
             }
         }
-        Self { all, bits }
+        Self { all, bits, halves }
     }
 
     #[inline]
     fn has(&self, id: Id) -> bool {
-        let word = self.bits.get(id.low() as usize / 64 % self.bits.len());
-        word.is_some_and(|w| w >> (id.low() % 64) & 1 == 1) && self.all.contains_key(&id)
+        let word = self.bits.get(id.high() as usize / 64 % self.bits.len());
+        let here = word.is_some_and(|w| w >> (id.high() % 64) & 1 == 1);
+        let id = if self.halves { Id::new(id.high(), 0) } else { id };
+        here && self.all.contains_key(&id)
     }
 }
 

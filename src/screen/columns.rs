@@ -329,12 +329,6 @@ fn task(cx: &Context<'_>, m: &mut Making, a: &Access, s: Shape) {
 
 /// No task: whether that is known, and why not.
 fn unlinked(cx: &Context<'_>, m: &mut Making, a: &Access) {
-    if a.bits & bit::SESSION != 0 && cx.shared.has_tasks {
-        cx.shared.refuse("a session name that may name a task");
-    }
-    if a.bits & bit::TICKETED != 0 {
-        cx.shared.refuse("a reason that names a task");
-    }
     let recorded = a.bits & bit::NAMES_TASK != 0;
     let system = cx.systems.get(a.grant.system as usize).copied().unwrap_or_default();
     let covered = |w: &Window| {
@@ -417,7 +411,9 @@ fn approvals(cx: &Context<'_>, m: &mut Making, a: &Access, d: &Demands, s: Shape
     };
     m.late_s.push(between(a.approved, begun));
     m.age_s.push(between(a.grant.start, a.approved));
-    m.reuse.push(if a.bits & bit::NAMES_APPROVAL != 0 { 1 } else { NEVER });
+    // The approval that the grant names, else the first that names it, and no other grant has either.
+    let one = a.bits & bit::NAMES_APPROVAL != 0 || a.approvals > 0;
+    m.reuse.push(if one { 1 } else { NEVER });
     let mut missing = 0u16;
     let nobody = approved == Some(true) && !named && by_rule != Some(true) && system.approvals;
     let resolved = m.task_resolved.last == Some(false);

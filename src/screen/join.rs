@@ -1,6 +1,7 @@
 //! Approvals, uses and tasks find their grants: each is looked up by the name that it or the grant gives, and
 //! put beside the grant, in the partition where that lies.
 
+use std::collections::hash_map::Entry;
 use std::io;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -8,10 +9,11 @@ use std::sync::atomic::Ordering;
 use rayon::prelude::*;
 
 use super::rows::{
-    Approval, Approved, Decision, NEVER, NOBODY, Name, TICKET, Task, Use, Used, Worked, verdict,
+    Approval, Approved, Decision, Loose, NEVER, NOBODY, Name, Spot, TICKET, Task, Use, Used,
+    Worked, verdict,
 };
 use super::shared::Shared;
-use super::store::{Store, gather, push};
+use super::store::{gather, push};
 use super::table::{Known, Wanted};
 use super::vocabulary::Map;
 
@@ -34,11 +36,12 @@ struct Finder<'s, 'b> {
     approved: Vec<Vec<Approved>>,
     used: Vec<Vec<Used>>,
     worked: Vec<Vec<Worked>>,
-    loose: Vec<Vec<Name>>,
+    loose: Vec<Vec<Loose>>,
     idle: Vec<Vec<Name>>,
-    decisions: Vec<Vec<Decision>>,
     /// Ledger systems with approvals, by number.
     systems: Vec<bool>,
+    /// Requests that were refused, since rows were handed on.
+    denials: u64,
     /// Rows that were looked up since they were handed on.
     held: usize,
 }
@@ -53,8 +56,8 @@ impl<'s, 'b> Finder<'s, 'b> {
             worked: gather(parts),
             loose: gather(parts),
             idle: gather(parts),
-            decisions: gather(parts),
             systems: Vec::new(),
+            denials: 0,
             held: 0,
         }
     }
@@ -64,22 +67,11 @@ impl<'s, 'b> Finder<'s, 'b> {
     fn approval(&mut self, known: &Known<'_>, a: &Approval) {
         self.held += 1;
         if a.verdict & verdict::DENY != 0 {
-            self.shared.refusals_of_requests.store(true, Ordering::Relaxed);
+            self.denials += 1;
         }
         let Some(grant) = known.find(a.grant) else {
-            push(&mut self.loose, a.id.part(self.shared.grants.parts()), Name { id: a.id });
-            if decides(a.approver, a.verdict) {
-                let row = Decision {
-                    approver: a.approver,
-                    asked: NOBODY,
-                    verdict: a.verdict,
-                    at: a.at,
-                    requested: NEVER,
-                };
-                let parts = self.decisions.len();
-                push(&mut self.decisions, a.approver as usize & (parts - 1), row);
-            }
-            return;
+            let row = Loose { id: a.id, approver: a.approver, at: a.at, verdict: a.verdict };
+            return push(&mut self.loose, a.id.part(self.shared.grants.parts()), row);
         };
         let system = usize::from(grant.number());
         if self.systems.len() <= system {
@@ -97,8 +89,17 @@ impl<'s, 'b> Finder<'s, 'b> {
     fn usage(&mut self, known: &Known<'_>, u: &Use) {
         self.held += 1;
         let Some(grant) = known.find(u.grant) else {
-            return self.shared.refuse("use of a grant that the ledger does not list");
+            return self.shared.marks.name(
+                "use of a grant that the ledger does not list",
+                |names| {
+                    names.unlisted.insert(u.grant, ());
+                },
+            );
         };
+        if u.is_bare() {
+            let why = "use that does not name its privilege and scope";
+            return self.shared.marks.grant(why, grant);
+        }
         let row = Used::new(grant.at(), u);
         push(&mut self.used, grant.part(), row);
     }
@@ -107,29 +108,30 @@ impl<'s, 'b> Finder<'s, 'b> {
     #[inline]
     fn task(&mut self, wanted: &Wanted<'_>, t: &Task) {
         self.held += 1;
-        let worked = &mut self.worked;
-        let met = wanted.meet(t.id, |grant| {
+        let (worked, marks) = (&mut self.worked, &self.shared.marks);
+        let met = wanted.meet(t.id, |grant, again| {
+            if again {
+                return marks.grant("a task id that occurs twice", grant);
+            }
             let state = if grant.number() == BY_REASON { TICKET } else { t.state };
             let row = Worked { grant: grant.at(), state, start: t.start, end: t.end };
             push(worked, grant.part(), row);
         });
-        match met {
-            Some(true) => {}
-            Some(false) => push(&mut self.idle, t.id.part(worked.len()), Name { id: t.id }),
-            None => self.shared.refuse("a task id that occurs twice"),
+        if !met {
+            push(&mut self.idle, t.id.part(worked.len()), Name { id: t.id });
         }
     }
 
     /// Hands the rows on that were gathered.
     fn hand_on(&mut self) -> io::Result<()> {
         self.held = 0;
+        self.shared.denials.fetch_add(std::mem::take(&mut self.denials), Ordering::Relaxed);
         let sides = &self.shared.sides;
         sides.approved.add(&mut self.approved)?;
         sides.used.add(&mut self.used)?;
         sides.worked.add(&mut self.worked)?;
         sides.loose.add(&mut self.loose)?;
         sides.idle.add(&mut self.idle)?;
-        sides.decisions.add(&mut self.decisions)?;
         let systems = self.systems.drain(..).zip(0u32..).filter(|(there, _)| *there);
         let mut all = self.shared.approved_systems.lock().unwrap_or_else(PoisonError::into_inner);
         all.extend(systems.map(|(_, n)| n));
@@ -184,24 +186,60 @@ pub fn waiting(shared: &Shared<'_>, stage: Stage<'_>) -> io::Result<()> {
     done.into_iter().collect()
 }
 
-/// Looks for approvals that several grants share; one partition of the names.
+/// Looks for approvals that several grants share, or that name a grant which no ledger lists, and hands the
+/// decisions of the latter on; one partition of the names.
 ///
 /// # Errors
-/// When the temporary file cannot be read.
+/// When the temporary file cannot be read or written.
 pub fn shared_approvals(shared: &Shared<'_>, at: usize) -> io::Result<()> {
-    let mut seen = Seen::of(&shared.named, at)?;
-    if seen.twice {
-        shared.refuse("an approval of several grants");
-    }
-    for name in shared.sides.loose.take(at)? {
-        // Also where no listed grant is meant: records of one id may repeat or contradict each other.
-        match seen.names.insert(name.id, false) {
-            Some(true) => shared.refuse("an approval of several grants"),
-            Some(false) => shared.refuse("an approval that occurs twice"),
-            None => {}
+    let (named, loose) = (shared.named.take(at)?, shared.sides.loose.take(at)?);
+    let several = "an approval of several grants";
+    let mut seen: Map<Spot> = map(named.len());
+    for key in named {
+        match seen.entry(key.id) {
+            Entry::Vacant(free) => _ = free.insert(key.spot()),
+            Entry::Occupied(first) => {
+                shared.marks.grant(several, *first.get());
+                shared.marks.grant(several, key.spot());
+            }
         }
     }
-    Ok(())
+    let mut times: Map<u32> = map(loose.len());
+    loose.iter().for_each(|a| *times.entry(a.id).or_default() += 1);
+    let mut decisions = gather(shared.sides.decisions.parts());
+    for a in loose {
+        let alone = times.get(&a.id) == Some(&1);
+        if let Some(grant) = seen.get(&a.id) {
+            // Then the system of that grant has approvals, which only its own would have told.
+            if shared.systems.entries().len() > 1 {
+                shared.refuse(several);
+            }
+            shared.marks.grant(several, *grant);
+        } else if alone {
+            decided(&mut decisions, &a);
+            continue;
+        }
+        shared.marks.name("an approval that occurs twice", |names| {
+            names.approvals.insert(a.id, ());
+        });
+    }
+    shared.sides.decisions.add(&mut decisions)
+}
+
+/// Puts the decision of an approval of no listed grant to its approver.
+fn decided(decisions: &mut [Vec<Decision>], a: &Loose) {
+    if !decides(a.approver, a.verdict) {
+        return;
+    }
+    let row = Decision {
+        approver: a.approver,
+        asked: NOBODY,
+        verdict: a.verdict,
+        at: a.at,
+        requested: NEVER,
+    };
+    let parts = decisions.len();
+    push(decisions, a.approver as usize & (parts - 1), row);
 }
 
 /// Looks for tasks that no grant names and that occur twice; one partition of the names.
@@ -209,28 +247,18 @@ pub fn shared_approvals(shared: &Shared<'_>, at: usize) -> io::Result<()> {
 /// # Errors
 /// When the temporary file cannot be read.
 pub fn idle_tasks(shared: &Shared<'_>, at: usize) -> io::Result<()> {
-    if Seen::of(&shared.sides.idle, at)?.twice {
-        shared.refuse("a task id that occurs twice");
+    let rows = shared.sides.idle.take(at)?;
+    let mut seen: Map<()> = map(rows.len());
+    for task in rows {
+        if seen.insert(task.id, ()).is_some() {
+            shared.marks.name("a task id that occurs twice", |names| {
+                names.tasks.insert(task.id, ());
+            });
+        }
     }
     Ok(())
 }
 
-/// Names that were seen.
-struct Seen {
-    names: Map<bool>,
-    twice: bool,
-}
-
-impl Seen {
-    fn of(store: &Store<'_, Name>, at: usize) -> io::Result<Self> {
-        let rows = store.take(at)?;
-        let mut out = Self {
-            names: Map::with_capacity_and_hasher(rows.len(), super::vocabulary::AsIs::default()),
-            twice: false,
-        };
-        for name in rows {
-            out.twice |= out.names.insert(name.id, true).is_some();
-        }
-        Ok(out)
-    }
+fn map<T>(rows: usize) -> Map<T> {
+    Map::with_capacity_and_hasher(rows, super::vocabulary::AsIs::default())
 }

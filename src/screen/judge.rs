@@ -41,6 +41,8 @@ pub struct Sums {
     pub lanes: Vec<Vec<Place>>,
     /// Members of the chains that are exceptions, by the first.
     pub chains: BTreeMap<Place, Vec<Place>>,
+    /// Grants that the row engine judges.
+    pub aside: BTreeSet<Place>,
 }
 
 impl Sums {
@@ -55,6 +57,7 @@ impl Sums {
         );
         self.lanes.extend(other.lanes);
         self.chains.extend(other.chains);
+        self.aside.extend(other.aside);
     }
 }
 

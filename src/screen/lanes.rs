@@ -8,7 +8,7 @@ use super::judge::{CHUNK, Columns, Hit, Judge, Sums};
 use super::rows::{NEVER, Place, bit};
 use super::shared::Shared;
 use super::vocabulary::AsIs;
-use super::whole::{Access, Demands};
+use super::whole::{Access, Demands, aside};
 use crate::analyze::index::Window;
 use crate::facts::Time;
 use crate::rules::vector::Chunk;
@@ -198,8 +198,25 @@ pub fn is_inverted(a: &Access) -> bool {
     g.start != NEVER && (before(g.due) || before(g.ended))
 }
 
-/// Sweeps one partition.
-pub fn sweep(cx: &Context<'_>, rows: &[Access], sums: &mut Sums) {
+/// Why the row engine judges a lane with this grant, whatever its other grants are.
+fn odd(cx: &Context<'_>, a: &Access) -> bool {
+    let why = if a.bits & bit::TASK != 0 {
+        None
+    } else if a.bits & bit::SESSION != 0 && cx.shared.has_tasks {
+        Some("a session name that may name a task")
+    } else if a.bits & bit::TICKETED != 0 {
+        Some("a reason that names a task")
+    } else {
+        None
+    };
+    if let Some(why) = why {
+        cx.shared.marks.say(why);
+    }
+    why.is_some() || a.bits & bit::ASIDE != 0
+}
+
+/// Sweeps one partition. Lanes that the row engine judges are marked and left out.
+pub fn sweep(cx: &Context<'_>, rows: &mut [Access], sums: &mut Sums) {
     let as_of = cx.as_of.micros();
     let mut order: Vec<(u64, i64, u32)> =
         rows.iter().zip(0u32..).map(|(a, i)| (a.grant.lane(), a.grant.start, i)).collect();
@@ -221,9 +238,15 @@ pub fn sweep(cx: &Context<'_>, rows: &[Access], sums: &mut Sums) {
     for lane in order.chunk_by(|a, b| a.0 == b.0) {
         starts.push(from);
         from += lane.len();
-        sweep.lane(rows, lane);
+        if !sweep.lane(rows, lane) {
+            for (_, _, i) in lane {
+                aside(rows, *i);
+                sums.aside.extend(rows.get(*i as usize).map(Access::place));
+            }
+        }
         sweep.lane += 1;
     }
+    let rows = &*rows;
     sweep.flush(true);
     let mut hits = std::mem::take(&mut sweep.hits);
     for (rule, counts) in std::mem::take(&mut sweep.counts) {
@@ -291,7 +314,31 @@ struct Sweep<'c, 'a> {
 }
 
 impl Sweep<'_, '_> {
-    fn lane(&mut self, rows: &[Access], lane: &[(u64, i64, u32)]) {
+    /// Sweeps a lane; false when the row engine must judge it.
+    fn lane(&mut self, rows: &[Access], lane: &[(u64, i64, u32)]) -> bool {
+        if self.swept.len() >= CHUNK {
+            self.grants(false);
+        }
+        self.flush(false);
+        let whole = lane.iter().filter_map(|(_, _, i)| rows.get(*i as usize));
+        // No short cut: each grant may have a reason of its own to be told.
+        if whole.filter(|a| odd(self.cx, a)).count() > 0 {
+            return false;
+        }
+        let (swept, chains) = (self.swept.len(), self.pending.chains.len());
+        let fits = self.follow(rows, lane);
+        if fits {
+            self.close();
+        } else {
+            self.swept.truncate(swept);
+            self.pending.chains.truncate(chains);
+        }
+        fits
+    }
+
+    /// The grants of a lane in their order; false when some of them are together in a way that the row
+    /// engine must look at.
+    fn follow(&mut self, rows: &[Access], lane: &[(u64, i64, u32)]) -> bool {
         self.scopes.clear();
         self.spots.clear();
         let mut name = None;
@@ -309,45 +356,54 @@ impl Sweep<'_, '_> {
             self.tier = self.cx.demands.get(a.grant.privilege as usize).map_or(NO_WORD, |d| d.tier);
             let mut overlap_s = None;
             if is_effective(a, self.as_of) && !is_inverted(a) {
-                overlap_s = self.overlap(a, &mut nested, &mut last);
+                overlap_s = match self.overlap(a, &mut nested, &mut last) {
+                    Ok(overlap_s) => overlap_s,
+                    Err(why) => {
+                        self.cx.shared.marks.say(why);
+                        return false;
+                    }
+                };
                 self.scope(a);
             }
             self.swept.push(Swept { access: *a, overlap_s, lane: self.lane });
-            if self.swept.len() >= CHUNK {
-                self.grants();
-            }
         }
-        self.close();
-        self.flush(false);
+        true
     }
 
-    /// Time in force together with the earlier grant of equal scope that ends last.
-    fn overlap(&mut self, a: &Access, nested: &mut i64, last: &mut (i64, Vec<u64>)) -> Option<i64> {
+    /// Time in force together with the earlier grant of equal scope that ends last; why the row engine must
+    /// look at it.
+    fn overlap(
+        &mut self,
+        a: &Access,
+        nested: &mut i64,
+        last: &mut (i64, Vec<u64>),
+    ) -> Result<Option<i64>, &'static str> {
+        const NEST: &str = "grants in force together whose scopes may nest";
         let (start, end) = (a.grant.start, end_of(a));
         // Which of the two is the later one goes by their ids, which are not here.
         if self.together(start, a.grant.spot, last) {
-            self.cx.shared.refuse("two grants of one access that start together");
+            return Err("two grants of one access that start together");
         }
         if end <= start {
-            return None;
+            return Ok(None);
         }
         if a.bits & bit::NESTS != 0 {
             let others = self.spots.all.iter().take(MANY_SPOTS + 1);
             let met = others.clone().any(|(spot, e)| *spot != a.grant.spot && *e > start);
             if met || others.count() > MANY_SPOTS {
-                self.cx.shared.refuse("grants in force together whose scopes may nest");
+                return Err(NEST);
             }
             *nested = (*nested).max(end);
         } else if *nested > start {
-            self.cx.shared.refuse("grants in force together whose scopes may nest");
+            return Err(NEST);
         }
-        let best = self.spots.get(a.grant.spot, || NEVER)?;
+        let Some(best) = self.spots.get(a.grant.spot, || NEVER) else { return Ok(None) };
         let other = *best;
         *best = other.max(end);
-        (other > start).then(|| {
+        Ok((other > start).then(|| {
             let until = other.min(end).min(self.as_of.max(start));
             Time::from_micros(until).secs_since(Time::from_micros(start))
-        })
+        }))
     }
 
     /// Whether a grant of this scope started at the same instant.
@@ -355,7 +411,7 @@ impl Sweep<'_, '_> {
         if last.0 != start {
             (last.0, last.1) = (start, Vec::new());
         }
-        // So many scopes at one instant are refused rather than looked through.
+        // So many scopes at one instant are left to the row engine rather than looked through.
         let met = last.1.contains(&spot) || last.1.len() > MANY_SPOTS;
         last.1.push(spot);
         met
@@ -418,7 +474,7 @@ impl Sweep<'_, '_> {
 
     fn flush(&mut self, all: bool) {
         if all {
-            self.grants();
+            self.grants(true);
         }
         if all || self.pending.chains.len() >= CHUNK {
             let rows = std::mem::take(&mut self.pending.chains);
@@ -436,15 +492,16 @@ impl Sweep<'_, '_> {
         }
     }
 
-    fn grants(&mut self) {
-        let rows = std::mem::take(&mut self.swept);
-        if rows.is_empty() {
-            return;
+    /// Judges what was swept, in chunks; what is left of the last one stays unless it is all.
+    fn grants(&mut self, all: bool) {
+        let mut rows = std::mem::take(&mut self.swept);
+        let full = rows.len() - if all { 0 } else { rows.len() % CHUNK };
+        for part in rows.get(..full).unwrap_or(&[]).chunks(CHUNK) {
+            let chunk = columns::grants(self.cx, part);
+            self.judge(&GRANTS, &chunk, &|row| part.get(row).map(|s| (s.access.place(), s.lane)));
         }
-        let chunk = columns::grants(self.cx, &rows);
-        self.judge(&GRANTS, &chunk, &|row| rows.get(row).map(|s| (s.access.place(), s.lane)));
+        rows.drain(..full);
         self.swept = rows;
-        self.swept.clear();
     }
 
     fn judge(

@@ -4,88 +4,143 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use super::id::{Id, Key};
+use super::marks::Names;
 use super::plan::{File, Kind};
 use super::rows::Place;
-use crate::analyze::tasks::{issue_numbers, ticket_ids};
-use crate::facts::{Facts, Text};
+use super::vocabulary::Map;
+use crate::analyze::tasks::referred;
+use crate::facts::Facts;
 use crate::ingest::detect;
 use crate::ingest::source::{Batch, Shape};
 use crate::ingest::table::Single;
 
-/// Which rows of a file are wanted.
-enum Wanted {
-    /// By row or line.
-    Rows(BTreeSet<u32>),
-    /// By the value of a field.
-    Named(&'static str, BTreeSet<Text>),
+/// Which rows of a file are wanted: those of these numbers, and those of which a field has one of these
+/// names. A name that is met by chance is read in vain, no more.
+pub(super) struct Wanted {
+    rows: BTreeSet<u32>,
+    names: Vec<(&'static str, Map<()>)>,
+    /// Of the names only the first halves are given.
+    halves: bool,
 }
 
-/// Reads the rows of these grants and what goes with them. `sources` stays empty.
+impl Wanted {
+    fn is_none(&self) -> bool {
+        self.rows.is_empty() && self.names.iter().all(|(_, names)| names.is_empty())
+    }
+
+    /// By the value of one field.
+    pub(super) fn named(field: &'static str, names: Map<()>) -> Self {
+        Self { rows: BTreeSet::new(), names: vec![(field, names)], halves: false }
+    }
+
+    /// By the value of one field, of whose hashes the first halves are given, with nothing behind them.
+    pub(super) fn half_named(field: &'static str, names: Map<()>) -> Self {
+        Self { halves: true, ..Self::named(field, names) }
+    }
+}
+
+/// Reads the rows of these grants and what goes with them; with `also` what is marked by name. Records of
+/// use in `places` are read too. `sources` stays empty.
 ///
 /// # Errors
 /// When a file cannot be read again.
-pub fn read(files: &[File], places: &BTreeSet<Place>) -> Result<Facts, String> {
+pub fn read(
+    files: &[File],
+    places: &BTreeSet<Place>,
+    also: Option<(&Key, &Names)>,
+) -> Result<Facts, String> {
     let mut facts = Facts::default();
-    for (number, file) in files.iter().enumerate().filter(|(_, f)| f.kind == Kind::Grants) {
+    let own = Key::default();
+    let none = Names::default();
+    let (key, also) = also.unwrap_or((&own, &none));
+    let rows = |number: usize| -> BTreeSet<u32> {
         let from = (number as u64) << 32;
-        let rows: BTreeSet<u32> = places.range(from..from + (1 << 32)).map(|p| *p as u32).collect();
-        facts.append(rows_of(file, &Wanted::Rows(rows))?);
+        places.range(from..from + (1 << 32)).map(|p| *p as u32).collect()
+    };
+    let numbered = || files.iter().enumerate();
+    for (number, file) in numbered().filter(|(_, f)| f.kind == Kind::Grants) {
+        let wanted = Wanted { rows: rows(number), names: Vec::new(), halves: false };
+        facts.append(rows_of(file, &wanted, key)?);
     }
-    let grants: BTreeSet<Text> = facts.grants.iter().map(|g| g.grant_id.clone()).collect();
-    let mut tasks: BTreeSet<Text> =
-        facts.grants.iter().filter_map(|g| g.task_ref.clone()).collect();
-    for reason in facts.grants.iter().filter_map(|g| g.justification.as_deref()) {
-        tasks.extend(ticket_ids(reason).chain(issue_numbers(reason)).map(crate::facts::text));
-    }
-    for file in files {
+    let map = |names: &mut dyn Iterator<Item = &str>| -> Map<()> {
+        names.map(|n| (key.id(n.as_bytes()), ())).collect()
+    };
+    let grants = map(&mut facts.grants.iter().map(|g| &*g.grant_id));
+    let mut tasks = map(&mut facts.grants.iter().flat_map(referred));
+    tasks.extend(&also.tasks);
+    let mut approvals = map(&mut facts.grants.iter().filter_map(|g| g.approval_ref.as_deref()));
+    approvals.extend(&also.approvals);
+    for (number, file) in numbered() {
         let wanted = match file.kind {
             Kind::Grants => continue,
-            Kind::Tasks => Wanted::Named("task_id", tasks.clone()),
-            Kind::Approvals | Kind::Usage => Wanted::Named("grant_id", grants.clone()),
+            Kind::Tasks => Wanted::named("task_id", tasks.clone()),
+            Kind::Approvals => Wanted {
+                rows: BTreeSet::new(),
+                names: vec![("grant_id", grants.clone()), ("approval_id", approvals.clone())],
+                halves: false,
+            },
+            Kind::Usage => {
+                let mut named = grants.clone();
+                named.extend(&also.unlisted);
+                let names = vec![("grant_id", named), ("principal", also.users.clone())];
+                Wanted { rows: rows(number), names, halves: false }
+            }
         };
-        facts.append(rows_of(file, &wanted)?);
+        let picked = wanted.rows.clone();
+        let mut more = rows_of(file, &wanted, key)?;
+        // Of a principal that uses something without a grant, what it uses with one is that grant's.
+        more.usage.retain(|u| {
+            let id = |s: &str| key.id(s.as_bytes());
+            let row = || u.source_ref.get(1..).and_then(|n| n.parse().ok());
+            match &u.grant_id {
+                Some(g) if grants.contains_key(&id(g)) || also.unlisted.contains_key(&id(g)) => {
+                    true
+                }
+                None if also.users.contains_key(&id(&u.principal)) => true,
+                _ => row().is_some_and(|row: u32| picked.contains(&row)),
+            }
+        });
+        facts.append(more);
     }
     Ok(facts)
 }
 
-fn rows_of(file: &File, wanted: &Wanted) -> Result<Facts, String> {
-    let none = match wanted {
-        Wanted::Rows(rows) => rows.is_empty(),
-        Wanted::Named(_, names) => names.is_empty(),
-    };
-    if none {
+/// Reads the wanted rows of a file; names are hashed by the key.
+///
+/// # Errors
+/// When the file cannot be read again.
+pub(super) fn rows_of(file: &File, wanted: &Wanted, key: &Key) -> Result<Facts, String> {
+    if wanted.is_none() {
         return Ok(Facts::default());
     }
     let mut batch = Batch::new(&file.id);
     match file.shape {
-        Shape::Parquet => columnar(file, wanted, &mut batch)?,
-        _ => text_file(file, wanted, &mut batch)?,
+        Shape::Parquet => columnar(file, wanted, key, &mut batch)?,
+        _ => text_file(file, wanted, key, &mut batch)?,
     }
     // The screening has told them.
     batch.facts.quarantine.clear();
     Ok(batch.facts)
 }
 
-fn text_file(file: &File, wanted: &Wanted, batch: &mut Batch) -> Result<(), String> {
+fn text_file(file: &File, wanted: &Wanted, key: &Key, batch: &mut Batch) -> Result<(), String> {
     let single = || Single::new(file.adapter, &file.input).map_err(|e| e.to_string());
     let (frame, reader) = (single()?, single()?);
     let (head, detected) = detect::examine(&file.input).map_err(|e| e.to_string())?;
-    let field = match wanted {
-        Wanted::Named(name, _) => file.adapter.fields.iter().position(|f| f.name == *name),
-        Wanted::Rows(_) => None,
-    };
+    let place = |name: &str| file.adapter.fields.iter().position(|f| f.name == name);
+    let names: Vec<(usize, &Map<()>)> =
+        wanted.names.iter().filter_map(|(field, names)| Some((place(field)?, names))).collect();
     let mut framing = Batch::new(&file.id);
     let mut each = |cells: &[Option<Cow<'_, str>>], place: &str, _: &mut Batch| {
-        let take = match wanted {
-            Wanted::Rows(rows) => place
-                .get(1..)
-                .and_then(|n| n.parse::<u32>().ok())
-                .is_some_and(|n| rows.contains(&n)),
-            Wanted::Named(_, names) => field
-                .and_then(|f| cells.get(f)?.as_deref())
-                .is_some_and(|s| names.contains(s.trim())),
+        let row = || place.get(1..).and_then(|n| n.parse::<u32>().ok());
+        let has = |(field, names): &(usize, &Map<()>)| {
+            let cell = cells.get(*field).and_then(|c| c.as_deref());
+            let id = |s: &str| key.id(s.trim().as_bytes());
+            let half = |id: Id| if wanted.halves { Id::new(id.high(), 0) } else { id };
+            cell.is_some_and(|s| names.contains_key(&half(id(s))))
         };
-        if take {
+        if names.iter().any(has) || row().is_some_and(|n| wanted.rows.contains(&n)) {
             reader.read(cells, place, batch);
         }
     };
@@ -93,33 +148,30 @@ fn text_file(file: &File, wanted: &Wanted, batch: &mut Batch) -> Result<(), Stri
 }
 
 #[cfg(feature = "columnar-io")]
-fn columnar(file: &File, wanted: &Wanted, batch: &mut Batch) -> Result<(), String> {
+fn columnar(file: &File, wanted: &Wanted, key: &Key, batch: &mut Batch) -> Result<(), String> {
     use rayon::prelude::*;
 
-    use super::columnar::{Names, Piece, cut, named, pick};
-    use super::id::Key;
-    use super::vocabulary::Map;
+    use super::columnar::{Names as Filter, Piece, cut, named, pick};
     let single = Single::new(file.adapter, &file.input).map_err(|e| e.to_string())?;
     let cut = cut(file, &single)?;
-    let key = Key::default();
-    // A name that is met by chance is read in vain, no more.
-    let hashes = Names::new(match wanted {
-        Wanted::Rows(_) => Map::default(),
-        Wanted::Named(_, names) => names.iter().map(|n| (key.id(n.as_bytes()), ())).collect(),
-    });
+    let fields: Vec<(&'static str, Filter)> = wanted
+        .names
+        .iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(field, names)| (*field, Filter::new(names.clone(), wanted.halves)))
+        .collect();
     let read = |piece: &Piece| {
         let (from, rows) = (piece.from, piece.rows);
         let mut batch = Batch::new(&file.id);
         let single = Single::new(file.adapter, &file.input).map_err(|e| e.to_string())?;
-        let here = match wanted {
-            Wanted::Rows(all) => {
-                let number = |row: usize| u32::try_from(row).unwrap_or(u32::MAX);
-                all.range(number(from + 1)..=number(from + rows))
-                    .map(|row| *row as usize - from - 1)
-                    .collect()
-            }
-            Wanted::Named(name, _) => named(file, &cut, *piece, name, (&key, &hashes))?,
-        };
+        let number = |row: usize| u32::try_from(row).unwrap_or(u32::MAX);
+        let numbered = wanted.rows.range(number(from + 1)..=number(from + rows));
+        let mut here: Vec<usize> = numbered.map(|row| *row as usize - from - 1).collect();
+        for (field, names) in &fields {
+            here.extend(named(file, &cut, *piece, field, (key, names))?);
+        }
+        here.sort_unstable();
+        here.dedup();
         pick(file, &cut, *piece, &here, &single, &mut batch)?;
         Ok(batch)
     };
@@ -133,6 +185,6 @@ fn columnar(file: &File, wanted: &Wanted, batch: &mut Batch) -> Result<(), Strin
 }
 
 #[cfg(not(feature = "columnar-io"))]
-fn columnar(_: &File, _: &Wanted, _: &mut Batch) -> Result<(), String> {
+fn columnar(_: &File, _: &Wanted, _: &Key, _: &mut Batch) -> Result<(), String> {
     Ok(())
 }

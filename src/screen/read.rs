@@ -10,14 +10,17 @@ use super::block::Scratch;
 use super::cell::{Cell, NO_CODE, Odd, is_day};
 use super::id::Id;
 use super::join::BY_REASON;
+use super::marks::canonical;
 use super::memo::{Memos, key};
 use super::plan::{File, Kind};
-use super::rows::{Approval, Grant, Key, NEVER, Name, Spot, Task, Use, micros, verdict};
+use super::rows::{Approval, Grant, Key, NEVER, Spot, Task, Use, micros, verdict};
 use super::shared::{Shared, Sums};
 use super::store::{gather, push};
 use super::told::{Codes, Told, ToldUse, home_words, kind_of, lower, open, task_state, verdict_of};
 use super::vocabulary::Map;
-use crate::facts::{self, ApprovalMethod, Decision, EndKind, Outcome, Text, Time, Verdict};
+use crate::facts::{
+    self, ApprovalMethod, Decision, EndKind, Outcome, Text, Time, UsageGrain, Verdict,
+};
 use crate::ingest::source::Batch;
 use crate::ingest::table::Single;
 
@@ -35,9 +38,8 @@ pub struct Worker<'s, 'b> {
     pub(super) tasks: Vec<Vec<Task>>,
     pub(super) approvals: Vec<Vec<Approval>>,
     pub(super) uses: Vec<Vec<Use>>,
-    /// Per grant its own name and that of the task that it names.
-    pub(super) names: Vec<Vec<(Id, Id)>>,
-    pub(super) named: Vec<Vec<Name>>,
+    /// Per grant its own name and those of the task and the approval that it names.
+    pub(super) names: Vec<Vec<[Id; 3]>>,
     /// Partition and place of a grant, and the ticket that its reason names.
     pub(super) tickets: Vec<(usize, u32, Id)>,
     pub(super) approvers: Map<u32>,
@@ -49,7 +51,7 @@ pub struct Worker<'s, 'b> {
     batch: Batch,
     pub(super) sums: Sums,
     /// By number of the system; as in [`Sums::fills`].
-    pub(super) fills: Vec<Option<[bool; 3]>>,
+    pub(super) fills: Vec<Option<[u64; 3]>>,
     /// As in [`Sums::grains`].
     pub(super) platforms: Vec<Option<Text>>,
     pub(super) memos: Memos,
@@ -82,7 +84,6 @@ impl<'s, 'b> Worker<'s, 'b> {
             approvals: gather(parts),
             uses: gather(parts),
             names: gather(parts),
-            named: gather(parts),
             tickets: Vec::new(),
             approvers: Map::default(),
             platform_numbers: Map::default(),
@@ -226,6 +227,7 @@ impl<'s, 'b> Worker<'s, 'b> {
                 start: granted,
                 due,
                 ended,
+                aside: false,
                 codes,
             },
         );
@@ -239,7 +241,7 @@ impl<'s, 'b> Worker<'s, 'b> {
             && matches!(g.end_kind, EndKind::Open | EndKind::Unknown)
             && g.ended_at_lo == g.ended_at_hi;
         if !plain {
-            self.shared.refuse("a grant with an end of the precision of a day");
+            self.shared.marks.say("a grant with an end of the precision of a day");
         }
         self.add_grant(
             row,
@@ -258,6 +260,7 @@ impl<'s, 'b> Worker<'s, 'b> {
                 start: micros(start),
                 due: micros(g.not_after),
                 ended: micros(g.ended_at_lo),
+                aside: !plain,
                 codes: Codes::NONE,
             },
         );
@@ -347,20 +350,33 @@ impl<'s, 'b> Worker<'s, 'b> {
     }
 
     fn told_use(&mut self, u: &facts::Usage) {
-        let Some(grant) = &u.grant_id else {
-            return self.shared.refuse("use that names no grant");
-        };
-        self.add_use(&ToldUse {
+        let told = ToldUse {
             who: &u.principal,
             platform: u.platform.as_deref().map(Cow::Borrowed),
             privilege: u.privilege.as_deref(),
             scope: u.scope.as_deref(),
-            grant,
+            grant: u.grant_id.as_deref().unwrap_or(""),
             first: micros(u.first_at),
             last: micros(u.last_at),
             count: u.count.unwrap_or(-1),
             failed: u.outcome == Outcome::Error,
             codes: Codes::NONE,
+        };
+        if u.grant_id.is_some() {
+            return self.add_use(&told);
+        }
+        self.see(told.first);
+        self.see(told.last);
+        // A row that says when somebody was last seen says nothing about the use of grants.
+        let lists = matches!(u.grain, UsageGrain::Event | UsageGrain::Action);
+        self.used_by(&told, lists);
+        if !lists {
+            return;
+        }
+        let key = self.shared.key;
+        self.shared.marks.name("use that names no grant", |names| {
+            names.users.insert(key.id(told.who.as_bytes()), ());
+            names.principals.insert(canonical(&key, told.who), ());
         });
     }
 
@@ -373,6 +389,7 @@ impl<'s, 'b> Worker<'s, 'b> {
         let shared = self.shared;
         let parts = self.parts;
         let mut keys = gather(parts);
+        let mut named = gather(parts);
         let mut wanted = gather(parts);
         // The first of each partition, for the tickets.
         let mut firsts = vec![0; parts];
@@ -381,10 +398,15 @@ impl<'s, 'b> Worker<'s, 'b> {
                 *slot = first;
             }
             let Some(names) = self.names.get_mut(part) else { return };
-            for ((grant, (id, task)), at) in grants.iter().zip(names.drain(..)).zip(first..) {
+            for ((grant, [id, task, approval]), at) in
+                grants.iter().zip(names.drain(..)).zip(first..)
+            {
                 let at = u32::try_from(at).unwrap_or(u32::MAX);
                 let spot = Spot::new(part, at, grant.system);
                 push(&mut keys, id.part(parts), Key::new(id, spot));
+                if approval.is_some() {
+                    push(&mut named, approval.part(parts), Key::new(approval, spot));
+                }
                 if shared.has_tasks && task.is_some() {
                     push(&mut wanted, task.part(parts), Key::new(task, Spot::new(part, at, 0)));
                 }
@@ -397,7 +419,7 @@ impl<'s, 'b> Worker<'s, 'b> {
         }
         shared.keys.add(&mut keys)?;
         shared.wanted.add(&mut wanted)?;
-        shared.named.add(&mut self.named)?;
+        shared.named.add(&mut named)?;
         shared.tasks.add(&mut self.tasks)?;
         shared.approvals.add(&mut self.approvals)?;
         shared.uses.add(&mut self.uses)

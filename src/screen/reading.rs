@@ -7,6 +7,7 @@ use super::columnar;
 use super::join::{self, Stage};
 use super::plan::{File, Kind, Refusal};
 use super::read::Worker;
+use super::rows::Spot;
 use super::shared::Shared;
 use super::store::Budget;
 use super::table::{Known, Wanted};
@@ -53,14 +54,16 @@ pub fn all(shared: &Shared<'_>, files: &[File], budget: &Budget) -> Result<(), R
         each_part(shared, |at| join::idle_tasks(shared, at))?;
         shared.sides.idle.close();
     }
-    let known = Known::new(&shared.keys, budget).map_err(failed)?;
-    shared.keys.close();
-    match &known {
-        Some(known) => {
-            rest(shared, &of(&[Kind::Approvals, Kind::Usage]), Stage::Rest(known))?;
+    let again = |a: Spot, b: Spot| {
+        if a.number() != b.number() {
+            shared.refuse("a grant id of two ledgers");
         }
-        None => shared.refuse("a grant id that occurs twice"),
-    }
+        shared.marks.grant("a grant id that occurs twice", a);
+        shared.marks.grant("a grant id that occurs twice", b);
+    };
+    let known = Known::new(&shared.keys, budget, again).map_err(failed)?;
+    shared.keys.close();
+    rest(shared, &of(&[Kind::Approvals, Kind::Usage]), Stage::Rest(&known))?;
     shared.approvals.close();
     shared.uses.close();
     each_part(shared, |at| join::shared_approvals(shared, at))?;

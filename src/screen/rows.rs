@@ -70,6 +70,8 @@ pub mod bit {
     pub const NAMES_TASK: u32 = 1 << 15;
     /// Its reason names a task that is there.
     pub const TICKETED: u32 = 1 << 16;
+    /// The row engine judges it, with the rest of its lane.
+    pub const ASIDE: u32 = 1 << 17;
 }
 
 /// Where a grant lies: its place in its partition in the lower half, the partition, and in the topmost 16
@@ -253,6 +255,26 @@ rows! {
         end: i64,
     }
 
+    /// An approval of a grant that no ledger lists.
+    Loose {
+        /// Its id.
+        id: Id,
+        /// Number of the approver; [`NOBODY`] without one.
+        approver: u32,
+        /// Time of the decision.
+        at: i64,
+        /// [`verdict`].
+        verdict: u32,
+    }
+
+    /// An approval that its grant does not name.
+    Stray {
+        /// First half of its id.
+        id: u64,
+        /// Place of the grant's record.
+        place: u64,
+    }
+
     /// A decision of an approver on a grant.
     Decision {
         /// Number of the approver.
@@ -302,6 +324,24 @@ impl Approved {
     #[inline]
     pub fn verdict(&self) -> u32 {
         self.who & 7
+    }
+}
+
+/// Bit of [`Use::failed`].
+const BARE: u32 = 2;
+
+impl Use {
+    /// A use of which the row engine judges the grant: it names nothing that could be the grant's.
+    #[must_use]
+    pub fn bare(grant: Id) -> Self {
+        Self { grant, what: 0, first: NEVER, last: NEVER, count: 0, failed: BARE }
+    }
+
+    /// Whether it is one of those.
+    #[must_use]
+    #[inline]
+    pub fn is_bare(&self) -> bool {
+        self.failed & BARE != 0
     }
 }
 
@@ -410,6 +450,8 @@ mod tests {
         back(Approved { grant: 1, who: 2, id: 3, at: 4 });
         back(Used { grant: 1, what: 2, first: 3, last: 4, counted: -5 });
         back(Worked { grant: 1, state: 2, start: 3, end: 4 });
+        back(Loose { id: id(1), approver: 2, at: 3, verdict: 4 });
+        back(Stray { id: 1, place: 2 });
         back(Decision { approver: 1, asked: 2, verdict: 3, at: 4, requested: 5 });
     }
 

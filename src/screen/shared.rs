@@ -1,12 +1,14 @@
 //! What the workers that read share, and the sums they hand in.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::id::{Id, Key};
+use super::marks::Marks;
 use super::rows::{
-    Approval, Approved, Decision, Grant, Key as NameKey, Name, Task, Use, Used, Worked,
+    Approval, Approved, Decision, Grant, Key as NameKey, Loose, Name, Place, Stray, Task, Use,
+    Used, Worked,
 };
 use super::store::{Budget, Store};
 use super::vocabulary::{Map, Privilege, Vocabulary};
@@ -24,8 +26,8 @@ pub struct Shared<'b> {
     pub keys: Store<'b, NameKey>,
     /// Tasks that grants name, and tickets that their reasons name, by id.
     pub wanted: Store<'b, NameKey>,
-    /// Approvals that grants name.
-    pub named: Store<'b, Name>,
+    /// Grants by the approvals that they name.
+    pub named: Store<'b, NameKey>,
     /// Tasks that wait for their grants.
     pub tasks: Store<'b, Task>,
     /// Approvals that wait for their grants.
@@ -42,14 +44,16 @@ pub struct Shared<'b> {
     pub systems: Vocabulary<Text>,
     /// What the sweep does not carry, in words.
     pub refusals: Mutex<BTreeSet<&'static str>>,
+    /// Grants that the row engine judges.
+    pub marks: Marks,
     /// Somebody refused, or the temporary file failed.
     pub refused: AtomicBool,
     /// Why the temporary file failed.
     pub failure: Mutex<Option<String>>,
     /// Ledger systems with approvals, by number.
     pub approved_systems: Mutex<BTreeSet<u32>>,
-    /// Somebody refused a request.
-    pub refusals_of_requests: AtomicBool,
+    /// Records that refuse a request.
+    pub denials: AtomicU64,
     /// Numbers of approvers, by the hash of their canonical name.
     pub approvers: Vocabulary<(Id, Text)>,
     /// Whether tasks are among the inputs; then tickets in reasons can be tasks.
@@ -68,7 +72,9 @@ pub struct Sides<'b> {
     /// Tasks.
     pub worked: Store<'b, Worked>,
     /// Approvals of no grant of the ledger.
-    pub loose: Store<'b, Name>,
+    pub loose: Store<'b, Loose>,
+    /// Approvals that their grants do not name.
+    pub strays: Store<'b, Stray>,
     /// Tasks that no grant names.
     pub idle: Store<'b, Name>,
     /// Decisions by approver.
@@ -82,6 +88,7 @@ impl<'b> Sides<'b> {
             used: Store::new(parts, budget),
             worked: Store::new(parts, budget),
             loose: Store::new(parts, budget),
+            strays: Store::new(parts, budget),
             idle: Store::new(parts, budget),
             decisions: Store::new(parts, budget),
         }
@@ -100,10 +107,10 @@ impl<'b> Sides<'b> {
 pub struct Sums {
     /// Per file: records, quarantine, span.
     pub files: BTreeMap<usize, Batch>,
-    /// Fields that each ledger system fills, by its number: task, reason, scope.
-    pub fills: BTreeMap<u32, [bool; 3]>,
-    /// Earliest start of a grant.
-    pub first_start: Option<i64>,
+    /// Grants of each ledger system, by its number, that fill a field: task, reason, scope.
+    pub fills: BTreeMap<u32, [u64; 3]>,
+    /// Earliest start of a grant, and the place of a grant that has it.
+    pub first_start: Option<(i64, Place)>,
     /// Kind of each beneficiary by the first record that tells it.
     pub kinds: Map<(u64, PrincipalKind)>,
     /// Principals with recorded use: the kind that the name tells, and the number of records.
@@ -116,6 +123,8 @@ pub struct Sums {
     pub grants: u64,
     /// Approvals.
     pub approvals: u64,
+    /// Grants that name an approval.
+    pub named: u64,
 }
 
 impl Sums {
@@ -138,10 +147,9 @@ impl Sums {
                 have.completeness = batch.completeness;
             }
         }
-        for (system, [task, reason, scope]) in other.fills {
+        for (system, filled) in other.fills {
             let have = self.fills.entry(system).or_default();
-            let [t, r, s] = *have;
-            *have = [t || task, r || reason, s || scope];
+            have.iter_mut().zip(filled).for_each(|(have, n)| *have += n);
         }
         self.first_start = match (self.first_start, other.first_start) {
             (Some(a), Some(b)) => Some(a.min(b)),
@@ -164,6 +172,7 @@ impl Sums {
         }
         self.grants += other.grants;
         self.approvals += other.approvals;
+        self.named += other.named;
     }
 }
 
@@ -198,10 +207,11 @@ impl Shared<'_> {
             platforms: Vocabulary::default(),
             systems: Vocabulary::default(),
             refusals: Mutex::default(),
+            marks: Marks::default(),
             refused: AtomicBool::new(false),
             failure: Mutex::default(),
             approved_systems: Mutex::default(),
-            refusals_of_requests: AtomicBool::new(false),
+            denials: AtomicU64::new(0),
             approvers: Vocabulary::default(),
             has_tasks,
             sums: Mutex::default(),
@@ -209,14 +219,14 @@ impl Shared<'_> {
     }
 }
 
-/// Notes which fields (task, reason, scope) a record of a ledger system fills.
+/// Counts the fields (task, reason, scope) that a record of a ledger system fills.
 #[inline]
-pub fn fill(fills: &mut Vec<Option<[bool; 3]>>, system: usize, filled: [bool; 3]) {
+pub fn fill(fills: &mut Vec<Option<[u64; 3]>>, system: usize, filled: [bool; 3]) {
     if fills.len() <= system {
         fills.resize(system + 1, None);
     }
     if let Some(slot) = fills.get_mut(system) {
         let have = slot.get_or_insert_default();
-        have.iter_mut().zip(filled).for_each(|(have, now)| *have |= now);
+        have.iter_mut().zip(filled).for_each(|(have, now)| *have += u64::from(now));
     }
 }

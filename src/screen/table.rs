@@ -34,15 +34,18 @@ pub struct Known<'b> {
 }
 
 impl<'b> Known<'b> {
-    /// Of names that are all different, else `None`.
+    /// Of these names; those that have one before are told with it, and the first of them is found.
     ///
     /// # Errors
     /// When the temporary file cannot be read.
-    pub fn new(store: &Store<'_, Key>, budget: &'b Budget) -> io::Result<Option<Self>> {
-        let parts: Option<Vec<Vec<Key>>> = each(store, |keys| table(&keys))?.into_iter().collect();
-        let held =
-            |parts: &[Vec<Key>]| parts.iter().map(Vec::len).sum::<usize>() * size_of::<Key>();
-        Ok(parts.map(|parts| Self { _held: budget.hold(held(&parts)), parts }))
+    pub fn new(
+        store: &Store<'_, Key>,
+        budget: &'b Budget,
+        again: impl Fn(Spot, Spot) + Sync,
+    ) -> io::Result<Self> {
+        let parts: Vec<Vec<Key>> = each(store, |keys| table(&keys, &again))?;
+        let held = parts.iter().map(Vec::len).sum::<usize>() * size_of::<Key>();
+        Ok(Self { _held: budget.hold(held), parts })
     }
 
     /// Where a grant lies.
@@ -64,23 +67,23 @@ impl<'b> Known<'b> {
     }
 }
 
-fn table(keys: &[Key]) -> Option<Vec<Key>> {
+fn table(keys: &[Key], again: impl Fn(Spot, Spot)) -> Vec<Key> {
     let mut out = vec![Key::default(); slots(keys.len())];
     for key in keys {
         let mut at = slot(key.id, out.len());
-        loop {
-            let have = out.get_mut(at)?;
+        while let Some(have) = out.get_mut(at) {
             if have.id == Id::NONE {
                 *have = *key;
                 break;
             }
             if have.id == key.id {
-                return None;
+                again(have.spot(), key.spot());
+                break;
             }
             at = if at + 1 == out.len() { 0 } else { at + 1 };
         }
     }
-    Some(out)
+    out
 }
 
 /// No further key.
@@ -115,20 +118,19 @@ impl<'b> Wanted<'b> {
         Ok(Self { _held: budget.hold(parts.iter().map(bytes).sum()), parts })
     }
 
-    /// Calls `each` with the grants that name a task, and says whether some do; `None` when the task was
-    /// met before.
+    /// Calls `each` with the grants that name a task, and whether the task was met before; says whether
+    /// some do.
     #[inline]
-    pub fn meet(&self, id: Id, mut each: impl FnMut(Spot)) -> Option<bool> {
-        let Some(part) = self.parts.get(id.part(self.parts.len())) else { return Some(false) };
-        let Some(mut at) = part.first(id) else { return Some(false) };
-        if part.met.get(at as usize)?.swap(1, Ordering::Relaxed) != 0 {
-            return None;
-        }
+    pub fn meet(&self, id: Id, mut each: impl FnMut(Spot, bool)) -> bool {
+        let Some(part) = self.parts.get(id.part(self.parts.len())) else { return false };
+        let Some(mut at) = part.first(id) else { return false };
+        let met = part.met.get(at as usize);
+        let again = met.is_some_and(|met| met.swap(1, Ordering::Relaxed) != 0);
         while let Some(key) = part.keys.get(at as usize) {
-            each(key.spot());
+            each(key.spot(), again);
             at = part.next.get(at as usize).copied().unwrap_or(LAST);
         }
-        Some(true)
+        true
     }
 }
 
@@ -205,7 +207,8 @@ mod tests {
         fn names_are_found(names in proptest::collection::btree_set(any::<u8>(), 0..60)) {
             let names: Vec<u8> = names.into_iter().collect();
             let budget = Budget::new(usize::MAX);
-            let known = Known::new(&store(&budget, &names), &budget).unwrap().unwrap();
+            let never = |_, _| unreachable!("no name is here twice");
+            let known = Known::new(&store(&budget, &names), &budget, never).unwrap();
             for n in 0..=255u8 {
                 let want = names.iter().position(|m| *m == n).map(|i| (i as u32, u16::from(n)));
                 let found = known.find(name(n)).map(|s| (s.at(), s.number()));
@@ -223,19 +226,25 @@ mod tests {
             }
             for n in 0..50u8 {
                 let mut found = Vec::new();
-                let met = wanted.meet(name(n), |s| found.push(s.at()));
-                found.sort_unstable();
-                prop_assert_eq!(met, Some(want.contains_key(&n)));
-                prop_assert_eq!(found, want.get(&n).cloned().unwrap_or_default());
-                let again = wanted.meet(name(n), |_| {});
-                prop_assert_eq!(again, (!want.contains_key(&n)).then_some(false));
+                for before in [false, true] {
+                    found.clear();
+                    let met = wanted.meet(name(n), |s, again| found.push((s.at(), again)));
+                    found.sort_unstable();
+                    prop_assert_eq!(met, want.contains_key(&n));
+                    let all = want.get(&n).into_iter().flatten().map(|at| (*at, before));
+                    prop_assert_eq!(&found, &all.collect::<Vec<_>>());
+                }
             }
         }
     }
 
     #[test]
-    fn a_name_twice_is_no_table() {
+    fn a_name_twice_is_told_with_the_first() {
         let budget = Budget::new(usize::MAX);
-        assert!(Known::new(&store(&budget, &[1, 2, 1]), &budget).unwrap().is_none());
+        let told = std::sync::Mutex::new(Vec::new());
+        let again = |a: Spot, b: Spot| told.lock().unwrap().push((a.at(), b.at()));
+        let known = Known::new(&store(&budget, &[1, 2, 1, 1]), &budget, again).unwrap();
+        assert_eq!(*told.lock().unwrap(), [(0, 2), (0, 3)]);
+        assert_eq!(known.find(name(1)).map(Spot::at), Some(0));
     }
 }

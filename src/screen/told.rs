@@ -60,6 +60,8 @@ pub struct Told<'a> {
     pub due: i64,
     /// Recorded end.
     pub ended: i64,
+    /// The row engine judges it.
+    pub aside: bool,
     /// Dictionaries.
     pub codes: Codes,
 }

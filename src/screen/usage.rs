@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::judge::{CHUNK, Columns, Sums};
-use super::rows::{Grant, NEVER, Used};
+use super::rows::{Grant, NEVER, Used, bit};
 use super::whole::{Access, Context, used};
 use crate::rules::value::Value;
 use crate::rules::vector::{Bits, Chunk, Number, Vector};
@@ -29,29 +29,41 @@ pub const COLUMNS: Columns = Columns {
 const LINKS: &[&str] = &["grant_id"];
 const OUTCOMES: &[&str] = &["allowed", "error"];
 
-/// Adds the uses to their grants, and judges each.
-pub fn add(cx: &Context<'_>, grants: &mut [Access], uses: &[Used], sums: &mut Sums) {
-    let judged = cx.judge.asks(COLUMNS.table);
+/// Adds the uses to their grants; one that is of another access than its grant sends it aside.
+pub fn add(cx: &Context<'_>, grants: &mut [Access], uses: &[Used]) {
+    for u in uses {
+        let Some(access) = grants.get_mut(u.grant as usize) else { continue };
+        if access.grant.what as u32 != u.what {
+            cx.shared.marks.say("use of another privilege or scope than its grant's");
+            access.bits |= bit::ASIDE;
+        }
+        used(access, u);
+    }
+}
+
+/// Judges each use of the grants that stay. Gives the places of grants with a finding about one of them,
+/// which go aside too; then the counts are worth nothing.
+#[must_use]
+pub fn judge(cx: &Context<'_>, grants: &[Access], uses: &[Used], sums: &mut Sums) -> Vec<u32> {
+    let mut out = Vec::new();
+    if !cx.judge.asks(COLUMNS.table) {
+        return out;
+    }
     let mut rows: Vec<(Used, Interval)> = Vec::with_capacity(CHUNK);
     for part in uses.chunks(CHUNK) {
         rows.clear();
-        for u in part {
-            let Some(access) = grants.get_mut(u.grant as usize) else { continue };
-            if access.grant.what as u32 != u.what {
-                cx.shared.refuse("use of another privilege or scope than its grant's");
-            }
-            used(access, u);
-            if u.first != NEVER {
-                rows.push((*u, Interval::of(&access.grant)));
-            }
+        for u in part.iter().filter(|u| u.first != NEVER) {
+            let stays = grants.get(u.grant as usize).filter(|a| a.bits & bit::ASIDE == 0);
+            rows.extend(stays.map(|a| (*u, Interval::of(&a.grant))));
         }
-        if judged && !rows.is_empty() {
+        if !rows.is_empty() {
             let chunk = chunk(cx, &rows);
-            cx.judge.chunk(COLUMNS.table, &chunk, &mut sums.counts, &mut |_, _, _| {
-                cx.shared.refuse("a finding about a single use");
+            cx.judge.chunk(COLUMNS.table, &chunk, &mut sums.counts, &mut |_, row, _| {
+                out.extend(rows.get(row).map(|(u, _)| u.grant));
             });
         }
     }
+    out
 }
 
 /// When a grant gives access.

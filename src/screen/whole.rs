@@ -4,9 +4,9 @@ use std::io;
 
 use super::id::Id;
 use super::join::decides;
-use super::judge::{Judge, Sums};
+use super::judge::Judge;
 use super::rows::{
-    Approved, Decision, Grant, NEVER, NOBODY, Place, TICKET, Used, Worked, at, bit, verdict,
+    Approved, Decision, Grant, NEVER, NOBODY, Place, Stray, TICKET, Used, Worked, at, bit, verdict,
 };
 use super::shared::Shared;
 use super::store::{gather, push};
@@ -93,19 +93,65 @@ pub struct Context<'a> {
     pub approvers: &'a [Id],
     /// Numbers of approvers.
     pub deciders: &'a Map<u32>,
+    /// Principals of which every grant goes aside.
+    pub principals: &'a Map<()>,
     /// As-of time.
     pub as_of: Time,
     /// Rules.
     pub judge: &'a Judge<'a>,
 }
 
+/// One partition.
+#[derive(Debug)]
+pub struct Part {
+    /// Grants.
+    pub rows: Vec<Access>,
+    /// Their uses.
+    pub uses: Vec<Used>,
+    /// By place of the grant, what its approvals say about the approvers.
+    decisions: Vec<(u32, Decision)>,
+    /// By place of the grant, approvals that it does not name.
+    strays: Vec<(u32, u64)>,
+}
+
+impl Part {
+    /// Hands on what the approvals of the grants that stay say, when it is known which those are.
+    ///
+    /// # Errors
+    /// When the temporary file cannot be written.
+    pub fn hand_on(&self, shared: &Shared<'_>) -> io::Result<()> {
+        let stays = |at: u32| self.rows.get(at as usize).filter(|a| a.bits & bit::ASIDE == 0);
+        let parts = shared.sides.decisions.parts();
+        let (mut decisions, mut strays) = (gather(parts), gather(parts));
+        for (_, d) in self.decisions.iter().filter(|(at, _)| stays(*at).is_some()) {
+            push(&mut decisions, d.approver as usize & (parts - 1), *d);
+        }
+        for (at, id) in &self.strays {
+            if let Some(grant) = stays(*at) {
+                let row = Stray { id: *id, place: grant.place() };
+                push(&mut strays, (*id >> 32) as usize & (parts - 1), row);
+            }
+        }
+        shared.sides.strays.add(&mut strays)?;
+        shared.sides.decisions.add(&mut decisions)
+    }
+}
+
 /// Puts one partition together.
 ///
 /// # Errors
-/// When the temporary file cannot be read or written.
-pub fn grants(cx: &Context<'_>, at: usize, sums: &mut Sums) -> io::Result<Vec<Access>> {
+/// When the temporary file cannot be read.
+pub fn grants(cx: &Context<'_>, at: usize) -> io::Result<Part> {
     let shared = cx.shared;
     let mut rows: Vec<Access> = shared.grants.take(at)?.into_iter().map(Access::new).collect();
+    for at in shared.marks.of(at) {
+        aside(&mut rows, at);
+    }
+    if !cx.principals.is_empty() {
+        for a in rows.iter_mut().filter(|a| cx.principals.contains_key(&a.grant.principal)) {
+            a.bits |= bit::ASIDE;
+        }
+    }
     for w in shared.sides.worked.take(at)? {
         if let Some(access) = rows.get_mut(w.grant as usize) {
             linked(cx, &w, access);
@@ -113,13 +159,25 @@ pub fn grants(cx: &Context<'_>, at: usize, sums: &mut Sums) -> io::Result<Vec<Ac
     }
     if shared.has_tasks {
         let behind = bit::SYSTEM_TASK | bit::NAMES_TASK;
-        if rows.iter().any(|a| a.bits & behind == behind && a.bits & bit::TASK == 0) {
-            shared.refuse("a reference to a task behind the name of a system");
+        for a in &mut rows {
+            if a.bits & behind == behind && a.bits & bit::TASK == 0 {
+                shared.marks.say("a reference to a task behind the name of a system");
+                a.bits |= bit::ASIDE;
+            }
         }
     }
-    usage::add(cx, &mut rows, &shared.sides.used.take(at)?, sums);
-    approvals(cx, &mut rows, &shared.sides.approved.take(at)?)?;
-    Ok(rows)
+    let uses = shared.sides.used.take(at)?;
+    usage::add(cx, &mut rows, &uses);
+    let mut part = Part { rows, uses, decisions: Vec::new(), strays: Vec::new() };
+    approvals(cx, &mut part, &shared.sides.approved.take(at)?);
+    Ok(part)
+}
+
+/// Marks a grant.
+pub fn aside(rows: &mut [Access], at: u32) {
+    if let Some(a) = rows.get_mut(at as usize) {
+        a.bits |= bit::ASIDE;
+    }
 }
 
 fn linked(cx: &Context<'_>, t: &Worked, access: &mut Access) {
@@ -150,19 +208,24 @@ pub fn inverted(start: i64, end: i64) -> bool {
     end != NEVER && start != NEVER && end < start
 }
 
-/// Puts approvals to their grants, and hands on what they say about the approvers.
-fn approvals(cx: &Context<'_>, rows: &mut [Access], approvals: &[Approved]) -> io::Result<()> {
-    let parts = cx.shared.sides.decisions.parts();
-    let mut decisions = gather(parts);
+/// Puts approvals to their grants, and keeps what they say about the approvers.
+fn approvals(cx: &Context<'_>, part: &mut Part, approvals: &[Approved]) {
+    let Part { rows, decisions, strays, .. } = part;
+    decisions.reserve(approvals.len());
     // Approvals of one grant hang together by the place of the next.
     let mut first: Vec<u32> = vec![u32::MAX; rows.len()];
     let mut next: Vec<u32> = vec![u32::MAX; approvals.len()];
     for ((a, link), i) in approvals.iter().zip(&mut next).zip(0u32..) {
         let at = a.grant as usize;
-        let (Some(access), Some(slot)) = (rows.get(at), first.get_mut(at)) else { continue };
+        let (Some(access), Some(slot)) = (rows.get_mut(at), first.get_mut(at)) else { continue };
         (*link, *slot) = (*slot, i);
-        if access.grant.approval != a.id || access.bits & bit::NAMES_APPROVAL == 0 {
-            cx.shared.refuse("an approval that its grant does not name");
+        let names = access.bits & bit::NAMES_APPROVAL != 0;
+        if !names || access.grant.approval != a.id {
+            strays.push((a.grant, a.id));
+            if names {
+                cx.shared.marks.say("a grant that names another approval than its own");
+                access.bits |= bit::ASIDE;
+            }
         }
         if decides(a.approver(), a.verdict()) {
             let row = Decision {
@@ -172,7 +235,7 @@ fn approvals(cx: &Context<'_>, rows: &mut [Access], approvals: &[Approved]) -> i
                 at: a.at,
                 requested: access.grant.requested,
             };
-            push(&mut decisions, a.approver() as usize & (parts - 1), row);
+            decisions.push((a.grant, row));
         }
     }
     let mut list: Vec<&Approved> = Vec::new();
@@ -190,7 +253,6 @@ fn approvals(cx: &Context<'_>, rows: &mut [Access], approvals: &[Approved]) -> i
         }
         approved(cx, &mut list, access);
     }
-    cx.shared.sides.decisions.add(&mut decisions)
 }
 
 /// What the only approval of a grant says of it, as [`approved`] has it of several.
@@ -221,7 +283,8 @@ fn approved(cx: &Context<'_>, list: &mut Vec<&Approved>, access: &mut Access) {
     if list.len() > 1 {
         list.sort_unstable_by_key(|a| (a.approver(), a.at));
         if list.windows(2).any(|w| matches!(w, [a, b] if a.approver() == b.approver())) {
-            cx.shared.refuse("an approval that occurs twice");
+            cx.shared.marks.say("an approval that occurs twice");
+            access.bits |= bit::ASIDE;
         }
     }
     list.retain(|a| a.verdict() & verdict::APPROVE != 0);

@@ -236,8 +236,13 @@ fn resources(facts: &Facts, ours: &Ours<'_>, above: &mut Above<'_>, out: &mut Ve
         for s in parsed.statements.iter().filter(|s| s.effect == Effect::Allow) {
             let condition: Option<Parsed> =
                 doubtful(s).or_else(|| (!s.condition.is_empty()).then(|| Ok(s.condition.clone())));
-            for party in &s.parties {
+            // Whom a statement means that cannot be read is not known: it may be anybody.
+            let anybody = Party { kind: "*".into(), value: "*".into(), negate: false };
+            let unseen = s.doubtful && s.parties.iter().all(|p| p.kind == "unreadable");
+            let parties = if unseen { std::slice::from_ref(&anybody) } else { &s.parties };
+            for party in parties {
                 let (kind, outside) = party_of(party, own);
+                let outside = outside.filter(|_| !unseen);
                 if outside == Some(false) && kind != "service" {
                     continue;
                 }
@@ -276,7 +281,16 @@ fn resources(facts: &Facts, ours: &Ours<'_>, above: &mut Above<'_>, out: &mut Ve
                     } else {
                         Vec::new()
                     },
-                    actions: s.actions.list.iter().map(text).collect(),
+                    // Of a complement the entries are what is left out, as in the trust policy of a role.
+                    actions: s
+                        .actions
+                        .list
+                        .iter()
+                        .map(|a| match s.actions.negate {
+                            true => text(format!("not:{a}")),
+                            false => text(a),
+                        })
+                        .collect(),
                     refs: refs([(
                         &p.source_id,
                         &text(format!("{}/Statement/{}", p.source_ref, s.index)),
