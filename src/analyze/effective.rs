@@ -16,7 +16,7 @@ use crate::privilege::aws::evaluate::Subject;
 use crate::privilege::aws::tri::Tri;
 
 mod find;
-mod trust;
+pub(super) mod trust;
 
 pub use find::{NotFound, Who};
 

@@ -34,6 +34,7 @@ mod holdings;
 mod identities;
 mod judge;
 mod narrower;
+mod outsiders;
 pub(super) mod people;
 mod policies;
 mod profiles;

@@ -376,6 +376,14 @@ impl Baseline {
         Some(if covered { "unchanged" } else { "wider" })
     }
 
+    /// Whether the principal was accepted to hold anything on this scope.
+    #[must_use]
+    pub fn holds_in(&self, principal: &str, scope: &str) -> bool {
+        let from = (principal.to_owned(), String::new(), String::new());
+        let of_principal = self.holdings.range(from..).map(|(key, _)| key);
+        of_principal.take_while(|(p, ..)| p == principal).any(|(_, _, s)| s == scope)
+    }
+
     fn body(&self) -> Vec<u8> {
         let mut out = Vec::new();
         let findings = self.findings.values().cloned().map(Line::Finding);

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::facts::Text;
 use crate::facts::time::parse_rfc3339;
 use crate::findings::{Finding, Severity, Status};
+use crate::privilege::aws::condition::Condition;
 use crate::report::view::Changes;
 
 use super::baseline::FindingLine;
@@ -211,6 +212,10 @@ pub fn state_change(old: &FindingLine, now: &Finding) -> Change {
     let names: BTreeSet<&Text> = old.evidence.keys().chain(found.keys()).collect();
     for name in names.into_iter().filter(|n| !NOT_RANKED.contains(&&***n)) {
         let (a, b) = (old.evidence.get(name), found.get(name));
+        if &**name == CONDITION {
+            note(condition_order(old, &found), format!("{name} {}", step(&brief(a), &brief(b))));
+            continue;
+        }
         if let Some(order) = rank(a.unwrap_or(&Value::Null), b.unwrap_or(&Value::Null)) {
             note(order, format!("{name} {}", step(&brief(a), &brief(b))));
         }
@@ -223,6 +228,30 @@ pub fn state_change(old: &FindingLine, now: &Finding) -> Change {
         return Change::Stronger("the state changed in a way that cannot be ranked".into());
     }
     Change::Weaker(weaker.join(", "))
+}
+
+/// Evidence that holds the condition of a statement as compact JSON; null when it has none.
+const CONDITION: &str = "condition";
+
+/// Order of the conditions under which an outside party is let in: a condition that surely holds less
+/// often is weaker. What cannot be compared is stronger, as is one row of several, whose other rows the
+/// evidence does not show.
+fn condition_order(old: &FindingLine, now: &BTreeMap<Text, Value>) -> Ordering {
+    let read = |evidence: &BTreeMap<Text, Value>| match evidence.get(CONDITION) {
+        Some(Value::Null) => Some(Condition::default()),
+        Some(Value::String(text)) => Condition::parse(text).ok(),
+        _ => None,
+    };
+    let several = |evidence: &BTreeMap<Text, Value>| evidence.contains_key("occurrences");
+    if several(&old.evidence) || several(now) {
+        return Ordering::Greater;
+    }
+    match (read(&old.evidence), read(now)) {
+        _ if old.evidence.get(CONDITION) == now.get(CONDITION) => Ordering::Equal,
+        // Other words for the same are no more than it was.
+        (Some(a), Some(b)) if b.implies(&a) => Ordering::Less,
+        _ => Ordering::Greater,
+    }
 }
 
 fn severity_step(a: Severity, b: Severity) -> String {
@@ -333,6 +362,46 @@ mod tests {
             f.evidence.insert("overstay_s".into(), json!(4000));
         });
         assert!(mixed.counts_as_new());
+    }
+
+    /// 5.6: a wider condition on an outside party is more, a narrower one or other words are not.
+    #[test]
+    fn conditions_are_ranked_by_what_they_let_in() {
+        let with = |old: Value, new: Value| {
+            let v = view();
+            let mut f = finding("alice", Severity::High);
+            f.evidence.insert("condition".into(), old);
+            let line = FindingLine::of(&f, &v);
+            f.evidence.insert("condition".into(), new);
+            f.state_digest = "1".repeat(64);
+            state_change(&line, &f)
+        };
+        let ip = |net: &str| json!(format!(r#"{{"IpAddress":{{"aws:SourceIp":"{net}"}}}}"#));
+        let id = |ids: &str| json!(format!(r#"{{"StringEquals":{{"sts:ExternalId":{ids}}}}}"#));
+        for (old, new) in [
+            (ip("203.0.113.0/24"), ip("0.0.0.0/1")),
+            (id(r#""a""#), id(r#"["a","b"]"#)),
+            (id(r#""a""#), Value::Null),
+            (id(r#""a""#), json!("unreadable")),
+            (Value::Null, json!("unreadable")),
+        ] {
+            assert!(with(old.clone(), new.clone()).counts_as_new(), "{old} {new}");
+        }
+        for (old, new) in [
+            (ip("0.0.0.0/1"), ip("10.0.0.0/8")),
+            (id(r#"["b","a"]"#), id(r#"["a","b"]"#)),
+            (Value::Null, id(r#""a""#)),
+        ] {
+            assert!(matches!(with(old.clone(), new.clone()), Change::Weaker(_)), "{old} {new}");
+        }
+        // Evidence of one of several statements does not speak for the others.
+        let mut f = finding("alice", Severity::High);
+        f.evidence.insert("condition".into(), ip("0.0.0.0/1"));
+        f.evidence.insert("occurrences".into(), json!(2));
+        let line = FindingLine::of(&f, &view());
+        f.evidence.insert("condition".into(), ip("10.0.0.0/8"));
+        f.state_digest = "1".repeat(64);
+        assert!(state_change(&line, &f).counts_as_new());
     }
 
     #[test]

@@ -10,17 +10,19 @@ use crate::privilege::aws::document::{Document, Effect, Party, Patterns, Stateme
 pub fn document(facts: &Facts, role: &str) -> Option<Document> {
     let rows: Vec<&Trust> = facts.trusts.iter().filter(|t| &*t.principal_id == role).collect();
     let last = &rows.last()?.source_id;
-    let mut statements: BTreeMap<&str, Statement> = BTreeMap::new();
-    for t in rows.iter().filter(|t| t.source_id == *last) {
-        let next = statements.len();
-        let statement = statements.entry(&t.source_ref).or_insert_with(|| empty(t, next));
-        statement.parties.push(party(t));
+    let rows = rows.iter().copied().filter(|t| t.source_id == *last);
+    Some(Document { variables: true, statements: statements(rows), malformed: None })
+}
+
+/// The statements that rows of one role stand for, each with all its parties.
+pub fn statements<'f>(rows: impl IntoIterator<Item = &'f Trust>) -> Vec<Statement> {
+    let mut out: BTreeMap<(&str, &str), Statement> = BTreeMap::new();
+    for t in rows {
+        let next = out.len();
+        let place = (&*t.source_id, &*t.source_ref);
+        out.entry(place).or_insert_with(|| empty(t, next)).parties.push(party(t));
     }
-    Some(Document {
-        variables: true,
-        statements: statements.into_values().collect(),
-        malformed: None,
-    })
+    out.into_values().collect()
 }
 
 fn empty(t: &Trust, next: usize) -> Statement {

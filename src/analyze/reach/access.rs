@@ -2,6 +2,7 @@
 //! policies evaluated once.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -144,8 +145,17 @@ pub struct Binding {
 /// the level lies above the account.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LevelPlan {
-    policies: Vec<Option<usize>>,
+    /// Word of the layer in `policies_in_force`.
+    layer: Text,
+    /// Key into `roles` and compiled policy.
+    policies: Vec<(Text, Option<usize>)>,
     applies: Tri,
+}
+
+impl LevelPlan {
+    fn compiled(&self) -> impl Iterator<Item = usize> + '_ {
+        self.policies.iter().filter_map(|(_, policy)| *policy)
+    }
 }
 
 /// A principal with what is bound to it.
@@ -160,7 +170,7 @@ pub struct Plan {
     /// Boundary: `Some(None)` when its document is missing.
     pub boundary: Option<Option<usize>>,
     /// Service control policies above the account, level by level.
-    pub guardrails: Vec<LevelPlan>,
+    pub guardrails: Arc<[LevelPlan]>,
     /// The policy that is the boundary; empty without one.
     pub boundary_id: Text,
     /// Rows of `entitlements` that reach the principal.
@@ -189,7 +199,7 @@ pub fn plan(facts: &Facts, people: &People, store: &mut Store, as_of: Time) -> V
             subject: subject(id, p.kind, &p.tags, unique.get(&**id).copied(), as_of),
             bindings: Vec::new(),
             boundary: None,
-            guardrails: Vec::new(),
+            guardrails: Arc::default(),
             boundary_id: Text::default(),
             n_entitlements: 0,
             groups: Vec::new(),
@@ -213,7 +223,7 @@ pub fn plan(facts: &Facts, people: &People, store: &mut Store, as_of: Time) -> V
 fn limit(facts: &Facts, store: &mut Store, plans: &mut [Plan]) {
     let organisation = Organisation::new(facts);
     let roles = contents(facts);
-    let mut of_account: BTreeMap<Home, Vec<LevelPlan>> = BTreeMap::new();
+    let mut of_account: BTreeMap<Home, Arc<[LevelPlan]>> = BTreeMap::new();
     for plan in plans {
         let home = &plan.subject.home;
         plan.subject.organisation = organisation.organisation_of(&home.account).map(str::to_owned);
@@ -227,19 +237,20 @@ fn limit(facts: &Facts, store: &mut Store, plans: &mut [Plan]) {
             above
                 .iter()
                 .map(|l| LevelPlan {
+                    layer: text(Layer::guardrail(&l.node, l.applies).word()),
                     policies: l
                         .policies
                         .iter()
                         .map(|id| {
                             let document = roles.get(id).and_then(|r| r.document.as_ref());
-                            document.map(|d| store.guardrail(d, home))
+                            (text(id), document.map(|d| store.guardrail(d, home)))
                         })
                         .collect(),
                     applies: l.applies,
                 })
                 .collect()
         });
-        plan.guardrails.clone_from(levels);
+        plan.guardrails = Arc::clone(levels);
     }
 }
 
@@ -353,11 +364,20 @@ fn bind(facts: &Facts, store: &mut Store, plans: &mut [Plan], at: &BTreeMap<Text
                 customer_managed: role.map_or_else(
                     || e.role_id.split(':').nth(4).is_some_and(|a| a != "aws"),
                     |r| !r.provider_managed,
-                ) && e.role_id.starts_with("arn:"),
+                ) && is_policy(&e.role_id),
                 refs,
             },
         );
     }
+}
+
+/// Whether an identifier is that of a managed policy, which can be changed by itself; permission sets
+/// and inline policies are none.
+pub fn is_policy(id: &str) -> bool {
+    let mut parts = id.splitn(6, ':');
+    parts.next() == Some("arn")
+        && parts.nth(1) == Some("iam")
+        && parts.nth(2).is_some_and(|tail| tail.starts_with("policy/"))
 }
 
 /// Adds a binding; the same policy by another way widens the ways.
@@ -448,6 +468,11 @@ pub fn in_force(plans: &[Plan], store: &Store) -> Vec<PolicyInForce> {
         if let Some(policy) = plan.boundary {
             row(&boundary, &plan.boundary_id, digest(policy));
         }
+        for level in plan.guardrails.iter() {
+            for (role_id, policy) in &level.policies {
+                row(&level.layer, role_id, digest(*policy));
+            }
+        }
     }
     out
 }
@@ -499,14 +524,15 @@ pub fn evaluate<'s>(plans: &[Plan], store: &'s Store) -> Evaluated<'s> {
         let personal = policies
             .iter()
             .chain(p.boundary.iter().flatten())
-            .chain(p.guardrails.iter().flat_map(|l| l.policies.iter().flatten()))
-            .any(|i| store.policies.get(*i).is_some_and(|x| x.personal));
+            .copied()
+            .chain(p.guardrails.iter().flat_map(LevelPlan::compiled))
+            .any(|i| store.policies.get(i).is_some_and(|x| x.personal));
         let key = (
             p.subject.kind,
             p.subject.home.clone(),
             policies.clone(),
             p.boundary,
-            p.guardrails.clone(),
+            Arc::clone(&p.guardrails),
             personal.then(|| p.principal.clone()),
         );
         let id = *known.entry(key).or_insert_with(|| {
@@ -524,7 +550,7 @@ pub fn evaluate<'s>(plans: &[Plan], store: &'s Store) -> Evaluated<'s> {
             Some(Some(i)) => bound(i).map_or(Boundary::Missing, Boundary::Known),
         };
         let guardrails = p.guardrails.iter().map(|l| {
-            let known: Vec<Bound<'_>> = l.policies.iter().flatten().filter_map(bound).collect();
+            let known: Vec<Bound<'_>> = l.compiled().filter_map(|i| bound(&i)).collect();
             let missing = known.len() < l.policies.len();
             Guardrail::new(known, l.applies, missing)
         });

@@ -63,6 +63,8 @@ const BROKER: [&str; 11] = [
     "iam:UpdateLoginProfile",
     "sts:AssumeRole",
 ];
+/// What is said of grants that a principal can change and that do not make it an administrator.
+const OF_LIMITED: &str = ", short of administration";
 /// Entries that are listed; the rest is counted.
 const SHOWN: usize = 12;
 
@@ -70,6 +72,8 @@ const SHOWN: usize = 12;
 #[derive(Debug)]
 pub struct Found {
     controls_itself: (crate::facts::Tri, Vec<Text>),
+    /// Nothing but its own grants, within limits that stay.
+    bounded: bool,
     duty_conflict: (crate::facts::Tri, Vec<Text>),
 }
 
@@ -93,6 +97,10 @@ pub fn found(
     of.map(|((plan, node), outcome)| {
         let mut list = Vec::new();
         own_controls(node, &brokers, outcome, settings, &mut list);
+        // Its own grants alone, and only as far as a boundary or the organisation lets them go.
+        let limited = node.rights.unbounded.is_some() || !node.rights.guardrails.is_empty();
+        let bounded =
+            limited && !list.is_empty() && list.iter().all(|(_, s)| s.contains(OF_LIMITED));
         let mut controls_itself = told(list);
         let list = pairs.iter().filter_map(|(d, a, b)| conflict(plan, node, d, a, b)).collect();
         let mut duty_conflict = told(list);
@@ -104,7 +112,7 @@ pub fn found(
                 duty_conflict.0 = super::stronger(duty_conflict.0, open);
             }
         }
-        Found { controls_itself, duty_conflict }
+        Found { controls_itself, bounded, duty_conflict }
     })
     .collect()
 }
@@ -134,6 +142,7 @@ pub fn fill(plans: &[Plan], found: Vec<Found>, identities: &mut [IdentityFact]) 
     for identity in identities {
         if let Some(found) = of.remove(&*identity.principal_id) {
             (identity.controls_itself, identity.controls_itself_by) = found.controls_itself;
+            identity.controls_itself_bounded = found.bounded;
             (identity.duty_conflict, identity.duty_conflicts) = found.duty_conflict;
         }
     }
@@ -177,7 +186,8 @@ fn own_controls(
 ) {
     for path in outcome.reached.found.iter().filter(|f| f.gain == Gain::SelfGrant) {
         let ids: Vec<&str> = path.hops.iter().filter_map(chain::technique).map(|t| t.id).collect();
-        found.push((path.verdict, format!("its own grants ({})", ids.join(", "))));
+        let within = if path.to_admin { "" } else { OF_LIMITED };
+        found.push((path.verdict, format!("its own grants{within} ({})", ids.join(", "))));
     }
     let held = |id: Option<usize>| {
         let Some(id) = id else { return Tri::F };

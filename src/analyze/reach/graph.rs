@@ -1,14 +1,17 @@
 //! From evaluated rights to the nodes of the escalation graph: where each policy comes from, which
 //! versions of it lie dormant, whom a role trusts, which keys and passwords a user has.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::access::{Binding, Evaluated, Plan, Store, contents};
-use crate::facts::{Facts, Text, Trust, text};
+use super::access::{Binding, Evaluated, Plan, Store, contents, is_policy, policy_subject};
+use crate::facts::{Facts, Text, Tier, Trust, text};
 use crate::privilege::aws::action::catalogue;
+use crate::privilege::aws::classes::classes;
 use crate::privilege::aws::condition::Condition;
 use crate::privilege::aws::escalation::{Node, Source, TrustRule};
-use crate::privilege::aws::evaluate::{Bound, Scope, Subject, SubjectKind};
+use crate::privilege::aws::evaluate::{Bound, Boundary, Rights, Scope, Subject, SubjectKind};
+use crate::privilege::aws::named::{self, Named};
+use crate::privilege::aws::tri::Tri as AwsTri;
 use crate::privilege::glob;
 
 /// Versions of policies that are not in force, compiled, by policy.
@@ -16,11 +19,45 @@ use crate::privilege::glob;
 pub struct Dormant {
     store: Store,
     of_policy: BTreeMap<Text, Vec<(String, usize)>>,
+    /// Policies that conditions name.
+    named: Named,
+}
+
+/// Policies of the inputs that conditions name as what may be attached or must be the boundary.
+fn name(facts: &Facts, plans: &[Plan], evaluated: &Evaluated<'_>, out: &mut Dormant) {
+    let mut seen = HashSet::new();
+    let mut wanted: BTreeSet<&str> = BTreeSet::new();
+    for b in evaluated.distinct().iter().flat_map(|r| &r.bindings) {
+        if seen.insert(std::ptr::from_ref(b.policy).addr()) {
+            wanted.extend(b.policy.statements.iter().flat_map(named::names));
+        }
+    }
+    let Some(as_of) = plans.first().map(|p| p.subject.as_of) else { return };
+    let roles = contents(facts);
+    for arn in wanted {
+        let Some(role) = roles.get(arn) else { continue };
+        let Some(document) = &role.document else { continue };
+        let subject = policy_subject(role, as_of);
+        let place = out.store.policy(document, &subject.home);
+        let Some(policy) = out.store.policies.get(place) else { continue };
+        let bound = Bound::new(policy, &subject);
+        let held = Rights::new(vec![bound.clone()], Boundary::Absent).grants;
+        let judged = classes().judge(&held, false);
+        let admin = match (judged.tier(), judged.tier_possible()) {
+            (Tier::T0, _) => AwsTri::T,
+            (_, Tier::T0) => AwsTri::U,
+            _ => AwsTri::F,
+        };
+        let limit = Rights::new(Vec::new(), Boundary::Known(bound));
+        let leaves = limit.boundary_leaves(classes().critical());
+        out.named.put(arn, named::Content { admin, leaves });
+    }
 }
 
 /// Compiles the versions that are not in force of policies whose holders may put one in force.
 pub fn dormant(facts: &Facts, plans: &[Plan], evaluated: &Evaluated<'_>) -> Dormant {
     let mut out = Dormant::default();
+    name(facts, plans, evaluated, &mut out);
     let Some(action) = catalogue().id("iam:SetDefaultPolicyVersion") else { return out };
     let roles = contents(facts);
     for (i, plan) in plans.iter().enumerate() {
@@ -124,6 +161,10 @@ pub fn nodes<'n>(
                 access_keys: known.then(|| keys.get(id).copied().unwrap_or(0)),
                 login_profile: known.then(|| passwords.get(id).copied().unwrap_or(false)),
                 provider_owned: super::people::provider_owned(id),
+                boundary_policy: (is_policy(&p.boundary_id)
+                    && p.boundary_id.split(':').nth(4) != Some("aws"))
+                .then(|| p.boundary_id.to_string()),
+                named: &dormant.named,
             })
         })
         .collect()
@@ -152,8 +193,13 @@ fn rule(t: &Trust) -> TrustRule {
         None => glob::matches_ignore_case(a, "sts:AssumeRole"),
     };
     let negated = t.actions.iter().any(|a| a.starts_with("not:"));
+    // China writes some services with a domain of its own (5.1.2, partitions).
+    let trusted = match t.trusted.strip_suffix(".cn") {
+        Some(service) if &*t.trusted_kind == "service" => service.to_owned(),
+        _ => t.trusted.to_string(),
+    };
     TrustRule {
-        trusted: t.trusted.to_string(),
+        trusted,
         kind: t.trusted_kind.to_string(),
         allow: t.allow,
         assume: if negated { t.actions.iter().all(assume) } else { t.actions.iter().any(assume) },

@@ -14,7 +14,10 @@ use crate::privilege::aws::action::{ActionSet, catalogue};
 use crate::privilege::aws::classes::{Class, Judgement, classes};
 use crate::privilege::aws::document::Effect;
 use crate::privilege::aws::escalation::{Graph, Node, Reached, path_actions};
-use crate::privilege::aws::evaluate::{Bound, BoundKey, Grants, Rights, Scope, SubjectKind};
+use crate::privilege::aws::evaluate::{
+    Bound, BoundKey, Grants, Rights, Scope, Subject, SubjectKind,
+};
+use crate::privilege::aws::named::Named;
 use crate::privilege::aws::tri;
 use crate::privilege::memo::Memo;
 
@@ -70,6 +73,8 @@ type Contributions = Memo<(usize, BoundKey, bool), Arc<Contribution>>;
 /// What all principals are judged with.
 struct Judge<'a> {
     sensitive: &'a Sensitive,
+    /// Policies that conditions name.
+    named: Option<&'a Named>,
     as_of: Time,
     known: Contributions,
 }
@@ -105,7 +110,8 @@ pub fn judge(
     });
     let reached: Vec<Reached> = reached.collect();
     drop(graph);
-    let judge = Judge { sensitive, as_of, known: Memo::default() };
+    let named = nodes.first().map(|n| n.named);
+    let judge = Judge { sensitive, named, as_of, known: Memo::default() };
     plans
         .par_iter()
         .zip(reached)
@@ -128,9 +134,12 @@ impl Judge<'_> {
         reached: Reached,
     ) -> Outcome {
         let critical = classes().critical();
-        let guarded = plan.boundary.is_some()
-            && rights.boundary_leaves(critical) != tri::Tri::T
-            && reached.admin() != tri::Tri::T;
+        // A level that lists what is allowed holds like a boundary (5.6, bounded_self_grant); one that
+        // denies some actions leaves room to gain nearly everything.
+        let limited = plan.boundary.is_some() && rights.boundary_leaves(critical) != tri::Tri::T
+            || rights.guardrails_list_less_than(critical);
+        let guarded = limited && reached.admin() != tri::Tri::T;
+        let ends = rights.ends(&plan.subject);
         let mut bound = rights.bindings.iter();
         let mut parts = Vec::with_capacity(plan.bindings.len());
         let mut unknown = Vec::new();
@@ -142,19 +151,21 @@ impl Judge<'_> {
                 parts.push(vec![empty(Life::of(b.not_before, b.not_after, self.as_of))]);
                 continue;
             };
-            let split = shares::split(binding, b, self.as_of).into_iter().map(|(life, binding)| {
-                let mut part = self.part(&binding, (rights, frame), &reached, guarded);
-                part.life = life;
-                if b.unknown.is_some() {
-                    // What is privileged for certain stays so, whatever else there is (5.1.1).
-                    part.judgement = part.judgement.filter(|j| j.tier() <= Tier::T1);
-                    part.unknown = true;
-                    if part.admin == Tri::No {
-                        part.admin = Tri::Conditional;
+            let split =
+                shares::split(binding, b, &plan.subject).into_iter().map(|(life, binding)| {
+                    let mut part =
+                        self.part(&binding, (rights, frame), &reached, (guarded, &plan.subject));
+                    part.life = life.until(ends.of(&binding), self.as_of);
+                    if b.unknown.is_some() {
+                        // What is privileged for certain stays so, whatever else there is (5.1.1).
+                        part.judgement = part.judgement.filter(|j| j.tier() <= Tier::T1);
+                        part.unknown = true;
+                        if part.admin == Tri::No {
+                            part.admin = Tri::Conditional;
+                        }
                     }
-                }
-                part
-            });
+                    part
+                });
             parts.push(split.collect());
         }
         let combined = self.combined(plan, rights, &reached, guarded, &parts);
@@ -167,10 +178,10 @@ impl Judge<'_> {
         binding: &Bound<'_>,
         (rights, frame): (&Rights<'_>, usize),
         reached: &Reached,
-        guarded: bool,
+        (guarded, subject): (bool, &Subject),
     ) -> Part {
         let found = self.known.get_or((frame, binding.key(), guarded), |_| {
-            Arc::new(self.contribution(binding, rights, guarded))
+            Arc::new(self.contribution(binding, rights, guarded, subject))
         });
         let has = |list: &[usize], a: usize| list.binary_search(&a).is_ok();
         let (judgement, admin) = with_paths(
@@ -188,12 +199,14 @@ impl Judge<'_> {
         binding: &Bound<'_>,
         rights: &Rights<'_>,
         guarded: bool,
+        subject: &Subject,
     ) -> Contribution {
         let grants = rights.contribution(binding);
+        let limited = self.limited(&[binding], subject);
         let of = |set: &ActionSet| path_actions().in_common(set).collect();
         Contribution {
-            judgement: classes().judge(&grants, guarded),
-            admin: classes().admin(&grants),
+            judgement: classes().judge_within(&grants, guarded, &limited),
+            admin: admin_within(&grants, &limited),
             certain: of(grants.certain(Scope::Some)),
             possible: of(grants.possible(Scope::Some)),
             held: Arc::new(self.describe(&grants, &[binding], rights)),
@@ -214,7 +227,9 @@ impl Judge<'_> {
             return None;
         }
         let as_of = self.as_of;
-        let (classes, admin) = classify(&rights.grants, reached, guarded);
+        let all: Vec<&Bound<'_>> = rights.bindings.iter().collect();
+        let limited = self.limited(&all, &plan.subject);
+        let (classes, admin) = classify(&rights.grants, reached, (guarded, &limited));
         let known: Vec<&Judgement> =
             parts.iter().flatten().filter_map(|p| p.judgement.as_ref()).collect();
         let stronger_admin = parts.iter().flatten().all(|p| rank(p.admin) < rank(admin));
@@ -226,7 +241,8 @@ impl Judge<'_> {
         let timed = rights.bindings.iter().any(|b| shares::ends(b, as_of));
         let end = if timed {
             let open: Vec<Bound<'_>> = rights.bindings.iter().map(shares::standing_part).collect();
-            let (left, left_admin) = classify(&rights.contribution_of(&open), reached, guarded);
+            let (left, left_admin) =
+                classify(&rights.contribution_of(&open), reached, (guarded, &limited));
             // Whether what only the union gives goes with the statements that end.
             let lost_admin = stronger_admin && rank(left_admin) < rank(admin);
             let with: Vec<&Judgement> = known.iter().copied().chain([&left]).collect();
@@ -235,14 +251,17 @@ impl Judge<'_> {
         } else {
             by_binding
         };
-        let all: Vec<&Bound<'_>> = rights.bindings.iter().collect();
         Some(Part {
-            life: Life::of(None, end, as_of),
+            life: Life::of(None, end, as_of).until(rights.ends(&plan.subject).of_all(&all), as_of),
             judgement: Some(classes),
             admin,
             unknown: false,
             held: Arc::new(self.describe(&rights.grants, &all, rights)),
         })
+    }
+
+    fn limited(&self, from: &[&Bound<'_>], subject: &Subject) -> ActionSet {
+        self.named.map_or_else(|| catalogue().none(), |n| n.limited(from, subject))
     }
 
     /// What the grants hold, and the texts that say where it comes from.
@@ -275,11 +294,22 @@ fn empty(life: Life) -> Part {
     Part { life, judgement: None, admin: Tri::Conditional, unknown: true, held: Arc::default() }
 }
 
+/// Administration, but for what is possible only with policies that do not administrate.
+fn admin_within(grants: &Grants, limited: &ActionSet) -> tri::Tri {
+    let admin = classes().admin(grants);
+    let open = admin == tri::Tri::U && !classes().critical().is_disjoint(limited);
+    if open { tri::Tri::F } else { admin }
+}
+
 /// Classes and administration, with the paths that rest on these grants.
-fn classify(grants: &Grants, reached: &Reached, guarded: bool) -> (Judgement, Tri) {
+fn classify(
+    grants: &Grants,
+    reached: &Reached,
+    (guarded, limited): (bool, &ActionSet),
+) -> (Judgement, Tri) {
     let (certain, possible) = (grants.certain(Scope::Some), grants.possible(Scope::Some));
     with_paths(
-        (classes().judge(grants, guarded), classes().admin(grants)),
+        (classes().judge_within(grants, guarded, limited), admin_within(grants, limited)),
         reached,
         |a| certain.contains(a),
         |a| possible.contains(a),
@@ -293,7 +323,8 @@ fn with_paths(
     certain: impl Fn(usize) -> bool,
     possible: impl Fn(usize) -> bool,
 ) -> (Judgement, Tri) {
-    for path in &reached.used {
+    // A path that needs what nobody showed is told by itself, and gives no class (5.6, potential).
+    for path in reached.used.iter().filter(|p| !p.potential) {
         let sure = path.verdict == tri::Tri::T && path.actions.iter().all(|a| certain(*a));
         if !sure && !path.actions.iter().all(|a| possible(*a)) {
             continue;
@@ -313,7 +344,8 @@ fn with_paths(
     (judgement, admin.word())
 }
 
-/// Texts of the conditions that decide: undecided ones of Allow and Deny statements that matter here.
+/// Texts of the conditions that decide: undecided ones of Allow and Deny statements that matter here, and
+/// of what boundary and organisation policies let through.
 fn conditions(from: &[&Bound<'_>], rights: &Rights<'_>, possible: &ActionSet) -> Vec<Text> {
     let mut out = BTreeSet::new();
     for b in from {
@@ -322,6 +354,11 @@ fn conditions(from: &[&Bound<'_>], rights: &Rights<'_>, possible: &ActionSet) ->
             {
                 out.insert(text(&s.condition_text));
             }
+        }
+    }
+    for s in rights.undecided_limits(possible) {
+        if !s.condition_text.is_empty() {
+            out.insert(text(format!("within {}", s.condition_text)));
         }
     }
     for (s, m) in rights.denying() {

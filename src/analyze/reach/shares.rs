@@ -5,7 +5,7 @@
 use super::access::Binding;
 use crate::facts::{Standing, Text, Time, text};
 use crate::privilege::aws::document::Effect;
-use crate::privilege::aws::evaluate::Bound;
+use crate::privilege::aws::evaluate::{Bound, Subject};
 use crate::privilege::aws::tri::Tri;
 
 /// The life of a part of a policy.
@@ -33,6 +33,19 @@ impl Life {
     }
 }
 
+impl Life {
+    /// The life that ends at an instant, when limits of the principal end it before its own end.
+    pub fn until(self, end: Option<Time>, as_of: Time) -> Self {
+        let sooner = end.filter(|end| self.not_after.is_none_or(|t| *end < t));
+        match sooner {
+            Some(end) if self.standing != Standing::Residue => {
+                Self { statements: self.statements, ..Self::of(self.not_before, Some(end), as_of) }
+            }
+            _ => self,
+        }
+    }
+}
+
 /// Which statements a part keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -40,32 +53,45 @@ enum Kind {
     Open,
     /// With an end that is still to come.
     Bound,
+    /// With a start that is still to come.
+    Future,
     /// Whose end is past.
     Dead,
 }
 
 /// The parts of a binding, longest-lived first, each with the policy narrowed to it. Deny statements
 /// are no part of this: they are judged over the whole principal.
-pub fn split<'a>(bound: &Bound<'a>, binding: &Binding, as_of: Time) -> Vec<(Life, Bound<'a>)> {
+///
+/// Statements whose start is still to come give nothing yet. They make a part of their own, in which they
+/// may apply as they will when they start: what is bound to come true is told before it does.
+pub fn split<'a>(
+    bound: &Bound<'a>,
+    binding: &Binding,
+    subject: &Subject,
+) -> Vec<(Life, Bound<'a>)> {
+    let as_of = subject.as_of;
     let whole = Life::of(binding.not_before, binding.not_after, as_of);
     let kinds: Vec<Option<Kind>> = bound
         .policy
         .statements
         .iter()
         .map(|s| {
-            (s.effect == Effect::Allow).then(|| match s.condition.time_bounds().1 {
-                None => Kind::Open,
-                Some(end) if end <= as_of => Kind::Dead,
-                Some(_) => Kind::Bound,
+            (s.effect == Effect::Allow).then(|| match s.condition.time_bounds() {
+                (_, Some(end)) if end <= as_of => Kind::Dead,
+                (Some(start), _) if start > as_of => Kind::Future,
+                (_, None) => Kind::Open,
+                (_, Some(_)) => Kind::Bound,
             })
         })
         .collect();
     let present = |kind| kinds.contains(&Some(kind));
-    if !present(Kind::Bound) && !present(Kind::Dead) {
+    let there: Vec<Kind> = [Kind::Open, Kind::Bound, Kind::Future, Kind::Dead]
+        .into_iter()
+        .filter(|k| present(*k))
+        .collect();
+    if there.iter().all(|k| *k == Kind::Open) {
         return vec![(whole, bound.clone())];
     }
-    let there: Vec<Kind> =
-        [Kind::Open, Kind::Bound, Kind::Dead].into_iter().filter(|k| present(*k)).collect();
     let several = there.len() > 1;
     there
         .into_iter()
@@ -73,6 +99,7 @@ pub fn split<'a>(bound: &Bound<'a>, binding: &Binding, as_of: Time) -> Vec<(Life
             let mut part = bound.clone();
             let mut labels = Vec::new();
             let (mut start, mut end): (Option<Option<Time>>, Option<Time>) = (None, None);
+            let mut endless = false;
             let all = bound.policy.statements.iter().zip(&kinds);
             for ((s, of), applies) in all.zip(&mut part.applies) {
                 if *of != Some(kind) {
@@ -84,8 +111,13 @@ pub fn split<'a>(bound: &Bound<'a>, binding: &Binding, as_of: Time) -> Vec<(Life
                 let (from, until) = s.condition.time_bounds();
                 start = Some(start.map_or(from, |have| have.zip(from).map(|(a, b)| a.min(b))));
                 end = end.max(until);
+                endless |= until.is_none();
+                if let Some(from) = from.filter(|_| kind == Kind::Future) {
+                    *applies = s.applies_at(subject, from.plus_secs(1)).and(Tri::U);
+                }
                 labels.push(text(&s.label));
             }
+            let end = end.filter(|_| !endless);
             // The binding itself may end before its statements do.
             let end = match (end, whole.not_after) {
                 (Some(a), Some(b)) => Some(a.min(b)),

@@ -99,6 +99,7 @@ fn trusts(principal: &str) -> String {
 
 mod alike;
 mod evidence;
+mod limits;
 mod paths;
 
 const STAR: &str = r#"{"Effect":"Allow","Action":"*","Resource":"*"}"#;
@@ -403,6 +404,59 @@ fn time_bounds_and_standing() {
     assert_eq!(one("past").n_actions, Some(0));
     assert_eq!(one("always").standing, Standing::Standing);
     assert_eq!(one("always").wildcards.iter().map(|w| &**w).collect::<Vec<_>>(), ["*"]);
+}
+
+/// What starts tomorrow gives nothing yet and is told all the same: a gate must not pass it.
+#[test]
+fn a_statement_that_starts_later_may_be_held() {
+    let from = r#"{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"DateGreaterThan":{"aws:CurrentTime":"2026-06-02T00:00:00Z"}}}"#;
+    let never = from
+        .replace("DateGreaterThan", "StringEquals\":{\"aws:username\":\"eve\"},\"DateGreaterThan");
+    let users = [user("later", &[from], ""), user("never", &[&never], "")].join(",");
+    let r = run(&export(&users, "", "", ""));
+    let later = held(&r, "later")[0].clone();
+    assert_eq!((later.tier, later.tier_possible), (Some(Tier::T4), Some(Tier::T0)));
+    assert_eq!(later.standing, Standing::Standing);
+    assert_eq!(later.not_before.unwrap().to_date(), "2026-06-02");
+    assert_eq!(later.n_actions, Some(0));
+    assert!(later.conditions[0].contains("DateGreaterThan"), "{:?}", later.conditions);
+    assert_eq!(identity(&r, "later").admin, Tri::Conditional);
+    // A condition that is known not to hold does not come true by waiting.
+    assert_eq!(held(&r, "never")[0].tier_possible, Some(Tier::T4));
+}
+
+/// Policies of the organisation are in force on principals, but not on whom they do not limit.
+#[test]
+fn organisation_policies_are_in_force() {
+    use crate::facts::{Guardrail, Role};
+    let linked = role("x", &[STAR], &trusts(r#"{"Service":"x.amazonaws.com"}"#), "")
+        .replace(":role/x", ":role/aws-service-role/x.amazonaws.com/x");
+    let mut facts = export(&user("u", &[STAR], ""), "", &linked, "");
+    facts.roles.push(Role {
+        role_id: text("scp"),
+        platform: text("aws"),
+        document: Some(text(doc(STAR))),
+        ..Role::default()
+    });
+    for target in ["111122223333", "ou-1"] {
+        facts.guardrails.push(Guardrail {
+            platform: text("aws"),
+            target_id: Some(text(target)),
+            role_id: text(if target == "ou-1" { "lost" } else { "scp" }),
+            ..Guardrail::default()
+        });
+    }
+    let r = run(&facts);
+    let layers = |name: &str| -> Vec<(String, String, bool)> {
+        let of = r.policies_in_force.iter().filter(|p| p.principal_id.ends_with(name));
+        of.map(|p| (p.layer.to_string(), p.role_id.to_string(), p.digest.is_some())).collect()
+    };
+    let guardrails = [("guardrail:111122223333", "scp", true), ("guardrail:?ou-1", "lost", false)];
+    assert_eq!(
+        layers("user/u")[1..],
+        guardrails.map(|(l, p, known)| (l.to_owned(), p.to_owned(), known))
+    );
+    assert_eq!(layers("/x").len(), 1);
 }
 
 /// Self-service of credentials is not power over others.

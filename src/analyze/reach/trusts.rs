@@ -1,14 +1,19 @@
 //! One fact per trust statement and party: who may assume a role, or act on a resource by its own
 //! policy, and what guards it (AWS semantics, 5.6, "trust").
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::access::contents;
 use super::guards::{self, Parsed};
+use super::outsiders::{self, Above, Deny, Opening};
 use super::people::{People, Person};
 use super::refs;
-use crate::facts::{Facts, RealmKind, Tier, Trust, TrustFact, text};
+use crate::analyze::effective::trust::statements;
+use crate::facts::{Facts, RealmKind, Text, Tier, Trust, TrustFact, text};
 use crate::privilege::aws::condition::Condition;
-use crate::privilege::aws::document::{Document, Effect, Party};
+use crate::privilege::aws::document::{Document, Effect, Party, Statement};
+use crate::privilege::aws::tri::Tri as AwsTri;
 use crate::privilege::glob;
 use crate::settings::Settings;
 
@@ -36,6 +41,18 @@ impl Ours<'_> {
     /// The organisation is one that the inputs describe; null when they describe none.
     fn organisation(&self, id: &str) -> Option<bool> {
         (!self.organisations.is_empty()).then(|| self.organisations.contains(id))
+    }
+
+    /// Whether Deny statements keep a party out; `own` is the account of the resource.
+    fn shut<'d>(
+        &self,
+        own: &str,
+        opening: &Opening<'_>,
+        denies: impl IntoIterator<Item = Deny<'d>>,
+    ) -> AwsTri {
+        let account = |a: &str| a == own || self.holds(a);
+        let home = outsiders::Home { account: &account, organisation: &|o| self.organisation(o) };
+        outsiders::shut(&home, opening, denies)
     }
 
     /// Whether a party for which a condition vouches is outside: everybody is, unless the condition lets
@@ -80,7 +97,9 @@ pub fn rows(
     known.extend(accounts.iter().map(String::as_str));
     let ours = Ours { known, organisations: organisations(facts), settings };
     let nobody = Person::default();
-    let closed = closed(facts);
+    let denies = denies(facts);
+    let roles = contents(facts);
+    let mut above = Above::new(facts, &roles);
     let mut out: Vec<TrustFact> = facts
         .trusts
         .iter()
@@ -94,18 +113,36 @@ pub fn rows(
                 Some(true) => ours.outside(Some(own), &t.trusted_kind, condition.as_ref()),
                 other => other,
             };
-            let shut = closed.contains(&(&*t.principal_id, &*t.trusted))
-                || guards::dead(condition.as_ref());
+            let actions = assuming(&t.actions);
+            let shut = if actions.is_empty() {
+                AwsTri::T
+            } else {
+                let opening = Opening {
+                    kind: &t.trusted_kind,
+                    party: &t.trusted,
+                    actions,
+                    resources: vec![t.principal_id.to_string()],
+                };
+                let own_denies = denies.get(&*t.principal_id).into_iter().flatten();
+                let own_denies =
+                    own_denies.map(|statement| Deny { statement, variables: true, above: None });
+                // Service-linked roles are free of the policies above.
+                let linked = t.principal_id.contains(":role/aws-service-role/");
+                let above = if linked { Vec::new() } else { above.denies(own) };
+                ours.shut(own, &opening, own_denies.chain(above))
+            };
+            let trusted = canonical(&t.trusted_kind, &t.trusted, &t.principal_id);
             TrustFact {
                 principal_id: t.principal_id.clone(),
                 principal_kind: person.kind,
                 resource_kind: text("role"),
                 platform: person.platform.clone().unwrap_or_else(|| text("aws")),
-                trusted: t.trusted.clone(),
+                trusted: text(trusted),
                 trusted_kind: t.trusted_kind.clone(),
+                condition: t.condition.clone(),
                 relation: text(relation(&t.trusted_kind, &t.trusted, own, external)),
                 external,
-                openness: text(if shut { "closed" } else { guards::openness(condition.as_ref()) }),
+                openness: text(openness(shut, condition.as_ref())),
                 missing_guards: guards::missing(
                     &t.trusted_kind,
                     &t.trusted,
@@ -121,39 +158,51 @@ pub fn rows(
             }
         })
         .collect();
-    resources(facts, &ours, &mut out);
+    resources(facts, &ours, &mut above, &mut out);
     out.sort_by(|a, b| {
         (&a.principal_id, &a.refs, &a.trusted).cmp(&(&b.principal_id, &b.refs, &b.trusted))
     });
     out
 }
 
-/// Parties that an unconditional Deny of the same role shuts out of everything it trusts.
-fn closed(facts: &Facts) -> BTreeSet<(&str, &str)> {
-    let mut denied: BTreeMap<&str, Vec<&Trust>> = BTreeMap::new();
-    for t in facts.trusts.iter().filter(|t| !t.allow && t.condition.is_none()) {
-        denied.entry(&t.principal_id).or_default().push(t);
+/// Deny statements of the trust policies, by role.
+fn denies(facts: &Facts) -> BTreeMap<&str, Vec<Statement>> {
+    let mut rows: BTreeMap<&str, Vec<&Trust>> = BTreeMap::new();
+    for t in facts.trusts.iter().filter(|t| !t.allow) {
+        rows.entry(&t.principal_id).or_default().push(t);
     }
-    let covers = |deny: &Trust, allow: &Trust| {
-        // `not:` complements shut out an unknown rest; they are left to the evaluator.
-        let party = deny.trusted == allow.trusted || &*deny.trusted == "*";
-        party
-            && allow.actions.iter().all(|a| {
-                deny.actions
-                    .iter()
-                    .any(|d| glob::contains_ignore_case(d, a) && !d.starts_with("not:"))
-            })
+    rows.into_iter().map(|(role, rows)| (role, statements(rows))).collect()
+}
+
+/// Actions by which a statement of a trust policy lets its party become the role.
+fn assuming(actions: &[Text]) -> Vec<String> {
+    let one = |a: &&str| {
+        let mut not = actions.iter().filter_map(|p| p.strip_prefix("not:")).peekable();
+        if not.peek().is_some() {
+            return !not.any(|p| glob::matches_ignore_case(p, a));
+        }
+        actions.iter().any(|p| glob::matches_ignore_case(p, a))
     };
-    facts
-        .trusts
-        .iter()
-        .filter(|t| t.allow)
-        .filter(|t| {
-            let denies = denied.get(&*t.principal_id);
-            denies.is_some_and(|list| list.iter().any(|d| covers(d, t)))
-        })
-        .map(|t| (&*t.principal_id, &*t.trusted))
-        .collect()
+    outsiders::ASSUME.iter().copied().filter(one).map(str::to_owned).collect()
+}
+
+/// Openness of a statement to a party, given whether a Deny shuts the party out.
+fn openness(shut: AwsTri, condition: Option<&Parsed>) -> &'static str {
+    match shut {
+        AwsTri::T => "closed",
+        _ if guards::dead(condition) => "closed",
+        AwsTri::U => "conditional",
+        AwsTri::F => guards::openness(condition),
+    }
+}
+
+/// An account in its one form: AWS reads its digits as the ARN of its root.
+fn canonical<'t>(kind: &str, trusted: &'t str, of: &str) -> Cow<'t, str> {
+    if kind == "account" && trusted.len() == 12 && trusted.bytes().all(|b| b.is_ascii_digit()) {
+        let partition = of.split(':').nth(1).filter(|p| p.starts_with("aws")).unwrap_or("aws");
+        return Cow::Owned(format!("arn:{partition}:iam::{trusted}:root"));
+    }
+    Cow::Borrowed(trusted)
 }
 
 /// What the party is to the account that trusts (5.6).
@@ -176,29 +225,17 @@ fn relation(kind: &str, trusted: &str, own: &str, external: Option<bool>) -> &'s
 
 /// Statements of resource policies that let somebody outside of the resource's account in. What stays
 /// inside the account is left to the permissions of its identities.
-fn resources(facts: &Facts, ours: &Ours<'_>, out: &mut Vec<TrustFact>) {
+fn resources(facts: &Facts, ours: &Ours<'_>, above: &mut Above<'_>, out: &mut Vec<TrustFact>) {
     for p in facts.resource_policies.iter().filter(|p| &*p.platform == "aws") {
         let Some(document) = &p.document else { continue };
         let parsed = Document::parse(document);
         let by_arn = p.resource_id.split(':').nth(4).filter(|a| !a.is_empty());
         let own = p.realm.as_deref().and_then(|r| r.strip_prefix("aws:").or(Some(r))).or(by_arn);
-        let doubtful = |s: &crate::privilege::aws::document::Statement| {
-            s.doubtful.then(|| Err("the statement could not be read".to_owned()))
-        };
+        let doubtful =
+            |s: &Statement| s.doubtful.then(|| Err("the statement could not be read".to_owned()));
         for s in parsed.statements.iter().filter(|s| s.effect == Effect::Allow) {
             let condition: Option<Parsed> =
                 doubtful(s).or_else(|| (!s.condition.is_empty()).then(|| Ok(s.condition.clone())));
-            let shut = parsed.statements.iter().any(|d| {
-                d.effect == Effect::Deny
-                    && d.condition.is_empty()
-                    && !d.doubtful
-                    && d.parties.iter().any(|party| party.value == "*" && !party.negate)
-                    && !d.actions.negate
-                    && d.actions.list.iter().any(|a| a == "*")
-                    && d.resources
-                        .as_ref()
-                        .is_none_or(|r| !r.negate && r.list.iter().any(|x| x == "*"))
-            });
             // Whom a statement means that cannot be read is not known: it may be anybody.
             let anybody = Party { kind: "*".into(), value: "*".into(), negate: false };
             let unseen = s.doubtful && s.parties.iter().all(|p| p.kind == "unreadable");
@@ -215,9 +252,20 @@ fn resources(facts: &Facts, ours: &Ours<'_>, out: &mut Vec<TrustFact>) {
                     Some(true) => ours.outside(own, kind, condition.as_ref()),
                     other => other,
                 };
-                let shut = shut || guards::dead(condition.as_ref());
-                let trusted =
-                    if party.negate { format!("not:{}", party.value) } else { party.value.clone() };
+                let opening = opening(s, kind, &party.value, &p.service, &p.resource_id);
+                let denies = outsiders::denies_of(&parsed, None);
+                let limits = own.map(|a| above.denies(a)).unwrap_or_default();
+                // Of a complement nobody is left to ask about by name.
+                let shut = if party.negate {
+                    AwsTri::F
+                } else {
+                    ours.shut(own.unwrap_or_default(), &opening, denies.chain(limits))
+                };
+                let trusted = if party.negate {
+                    Cow::Owned(format!("not:{}", party.value))
+                } else {
+                    canonical(kind, &party.value, &p.resource_id)
+                };
                 out.push(TrustFact {
                     principal_id: p.resource_id.clone(),
                     resource_kind: p.service.clone(),
@@ -226,11 +274,8 @@ fn resources(facts: &Facts, ours: &Ours<'_>, out: &mut Vec<TrustFact>) {
                     trusted: text(trusted),
                     trusted_kind: text(kind),
                     external,
-                    openness: text(if shut {
-                        "closed"
-                    } else {
-                        guards::openness(condition.as_ref())
-                    }),
+                    openness: text(openness(shut, condition.as_ref())),
+                    condition: (!s.condition_text.is_empty()).then(|| text(&s.condition_text)),
                     missing_guards: if kind == "service" {
                         guards::missing(kind, &party.value, external, condition.as_ref())
                     } else {
@@ -257,6 +302,28 @@ fn resources(facts: &Facts, ours: &Ours<'_>, out: &mut Vec<TrustFact>) {
     }
 }
 
+/// What a statement of a resource policy opens: `*` stands for the actions of the resource's service.
+fn opening<'a>(
+    s: &Statement,
+    kind: &'a str,
+    party: &'a str,
+    service: &str,
+    resource: &str,
+) -> Opening<'a> {
+    let whole = || format!("{service}:*");
+    let actions = if s.actions.negate {
+        vec![whole()]
+    } else {
+        s.actions.list.iter().map(|a| if a == "*" { whole() } else { a.clone() }).collect()
+    };
+    let resources = match &s.resources {
+        Some(r) if !r.negate => r.list.clone(),
+        Some(_) => vec!["*".to_owned()],
+        None => vec![resource.to_owned()],
+    };
+    Opening { kind, party, actions, resources }
+}
+
 /// Kind of a party of a resource policy, and whether it is outside of the account that owns it.
 fn party_of(party: &Party, own: Option<&str>) -> (&'static str, Option<bool>) {
     let v = party.value.as_str();
@@ -267,6 +334,8 @@ fn party_of(party: &Party, own: Option<&str>) -> (&'static str, Option<bool>) {
         _ if v == "*" || party.negate => ("any", Some(true)),
         "Service" => ("service", Some(false)),
         "CanonicalUser" => ("canonical_user", None),
+        // The identity of a distribution: its id does not say whose it is.
+        "AWS" if account == Some("cloudfront") => ("origin_access_identity", None),
         "Federated" if v.contains(":saml-provider/") => ("saml", account.and_then(outside)),
         "Federated" => ("oidc", account.and_then(outside)),
         _ if is_account => ("account", outside(v)),

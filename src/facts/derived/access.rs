@@ -210,6 +210,8 @@ table! {
         pub controls_itself: Tri,
         /// What shows it: actions, broker principals, techniques; certain ones first.
         pub controls_itself_by: Vec<Text>,
+        /// All that it can change of these are its own grants, within a boundary or an organisation policy that stays (`bounded_self_grant`).
+        pub controls_itself_bounded: bool,
         /// Holds duties that the settings keep apart.
         pub duty_conflict: Tri,
         /// The pairs of duties and what shows each side.
@@ -332,7 +334,7 @@ table! {
         pub provider: Option<Text>,
         /// Outside the accounts in the inputs and not on the allow list; null when undecidable.
         pub external: Option<bool>,
-        /// Open: no condition narrows it; conditional; closed.
+        /// Open: no condition narrows it; conditional; closed: nobody can meet its condition, a Deny of the same policy or of a resource control policy shuts the party out, or none of its actions gives the role. A Deny that shuts the party out only under conditions that the inputs do not decide makes it conditional.
         pub openness: Text,
         /// Guards that the platform offers and the statement lacks (`external_id`, `aud`, `sub`, `source_account`).
         pub missing_guards: Vec<Text>,
@@ -340,6 +342,8 @@ table! {
         pub weak_guards: Vec<Text>,
         /// Actions of the statement; `not:` marks complements.
         pub actions: Vec<Text>,
+        /// Condition of the statement as compact JSON; null when it has none.
+        pub condition: Option<Text>,
         /// Tier of the role; null for a resource.
         pub tier: Option<Tier>,
         /// Owner.

@@ -9,7 +9,7 @@ table! {
     pub struct PolicyInForce {
         /// Principal.
         pub principal_id: Text,
-        /// `identity` (grants), `boundary` or `guardrail:<node>` (limits).
+        /// `identity` (grants), `boundary` or `guardrail:<node>` (limits; `guardrail:?<node>` where the inputs do not say whether the node lies above the account).
         pub layer: Text,
         /// Policy: key into `roles`.
         pub role_id: Text,

@@ -264,12 +264,13 @@ fn base(line: &Line<'_>, id: &Text, name: &str, kind: CredentialKind, batch: &Ba
 }
 
 fn password(line: &Line<'_>, id: &Text, root: bool, batch: &mut Batch) {
-    // The root account always has a password; the report says `not_supported` for it.
-    let enabled = if root { Some(true) } else { line.flag("password_enabled") };
+    // The report says `not_supported` of the root user, whatever is the case: a member account may have
+    // none. Whether there is a password is not known.
+    let enabled = if root { None } else { line.flag("password_enabled") };
     let (used, changed) =
         (take(line, "password_last_used", batch), take(line, "password_last_changed", batch));
     let next = take(line, "password_next_rotation", batch);
-    if enabled != Some(true) && used.is_none() && changed.is_none() {
+    if !root && enabled != Some(true) && used.is_none() && changed.is_none() {
         return;
     }
     let mut c = base(line, id, "password", CredentialKind::Password, batch);
@@ -382,6 +383,7 @@ mod tests {
         let root: Vec<_> =
             b.facts.credentials.iter().filter(|c| c.principal.ends_with("root")).collect();
         assert_eq!(root.len(), 4, "password, two keys, one certificate");
+        assert_eq!(root[0].active, None, "the report does not say whether root has a password");
         assert_eq!(root[2].active, Some(true));
         let never = b.facts.usage.iter().filter(|u| u.count == Some(0)).count();
         assert_eq!(never, 4, "bob's password and key, bot's key, root's second key");

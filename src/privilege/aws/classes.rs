@@ -130,11 +130,18 @@ impl Classes {
     /// changing its own permissions.
     #[must_use]
     pub fn judge(&self, g: &Grants, guarded: bool) -> Judgement {
+        self.judge_within(g, guarded, &catalogue().none())
+    }
+
+    /// [`Classes::judge`] where some actions are possible only with policies that do not administrate
+    /// ([`super::named`]).
+    #[must_use]
+    pub fn judge_within(&self, g: &Grants, guarded: bool, limited: &ActionSet) -> Judgement {
         let mut out = Judgement::default();
         match self.admin(g) {
             Tri::T => out.certain(Class::Admin, true),
-            Tri::U => out.possible(Class::Admin, true),
-            Tri::F => {}
+            Tri::U if self.critical.is_disjoint(limited) => out.possible(Class::Admin, true),
+            Tri::U | Tri::F => {}
         }
         for (class, set) in &self.sets {
             let shown = if guarded && *class == Class::Permissions {
@@ -159,10 +166,21 @@ impl Classes {
             } else if !set.is_disjoint(g.certain(Scope::Some)) {
                 out.certain(shown, false);
             }
-            if !set.is_disjoint(g.possible(Scope::AllExcept)) {
-                out.possible(shown, true);
-            } else if !set.is_disjoint(g.possible(Scope::Some)) {
-                out.possible(shown, false);
+            let mut possible = |set: &ActionSet, shown: Class| {
+                if !set.is_disjoint(g.possible(Scope::AllExcept)) {
+                    out.possible(shown, true);
+                } else if !set.is_disjoint(g.possible(Scope::Some)) {
+                    out.possible(shown, false);
+                }
+            };
+            if *class == Class::Permissions && !set.is_disjoint(limited) {
+                let (mut free, mut bound) = (set.clone(), set.clone());
+                free.difference_with(limited);
+                bound.intersect_with(limited);
+                possible(&free, shown);
+                possible(&bound, Class::PermissionsLimited);
+            } else {
+                possible(set, shown);
             }
         }
         out

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use super::action::{ActionSet, Expander, catalogue};
 use super::arn::{self, Home, Spreader};
 use super::document::{Document, Effect};
+use super::evaluate::as_guardrail;
 use crate::facts::Text;
 
 mod rule;
@@ -53,10 +54,12 @@ struct Side {
     allow: Vec<(Text, Rule)>,
     /// Deny statements of all layers.
     deny: Vec<Rule>,
-    /// Allow statements of each ceiling; `None` when its content is unknown.
-    ceilings: Vec<Option<Vec<Rule>>>,
+    /// Allow statements of each ceiling whose content is known.
+    ceilings: Vec<Vec<Rule>>,
     /// Policies whose content is unknown.
     unknown: BTreeSet<Text>,
+    /// Policies of limits of which one has unknown content: what those let through is unknown too.
+    veiled: BTreeSet<Part>,
 }
 
 /// Compares principals of two snapshots; remembers what it has read.
@@ -64,7 +67,8 @@ struct Side {
 pub struct Comparer<'a> {
     old: &'a Snapshot,
     new: &'a Snapshot,
-    documents: BTreeMap<&'a str, Document>,
+    /// Documents by digest, and whether they are read as organisation policies.
+    documents: BTreeMap<(&'a str, bool), Document>,
     expander: Expander,
     spreader: Spreader,
     /// Both sides of the principal asked last: its policies are asked one after the other.
@@ -83,6 +87,12 @@ impl<'a> Comparer<'a> {
             spreader: Spreader::default(),
             last: None,
         }
+    }
+
+    /// Whether the newer snapshot has policies of a principal.
+    #[must_use]
+    pub fn knows(&self, id: &str) -> bool {
+        !self.new.parts(id).is_empty()
     }
 
     /// How the whole access of a principal changed.
@@ -132,28 +142,29 @@ impl<'a> Comparer<'a> {
         }
         let home = Home::of(id);
         let (of_old, of_new) = (self.old, self.new);
-        let sides = Arc::new((self.side(old, of_old, &home), self.side(new, of_new, &home)));
+        let sure = surely_limiting(old, new);
+        let sides = Arc::new((
+            self.side(old.iter().collect(), of_old, &home),
+            self.side(sure, of_new, &home),
+        ));
         self.last = Some((id.to_owned(), Arc::clone(&sides)));
         sides
     }
 
-    fn side(&mut self, parts: &'a [Part], of: &'a Snapshot, home: &Home) -> Side {
+    fn side(&mut self, parts: Vec<&'a Part>, of: &'a Snapshot, home: &Home) -> Side {
         let mut out = Side::default();
         let mut ceilings: BTreeMap<&Layer, Option<Vec<Rule>>> = BTreeMap::new();
-        for part in parts {
+        for part in &parts {
             let rules = part
                 .digest
                 .as_ref()
                 .and_then(|d| of.documents.get(d).map(|t| (&**d, t)))
-                .map(|(digest, t)| self.rules(digest, t, home));
+                .map(|(digest, t)| self.rules(digest, t, home, &part.layer));
             let Some(rules) = rules else {
-                match part.layer {
-                    Layer::Identity => {
-                        out.unknown.insert(part.role_id.clone());
-                    }
-                    _ => {
-                        ceilings.insert(&part.layer, None);
-                    }
+                if part.layer == Layer::Identity {
+                    out.unknown.insert(part.role_id.clone());
+                } else {
+                    ceilings.insert(&part.layer, None);
                 }
                 continue;
             };
@@ -171,12 +182,19 @@ impl<'a> Comparer<'a> {
                 }
             }
         }
-        out.ceilings = ceilings.into_values().collect();
+        // What one policy of a level does not say leaves the whole level open.
+        let veiled = |p: &&&Part| matches!(ceilings.get(&p.layer), Some(None));
+        out.veiled = parts.iter().filter(veiled).map(|p| (*p).clone()).collect();
+        out.ceilings = ceilings.into_values().flatten().collect();
         out
     }
 
-    fn rules(&mut self, digest: &'a str, document: &str, home: &Home) -> Vec<Rule> {
-        let document = self.documents.entry(digest).or_insert_with(|| Document::parse(document));
+    fn rules(&mut self, digest: &'a str, document: &str, home: &Home, layer: &Layer) -> Vec<Rule> {
+        let above = matches!(layer, Layer::Guardrail(_));
+        let document = self.documents.entry((digest, above)).or_insert_with(|| {
+            let document = Document::parse(document);
+            if above { as_guardrail(&document) } else { document }
+        });
         document
             .statements
             .iter()
@@ -189,6 +207,15 @@ fn same(old: &[Part], new: &[Part]) -> bool {
     old == new && new.iter().all(|p| p.digest.is_some())
 }
 
+/// Parts of the newer side without levels that may not lie above the account: such a level limits only
+/// where the older side has the very same.
+fn surely_limiting<'a>(old: &'a [Part], new: &'a [Part]) -> Vec<&'a Part> {
+    let of = |parts: &'a [Part], layer: &Layer| -> Vec<&'a Part> {
+        parts.iter().filter(|p| p.layer == *layer).collect()
+    };
+    new.iter().filter(|p| p.layer.is_sure() || of(old, &p.layer) == of(new, &p.layer)).collect()
+}
+
 /// What a statement allows now and did not before; `None` for nothing.
 fn gained(rule: &Rule, old: &Side, new: &Side) -> Option<String> {
     let before: Vec<&Rule> = old.allow.iter().map(|(_, r)| r).collect();
@@ -197,7 +224,7 @@ fn gained(rule: &Rule, old: &Side, new: &Side) -> Option<String> {
         for deny in new.deny.iter().filter(|d| d.always() && d.takes_in(rule, shape)) {
             mine.difference_with(&deny.actions);
         }
-        for ceiling in new.ceilings.iter().flatten() {
+        for ceiling in &new.ceilings {
             let mut open = catalogue().none();
             for c in ceiling.iter().filter(|c| c.touches(rule, shape)) {
                 open.union_with(&c.actions);
@@ -268,7 +295,7 @@ fn uncovered(
 fn odd_gain<'o>(rule: &Rule, shape: &str, old: &'o Side, new: &'o Side) -> Option<&'o str> {
     let words = [old, new].into_iter().flat_map(|side| {
         let allow = side.allow.iter().map(|(_, r)| r);
-        allow.chain(&side.deny).chain(side.ceilings.iter().flatten().flatten())
+        allow.chain(&side.deny).chain(side.ceilings.iter().flatten())
     });
     let odd: BTreeSet<&str> = words.flat_map(|r| r.strange()).filter(|t| rule.meets(t)).collect();
     odd.into_iter().find(|t| odd_now(rule, shape, t, new) && !odd_before(rule, shape, t, old, new))
@@ -279,7 +306,6 @@ fn odd_now(rule: &Rule, shape: &str, odd: &str, new: &Side) -> bool {
         && new
             .ceilings
             .iter()
-            .flatten()
             .all(|limit| limit.iter().any(|c| c.touches(rule, shape) && c.meets(odd)))
 }
 
@@ -295,7 +321,7 @@ fn odd_before(rule: &Rule, shape: &str, odd: &str, old: &Side, new: &Side) -> bo
     };
     let still_limited = |limit: &[Rule]| {
         limit.iter().any(|l| whole(l, rule, shape))
-            || new.ceilings.iter().flatten().any(|ceiling| {
+            || new.ceilings.iter().any(|ceiling| {
                 ceiling
                     .iter()
                     .filter(|c| c.touches(rule, shape) && c.meets(odd))
@@ -304,7 +330,7 @@ fn odd_before(rule: &Rule, shape: &str, odd: &str, old: &Side, new: &Side) -> bo
     };
     old.allow.iter().any(|(_, q)| whole(q, rule, shape))
         && old.deny.iter().filter(|d| d.touches(rule, shape) && d.meets(odd)).all(still_denied)
-        && old.ceilings.iter().flatten().all(|limit| still_limited(limit))
+        && old.ceilings.iter().all(|limit| still_limited(limit))
 }
 
 /// Actions that a Deny of the older side cut on part of the shape and that nothing cuts now.
@@ -339,17 +365,14 @@ fn no_longer_limited(
     new: &Side,
 ) -> ActionSet {
     let mut out = catalogue().none();
+    // What an unknown limit let through is unknown: only the same unknown is as narrow.
+    if !old.veiled.is_subset(&new.veiled) {
+        out.union_with(mine);
+    }
     for limit in &old.ceilings {
-        let Some(limit) = limit else {
-            // What an unknown ceiling let through is unknown: only the same unknown is as narrow.
-            if !new.ceilings.iter().any(Option::is_none) {
-                out.union_with(mine);
-            }
-            continue;
-        };
         let limit: Vec<&Rule> = limit.iter().collect();
         let mut left = uncovered(rule, shape, mine, &limit, &new.deny);
-        for ceiling in new.ceilings.iter().flatten() {
+        for ceiling in &new.ceilings {
             if left.is_clear() {
                 break;
             }

@@ -2,17 +2,18 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
-use super::arn;
 use super::tri::Tri;
 use super::variable::{self, Filled, Pieces};
 use crate::facts::Time;
-use crate::facts::time::parse_rfc3339;
 use crate::privilege::glob;
+
+mod value;
+
+use value::{arn_like, date, in_range, number, range};
 
 /// What is known of a context key (5.3.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -193,6 +194,16 @@ impl Condition {
             .collect()
     }
 
+    /// Values that a key is compared with by any operator, negated or not, but for presence.
+    #[must_use]
+    pub fn compared_with(&self, key: &str) -> Vec<&str> {
+        self.clauses
+            .iter()
+            .filter(|c| c.key == key && c.base != Base::Null)
+            .flat_map(|c| c.values.iter().map(String::as_str))
+            .collect()
+    }
+
     /// Keys compared for plain equality (no wildcards, not negated), with the values.
     #[must_use]
     pub fn plain_values(&self) -> Vec<(&str, Vec<&str>)> {
@@ -336,6 +347,37 @@ fn operator_of(text: &str) -> Option<(Base, bool, SetPrefix, bool)> {
     Some((base, negated, set, if_exists))
 }
 
+impl Base {
+    /// Whether a request value that agrees with the policy value `v` agrees with `o` too (sound, not
+    /// complete). With variables only the same text is the same.
+    fn within(self, v: &str, o: &str) -> bool {
+        if v == o {
+            return true;
+        }
+        if v.contains("${") || o.contains("${") {
+            return false;
+        }
+        match self {
+            Self::StringLike => glob::contains(o, v),
+            Self::StringEqualsIgnoreCase => v.eq_ignore_ascii_case(o),
+            Self::ArnLike => {
+                let parts = |s: &str| s.splitn(6, ':').count() == 6;
+                let mut pairs = v.splitn(6, ':').zip(o.splitn(6, ':'));
+                parts(v) && parts(o) && pairs.all(|(v, o)| glob::contains(o, v))
+            }
+            // Any other word than these two agrees with nothing.
+            Self::Bool => v.eq_ignore_ascii_case(o),
+            Self::Ip => match (range(v), range(o)) {
+                (Some(v), Some(o)) => {
+                    v.version == o.version && o.first <= v.first && v.last <= o.last
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+}
+
 impl Clause {
     fn evaluate(&self, context: &dyn Context, variables: bool) -> Tri {
         let seen = context.look(&self.key);
@@ -378,16 +420,10 @@ impl Clause {
             return false;
         }
         if self.negated {
-            return w.values.iter().all(|v| self.values.contains(v));
+            // What the other rules out is ruled out here too.
+            return w.values.iter().all(|v| self.values.iter().any(|o| self.base.within(v, o)));
         }
-        let plain = |v: &str| !v.contains("${");
-        let within = |v: &String| match self.base {
-            Base::StringLike => {
-                w.values.iter().any(|o| o == v || (plain(v) && plain(o) && glob::contains(o, v)))
-            }
-            _ => w.values.contains(v),
-        };
-        if self.values.iter().all(within) {
+        if self.values.iter().all(|v| w.values.iter().any(|o| self.base.within(v, o))) {
             return true;
         }
         match self.base {
@@ -538,60 +574,6 @@ impl Order {
     }
 }
 
-/// Six-part glob, case-sensitive, `*` not crossing the first five colons (5.3.6).
-fn arn_like(p: &str, v: &str) -> Option<bool> {
-    if p.splitn(6, ':').count() < 6 {
-        // `*` alone is written by many and stands for every ARN.
-        return arn::is_any(p).then_some(true);
-    }
-    let values = v.splitn(6, ':');
-    Some(
-        values.clone().count() == 6
-            && p.splitn(6, ':').zip(values).all(|(a, b)| glob::matches(a, b)),
-    )
-}
-
-fn number(s: &str) -> Option<f64> {
-    s.trim().parse::<f64>().ok().filter(|n| n.is_finite())
-}
-
-/// ISO 8601 or epoch seconds (5.3.6).
-fn date(s: &str) -> Option<Time> {
-    let s = s.trim();
-    if let Ok(secs) = s.parse::<i64>() {
-        // Four digits are a year, as ISO 8601 allows.
-        return if s.len() == 4 {
-            parse_rfc3339(&format!("{s}-01-01"))
-        } else {
-            Some(Time::from_secs(secs))
-        };
-    }
-    parse_rfc3339(s).or_else(|| {
-        let minutes = s.strip_suffix('Z').unwrap_or(s);
-        parse_rfc3339(&format!("{minutes}:00"))
-    })
-}
-
-fn in_range(v: &str, p: &str) -> Option<bool> {
-    let (net, bits) = match p.split_once('/') {
-        Some((n, b)) => (n, Some(b.parse::<u32>().ok()?)),
-        None => (p, None),
-    };
-    let net: IpAddr = net.parse().ok()?;
-    let Ok(ip) = v.parse::<IpAddr>() else { return Some(false) };
-    let (a, b, width) = match (net, ip) {
-        (IpAddr::V4(n), IpAddr::V4(i)) => (u128::from(n.to_bits()), u128::from(i.to_bits()), 32),
-        (IpAddr::V6(n), IpAddr::V6(i)) => (n.to_bits(), i.to_bits(), 128),
-        _ => return Some(false),
-    };
-    let bits = bits.unwrap_or(width);
-    if bits > width {
-        return None;
-    }
-    let shift = width - bits;
-    Some(a.checked_shr(shift).unwrap_or(0) == b.checked_shr(shift).unwrap_or(0))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -683,6 +665,41 @@ mod tests {
             ("StringEquals", "star", r#""${star}""#, T),
         ] {
             assert_eq!(eval(op, key, values), want, "{op} {key} {values}");
+        }
+    }
+
+    /// 5.6, no-new-access: a narrower condition implies a wider one; what cannot be compared does not.
+    #[test]
+    fn narrower_conditions_imply_wider_ones() {
+        let c = |text: &str| Condition::parse(text).unwrap();
+        let one = |op: &str, values: &str| c(&format!(r#"{{"{op}":{{"k":{values}}}}}"#));
+        for (op, narrow, wide) in [
+            ("IpAddress", r#""10.0.0.0/16""#, r#""10.0.0.0/8""#),
+            ("IpAddress", r#"["10.1.0.0/16","10.2.3.4"]"#, r#"["192.168.0.0/16","10.0.0.0/8"]"#),
+            ("IpAddress", r#""2001:db8:1::/48""#, r#""2001:db8::/32""#),
+            ("IpAddress", r#""10.0.0.0/8""#, r#""0.0.0.0/0""#),
+            ("NotIpAddress", r#""10.0.0.0/8""#, r#""10.1.0.0/16""#),
+            ("Bool", r#""true""#, "true"),
+            ("Bool", r#""True""#, r#""true""#),
+            ("StringNotLike", r#""a*""#, r#""ab*""#),
+            ("StringEqualsIgnoreCase", r#""ABC""#, r#"["x","abc"]"#),
+            ("ArnLike", r#""arn:aws:iam::1:role/a""#, r#""arn:aws:iam::*:role/*""#),
+            ("ArnNotLike", r#""arn:aws:iam::*:role/*""#, r#""arn:aws:iam::1:role/a""#),
+        ] {
+            assert!(one(op, narrow).implies(&one(op, wide)), "{op} {narrow} {wide}");
+            if narrow.to_lowercase().replace('"', "") != wide.replace('"', "") {
+                assert!(!one(op, wide).implies(&one(op, narrow)), "{op} {wide} {narrow}");
+            }
+        }
+        for (op, a, b) in [
+            ("IpAddress", r#""10.0.0.0/8""#, r#""::/0""#),
+            ("IpAddress", r#""10.0.0.0/33""#, r#""0.0.0.0/0""#),
+            ("IpAddress", r#""${k}""#, r#""0.0.0.0/0""#),
+            ("Bool", r#""true""#, r#""false""#),
+            ("ArnLike", r#""arn:aws:iam::1:role/a""#, r#""arn:*""#),
+            ("StringLike", r#""a${k}""#, r#""a*""#),
+        ] {
+            assert!(!one(op, a).implies(&one(op, b)), "{op} {a} {b}");
         }
     }
 

@@ -17,6 +17,7 @@ use super::condition::Condition;
 use super::evaluate::{Bound, Rights, Scope, Subject, SubjectKind};
 pub use super::hops::can_assume;
 use super::hops::{View, hop, views};
+use super::named::Named;
 use super::own::{OwnPaths, own_paths};
 use super::paths::Path;
 pub use super::paths::path_actions;
@@ -85,6 +86,10 @@ pub struct Node<'a> {
     pub provider_owned: bool,
     /// Policies attached to the role itself, customer-managed.
     pub attached_policies: Vec<String>,
+    /// The customer-managed policy that is its boundary.
+    pub boundary_policy: Option<String>,
+    /// Policies that conditions name.
+    pub named: &'a Named,
 }
 
 /// How sure a path is: it needs something that the inputs do not show, an undecided condition, or
@@ -349,7 +354,7 @@ impl<'a> Graph<'a> {
         out.bounded_self_grant = if own.admin == Tri::T { Tri::F } else { own.bounded };
         for f in &own.found {
             if let Some(path) = super::paths::paths().get(f.path) {
-                out.note(path, f.verdict, f.to_admin, &f.resource);
+                out.note(path, f.verdict, f.to_admin, &f.resource, false);
                 if f.bounded {
                     // A class of its own: what it gives itself stays within the boundary.
                     out.used.pop();
@@ -390,8 +395,9 @@ impl<'a> Graph<'a> {
         let Some(mut others) = Stronger::new(self.nodes, index, &self.views_of) else { return };
         for view in self.views(index) {
             let Some(path) = view.path() else { continue };
-            if let Some((to, verdict)) = self.to_admin(index, view) {
-                out.note(path, verdict, true, self.name(to));
+            if let Some((to, verdict, grade)) = self.to_admin(index, view) {
+                let potential = grade == Grade::Potential;
+                out.note(path, verdict, true, self.name(to), potential);
                 continue;
             }
             let mut search =
@@ -399,7 +405,7 @@ impl<'a> Graph<'a> {
             // Verdicts of a path that needs something unseen are never certain.
             let certain = if path.potential { None } else { search(Tri::T) };
             if let Some((to, verdict)) = certain.or_else(|| search(Tri::U)) {
-                out.note(path, verdict, false, self.name(to));
+                out.note(path, verdict, false, self.name(to), path.potential);
                 let found = (!path.potential, verdict, view.path, to);
                 if stronger.is_none_or(|(p, v, ..)| (p, v) < (found.0, found.1)) {
                     stronger = Some(found);
@@ -431,8 +437,9 @@ impl<'a> Graph<'a> {
         self.nodes.get(i).map_or("", |n| n.subject.arn.as_str())
     }
 
-    /// The best target of a path from which administration is reached, and how sure that is.
-    fn to_admin(&self, index: usize, view: &View) -> Option<(usize, Tri)> {
+    /// The best target of a path from which administration is reached, how sure that is, and what the
+    /// way needs.
+    fn to_admin(&self, index: usize, view: &View) -> Option<(usize, Tri, Grade)> {
         let path = view.path()?;
         let own = self.admin_of(index);
         for (grade, targets) in GRADES.into_iter().zip(&self.reaching) {
@@ -442,11 +449,11 @@ impl<'a> Graph<'a> {
                 continue;
             }
             if let Some(Step::Hop { to, verdict, .. }) = self.raise(index, view, least) {
-                return Some((to, verdict));
+                return Some((to, verdict, grade));
             }
             if let Some((to, verdict)) = targets.first(self.nodes, index, view, least, None) {
                 let sure = grade == Grade::Certain;
-                return Some((to, if sure { verdict } else { verdict.and(Tri::U) }));
+                return Some((to, if sure { verdict } else { verdict.and(Tri::U) }, grade));
             }
         }
         None

@@ -79,11 +79,7 @@ impl Compiler {
     /// Compiles an organisation policy: a resource pattern with fewer than six parts is filled up only
     /// when its last part ends in `*`, else it matches nothing (5.2.3).
     pub fn compile_guardrail(&self, document: &Document, home: &Home) -> Policy {
-        let mut document = document.clone();
-        for p in document.statements.iter_mut().filter_map(|s| s.resources.as_mut()) {
-            p.list.retain(|r| r.ends_with('*') || r.splitn(6, ':').count() == 6);
-        }
-        self.compile(&document, home)
+        self.compile(&as_guardrail(document), home)
     }
 
     fn statement(&self, s: &Statement, home: &Home, variables: bool) -> Compiled {
@@ -119,6 +115,17 @@ impl Compiler {
     }
 }
 
+/// A document as an organisation policy reads it: without the resource patterns that match nothing
+/// there (5.2.3).
+#[must_use]
+pub fn as_guardrail(document: &Document) -> Document {
+    let mut document = document.clone();
+    for p in document.statements.iter_mut().filter_map(|s| s.resources.as_mut()) {
+        p.list.retain(|r| r.ends_with('*') || r.splitn(6, ':').count() == 6);
+    }
+    document
+}
+
 impl Compiled {
     /// Whether the statement applies to this principal as far as conditions go.
     fn applies(&self, context: &dyn Context) -> Tri {
@@ -134,6 +141,18 @@ impl Compiled {
             m = Tri::F;
         }
         m
+    }
+
+    /// Whether the statement applies with these context keys, as far as conditions go.
+    #[must_use]
+    pub fn applies_under(&self, context: &dyn Context) -> Tri {
+        self.applies(context)
+    }
+
+    /// Whether the statement would apply to this principal at another time.
+    #[must_use]
+    pub fn applies_at(&self, subject: &Subject, time: crate::facts::Time) -> Tri {
+        self.applies(&Subject { as_of: time, ..subject.clone() })
     }
 
     /// Every resource pattern needs a variable that the principal is known to lack.
@@ -189,7 +208,12 @@ impl Compiled {
                 list.sort_unstable();
                 vec![format!("not {}", list.join(" "))]
             }
-            Some(list) if !list.iter().any(|r| r == "*") => list.clone(),
+            Some(list) if !list.iter().any(|r| r == "*") => {
+                // In version 2008-10-17 a variable is plain text.
+                let literal = |r: &String| !self.variables && r.contains("${");
+                let one = |r| if literal(r) { format!("{r} (literal)") } else { r.clone() };
+                list.iter().map(one).collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -527,6 +551,13 @@ impl<'a> Rights<'a> {
         Tri::all(self.limits.iter().map(|l| leaves(l, actions))).and(self.undenied_above(actions))
     }
 
+    /// Whether some level of organisation policies allows less than these actions, its Deny statements
+    /// aside: it lists what is allowed.
+    #[must_use]
+    pub fn guardrails_list_less_than(&self, actions: &ActionSet) -> bool {
+        self.limits.iter().any(|l| leaves(l, actions) == Tri::F)
+    }
+
     /// Whether no Deny statement of the organisation takes one of these actions away wholly.
     fn undenied_above(&self, actions: &ActionSet) -> Tri {
         let [certain, possible] = &self.denied_above;
@@ -595,6 +626,8 @@ use frame::share;
 pub use frame::{Allowed, BoundKey, Frame};
 mod proof;
 pub use proof::Decider;
+mod ends;
+pub use ends::Ends;
 
 #[cfg(test)]
 mod tests;

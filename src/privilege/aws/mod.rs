@@ -16,6 +16,7 @@ pub mod evaluate;
 pub mod exposure;
 pub mod grants;
 mod hops;
+pub mod named;
 mod own;
 mod paths;
 pub mod reached;

@@ -1,11 +1,15 @@
 //! How a principal raises itself: on itself, its groups, its policies, a role it makes, or by taking
 //! away what limits it (5.6, admin_equivalent and bounded_self_grant).
 
+use std::collections::BTreeSet;
+
 use super::action::catalogue;
 use super::classes::classes;
-use super::condition::Context;
+use super::condition::{Context, Known, Seen};
+use super::document::Effect;
 use super::escalation::{Node, Source};
 use super::evaluate::{Grants, Rights, Scope, Setting, SubjectKind};
+use super::named::{BOUNDARY, Lacking};
 use super::paths::{Path, Target, administrator, paths};
 use super::tri::Tri;
 
@@ -68,6 +72,16 @@ pub(super) fn own_paths(node: &Node<'_>, nodes: &[Node<'_>]) -> OwnPaths {
                 });
             }
         };
+        // Whoever may rewrite the policy that bounds it is bounded by nothing.
+        if path.target == Target::OwnPolicy
+            && !path.needs.contains("stronger_inactive_version")
+            && node.rights.unbounded.is_some()
+            && let Some(policy) = &node.boundary_policy
+        {
+            let free = node.rights.freed();
+            let verdict = own(node, node.rights, path, policy);
+            after(node, nodes, &free, verdict, policy, &mut put);
+        }
         if path.needs.contains("has_boundary") {
             if fits(node, path) && node.rights.unbounded.is_some() {
                 let free = node.rights.freed();
@@ -78,10 +92,8 @@ pub(super) fn own_paths(node: &Node<'_>, nodes: &[Node<'_>]) -> OwnPaths {
             remove_denies(node, nodes, path, &mut put);
         } else if path.needs.contains("stronger_inactive_version") {
             choose_versions(node, nodes, path, &mut put);
-        } else if let Some((verdict, resource)) = on_itself(node, nodes, node.rights, path) {
-            let bounded = bounded(node, node.rights, path);
-            put(verdict.and(bounded), true, resource.clone(), None);
-            let kept = verdict.and(!bounded);
+        } else if let Some((admin, kept, resource)) = ways(node, nodes, node.rights, path) {
+            put(admin, true, resource.clone(), None);
             if kept.possible() {
                 let room = room.get_or_insert_with(|| node.rights.headroom());
                 if let Some(room) = room.as_ref().filter(|r| r.exceeds(&node.rights.grants)) {
@@ -131,9 +143,47 @@ fn on_itself(
         Target::OwnPolicy => {
             Some(best(node.own_policies.iter().map(|p| (own(node, rights, path, p), p.clone()))))
         }
-        Target::NewRole => Some(new_role(node, rights, path)),
+        Target::NewRole => Some(new_role(node, rights, path, None)),
         _ => None,
     }
+}
+
+/// How surely a path on the principal itself gives everything, how surely only what a limit leaves, and
+/// the resource; `None` when it is not such a path.
+fn ways(
+    node: &Node<'_>,
+    nodes: &[Node<'_>],
+    rights: &Rights<'_>,
+    path: &Path,
+) -> Option<(Tri, Tri, String)> {
+    let (verdict, resource) = on_itself(node, nodes, rights, path)?;
+    let unbounded = bounded(node, rights, path);
+    let (mut admin, mut kept) = (verdict.and(unbounded), verdict.and(!unbounded));
+    let mut resource = resource;
+    if path.target == Target::NewRole && verdict != Tri::T {
+        // A role that must carry a boundary has what that leaves.
+        for boundary in boundaries(rights, path) {
+            let (verdict, name) = new_role(node, rights, path, Some(boundary));
+            if verdict.possible() {
+                let leaves = node.named.content(boundary).leaves.and(unbounded);
+                admin = admin.or(verdict.and(leaves));
+                kept = kept.or(verdict.and(!leaves));
+                resource = if resource.is_empty() { name } else { resource };
+            }
+        }
+    }
+    Some((admin, kept, resource))
+}
+
+/// Boundaries that conditions of the actions of a path name.
+fn boundaries<'r>(rights: &'r Rights<'_>, path: &Path) -> BTreeSet<&'r str> {
+    let allows = rights.bindings.iter().flat_map(|b| b.live(Effect::Allow));
+    let about = allows.filter(|(s, _)| path.actions.iter().any(|a| s.actions.contains(*a)));
+    let mut out = BTreeSet::new();
+    for (s, _) in about {
+        out.extend(s.condition.compared_with(BOUNDARY));
+    }
+    out
 }
 
 /// Whether what the principal gives itself may be everything: no boundary, one wide enough, or one it
@@ -142,7 +192,7 @@ fn on_itself(
 fn bounded(node: &Node<'_>, rights: &Rights<'_>, path: &Path) -> Tri {
     let above = rights.guardrails_leave(classes().critical());
     if path.target == Target::NewRole {
-        // The new role carries no boundary unless a condition asks for one, which stays open.
+        // Boundaries that conditions ask for are tried one by one.
         return above;
     }
     let leaves = rights.boundary_leaves(classes().critical());
@@ -174,7 +224,18 @@ pub(super) fn best(found: impl Iterator<Item = (Tri, String)>) -> (Tri, String) 
 }
 
 fn own(node: &Node<'_>, rights: &Rights<'_>, path: &Path, resource: &str) -> Tri {
-    with_keys(node, path, resource, |a, context| rights.decide(a, resource, context))
+    let decide = |a: usize, context: &dyn Context| rights.decide(a, resource, context);
+    if !path.actions.iter().any(|a| catalogue().name(*a).starts_with("iam:Attach")) {
+        return with_keys(node, path, resource, decide);
+    }
+    let mut best = Tri::F;
+    for (policy, admin) in node.named.attachable(&node.subject.home) {
+        best = best.or(admin.and(with_policy(node, path, resource, &policy, decide)));
+        if best == Tri::T {
+            break;
+        }
+    }
+    best
 }
 
 /// All actions of a path, each with the context keys that the path itself sets.
@@ -182,11 +243,21 @@ pub(super) fn with_keys(
     node: &Node<'_>,
     path: &Path,
     resource: &str,
+    decide: impl FnMut(usize, &dyn Context) -> Tri,
+) -> Tri {
+    with_policy(node, path, resource, &administrator(&node.subject.home.partition), decide)
+}
+
+/// [`with_keys`] where the path attaches this policy.
+fn with_policy(
+    node: &Node<'_>,
+    path: &Path,
+    resource: &str,
+    policy: &str,
     mut decide: impl FnMut(usize, &dyn Context) -> Tri,
 ) -> Tri {
-    let admin = administrator(&node.subject.home.partition);
     Tri::all(path.actions.iter().enumerate().map(|(i, a)| {
-        let extra = keys(path, i, resource, &admin);
+        let extra = keys(path, i, resource, policy);
         decide(*a, &Setting { subject: node.subject, extra: &extra })
     }))
 }
@@ -218,8 +289,14 @@ pub(super) fn keys<'k>(
     out
 }
 
-/// A role that the principal may both create and give rights; tried on the names its patterns allow.
-fn new_role(node: &Node<'_>, rights: &Rights<'_>, path: &Path) -> (Tri, String) {
+/// A role that the principal may both create and give rights, with this boundary or with none; tried on
+/// the names its patterns allow.
+fn new_role(
+    node: &Node<'_>,
+    rights: &Rights<'_>,
+    path: &Path,
+    boundary: Option<&str>,
+) -> (Tri, String) {
     let home = &node.subject.home;
     let prefix = format!("arn:{}:iam::{}:role/", home.partition, home.account);
     let mut names = vec![format!("{prefix}example")];
@@ -232,7 +309,34 @@ fn new_role(node: &Node<'_>, rights: &Rights<'_>, path: &Path) -> (Tri, String) 
     }
     names.sort_unstable();
     names.dedup();
-    best(names.into_iter().map(|n| (own(node, rights, path, &n), n)))
+    let decide = |name: &str, a: usize, context: &dyn Context| match boundary {
+        None => rights.decide(a, name, &Lacking { inner: context, key: BOUNDARY }),
+        Some(b) => rights.decide(a, name, &With { inner: context, key: BOUNDARY, value: b }),
+    };
+    let admins = node.named.attachable(&node.subject.home);
+    let one = |name: &str| {
+        Tri::any(admins.iter().map(|(policy, admin)| {
+            admin.and(with_policy(node, path, name, policy, |a, c| decide(name, a, c)))
+        }))
+    };
+    best(names.into_iter().map(|n| (one(&n), n)))
+}
+
+/// A context in which one key has a value.
+struct With<'a> {
+    inner: &'a dyn Context,
+    key: &'a str,
+    value: &'a str,
+}
+
+impl Context for With<'_> {
+    fn get(&self, key: &str) -> Known {
+        self.look(key).known()
+    }
+
+    fn look<'s>(&'s self, key: &str) -> Seen<'s> {
+        if key == self.key { Seen::One(self.value.into()) } else { self.inner.look(key) }
+    }
 }
 
 /// Administration that rights give at once, or by one more change of the own permissions.
@@ -242,17 +346,15 @@ fn admin_with(node: &Node<'_>, nodes: &[Node<'_>], rights: &Rights<'_>) -> Tri {
         return at_once;
     }
     let held = rights.grants.possible(Scope::Some);
-    let ways = paths().iter().filter(|p| {
+    let known = paths().iter().filter(|p| {
         !p.retired
             && !p.needs.contains("has_boundary")
             && !p.needs.iter().any(|n| n.starts_with("deny_in_"))
             && !p.needs.contains("stronger_inactive_version")
             && p.actions.iter().all(|a| held.contains(*a))
     });
-    at_once.or(Tri::any(ways.filter_map(|p| {
-        let (verdict, _) = on_itself(node, nodes, rights, p)?;
-        Some(verdict.and(bounded(node, rights, p)))
-    })))
+    at_once
+        .or(Tri::any(known.filter_map(|p| ways(node, nodes, rights, p).map(|(admin, ..)| admin))))
 }
 
 /// Notes what a principal has after a change of its own permissions, when that is more than before.

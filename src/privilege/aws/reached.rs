@@ -101,6 +101,8 @@ pub struct Used {
     pub to_admin: bool,
     /// The principal raises itself, without another principal's rights.
     pub own: bool,
+    /// Needs a resource that the inputs do not show, now or further on: potential (5.6).
+    pub potential: bool,
 }
 
 impl Default for Reached {
@@ -146,7 +148,14 @@ impl Reached {
         }
     }
 
-    pub(super) fn note(&mut self, path: &'static Path, verdict: Tri, to_admin: bool, target: &str) {
+    pub(super) fn note(
+        &mut self,
+        path: &'static Path,
+        verdict: Tri,
+        to_admin: bool,
+        target: &str,
+        potential: bool,
+    ) {
         self.escalates = self.escalates.or(verdict);
         if to_admin {
             self.to_admin = self.to_admin.or(verdict);
@@ -170,6 +179,6 @@ impl Reached {
                 | Target::OwnPolicy
                 | Target::NewRole
         );
-        self.used.push(Used { verdict, actions: &path.actions, to_admin, own });
+        self.used.push(Used { verdict, actions: &path.actions, to_admin, own, potential });
     }
 }

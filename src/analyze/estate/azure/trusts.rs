@@ -49,6 +49,7 @@ fn federated(world: &World<'_>, l: &Link, tier: Option<Tier>) -> TrustFact {
     let person = world.people.get(&l.target_id);
     let closed = person.is_some_and(|p| p.disabled == Some(true));
     TrustFact {
+        condition: None,
         principal_id: l.target_id.clone(),
         principal_kind: person.map(|p| p.kind).unwrap_or_default(),
         resource_kind: text("application"),

@@ -322,3 +322,92 @@ fn sensitive_data() {
     assert_eq!(of(&r, "docs"), (Some(false), String::new()));
     assert_eq!(of(&r, "denied"), (Some(false), String::new()));
 }
+
+/// 5.4.6: an outside party that a Deny shuts out is not let in, in whatever words the Deny says so.
+#[test]
+fn denies_shut_outsiders_out() {
+    let allow = trusts(r#"{"AWS":"999988887777"}"#);
+    let with = |deny: &str| format!("{allow},{deny}");
+    let stranger = r#"{"Effect":"Deny","Principal":"*","Action":"sts:AssumeRole","Condition":{"StringNotEquals":{"aws:PrincipalAccount":"111122223333"}}}"#;
+    let root = r#"{"Effect":"Deny","Principal":{"AWS":"arn:aws:iam::999988887777:root"},"Action":"sts:AssumeRole"}"#;
+    let others = r#"{"Effect":"Deny","Principal":"*","Action":"sts:AssumeRole","Condition":{"StringNotEquals":{"aws:PrincipalAccount":"999988887777"}}}"#;
+    let roles = [
+        role("plain", &[], &allow, ""),
+        role("stranger", &[], &with(stranger), ""),
+        role("root", &[], &with(root), ""),
+        role("others", &[], &with(others), ""),
+        // Tags alone make nobody a role.
+        role("tags", &[], r#"{"Effect":"Allow","Principal":"*","Action":"sts:TagSession"}"#, ""),
+    ];
+    let r = run(&export("", "", &roles.join(","), ""));
+    let open = |name: &str| rows(&r, name)[0].openness.to_string();
+    assert_eq!(open("/plain"), "open");
+    assert_eq!(open("/stranger"), "closed");
+    assert_eq!(open("/root"), "closed");
+    assert_eq!(open("/others"), "open");
+    assert_eq!(open("/tags"), "closed");
+    // An account is one party, however it is written.
+    assert_eq!(&*rows(&r, "/plain")[0].trusted, "arn:aws:iam::999988887777:root");
+}
+
+/// 5.4.3: a resource control policy above the account shuts strangers out of roles and of resources.
+#[test]
+fn resource_control_policies_shut_outsiders_out() {
+    use crate::facts::{Guardrail, GuardrailKind, Role};
+    let roles = role("r", &[], &trusts(r#"{"AWS":"arn:aws:iam::999988887777:root"}"#), "");
+    let mut facts = export("", "", &roles, "");
+    facts.resource_policies = vec![policy(
+        "arn:aws:s3:::b",
+        "s3",
+        r#"{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*"}"#,
+    )];
+    facts.realms = vec![Realm {
+        platform: text("aws"),
+        realm_id: text("111122223333"),
+        kind: RealmKind::Account,
+        organisation: Some(text("o-ours")),
+        ..Realm::default()
+    }];
+    facts.roles.push(Role {
+        role_id: text("rcp"),
+        platform: text("aws"),
+        document: Some(text(doc(
+            r#"{"Effect":"Deny","Principal":"*","Action":["sts:AssumeRole","s3:*"],"Resource":"*","Condition":{"StringNotEqualsIfExists":{"aws:PrincipalOrgID":"o-ours"},"BoolIfExists":{"aws:PrincipalIsAWSService":"false"}}}"#,
+        ))),
+        ..Role::default()
+    });
+    let open = |facts: &Facts| {
+        let r = run(facts);
+        ["role/r", ":b"].map(|name| rows(&r, name)[0].openness.to_string())
+    };
+    assert_eq!(open(&facts), ["open", "open"]);
+    facts.guardrails.push(Guardrail {
+        platform: text("aws"),
+        kind: GuardrailKind::Rcp,
+        target_id: Some(text("111122223333")),
+        role_id: text("rcp"),
+        ..Guardrail::default()
+    });
+    assert_eq!(open(&facts), ["closed", "closed"]);
+    // Nobody says that it lies above the account: nothing is proved.
+    facts.guardrails[0].target_id = Some(text("ou-1"));
+    assert_eq!(open(&facts), ["conditional", "conditional"]);
+    // The management account is free of it.
+    facts.guardrails[0].target_id = Some(text("111122223333"));
+    facts.realms[0].management = Some(true);
+    assert_eq!(open(&facts), ["open", "open"]);
+}
+
+/// The identity of a distribution does not say whose it is.
+#[test]
+fn an_origin_access_identity_cannot_be_placed() {
+    let mut facts = export("", "", "", "");
+    facts.resource_policies = vec![policy(
+        "arn:aws:s3:::site",
+        "s3",
+        r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity E2EXAMPLE"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::site/*"}"#,
+    )];
+    let r = run(&facts);
+    let row = rows(&r, ":site")[0];
+    assert_eq!((row.external, &*row.relation), (None, "unknown"));
+}

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 
 use crate::facts::{PolicyInForce, Text, text};
+use crate::privilege::aws::tri::Tri;
 
 /// What a policy does for a principal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,11 +14,24 @@ pub enum Layer {
     Identity,
     /// Limits as permission boundary.
     Boundary,
-    /// Limits as organisation policy, at this node or level.
+    /// Limits as organisation policy, at this node or level; `?` before it says that it may not lie
+    /// above the account.
     Guardrail(String),
 }
 
 impl Layer {
+    /// The layer of organisation policies at a node. `applies`: whether it lies above the account.
+    #[must_use]
+    pub fn guardrail(node: &str, applies: Tri) -> Self {
+        Self::Guardrail(if applies == Tri::T { node.to_owned() } else { format!("?{node}") })
+    }
+
+    /// Whether it limits for certain.
+    #[must_use]
+    pub fn is_sure(&self) -> bool {
+        !matches!(self, Self::Guardrail(node) if node.starts_with('?'))
+    }
+
     /// The word that `policies_in_force` and baselines hold.
     #[must_use]
     pub fn word(&self) -> String {

@@ -150,6 +150,87 @@ fn ceilings_count() {
     assert!(change(&[admin], &[admin, ("guardrail:root", "scp", deny)]).is_covered());
 }
 
+/// A level that may not lie above the account limits only where it did before; a policy of a level whose
+/// content nobody knows leaves the level open.
+#[test]
+fn levels_that_may_not_apply() {
+    let deny = r#"{"Effect":"Deny","Action":"iam:*","Resource":"*"}"#;
+    let two = r#"{"Effect":"Allow","Action":["s3:*","iam:*"],"Resource":"*"}"#;
+    let (narrow, wide) = (("identity", "p", READ), ("identity", "p", two));
+    let sure = ("guardrail:r-1", "scp", deny);
+    let unsure = ("guardrail:?r-1", "scp", deny);
+    // It neither makes up for more rights, nor for a level that was sure.
+    assert!(!change(&[narrow], &[wide, unsure]).is_covered());
+    assert!(!change(&[wide, sure], &[wide, unsure]).is_covered());
+    assert!(!change(&[wide, unsure], &[wide]).is_covered());
+    assert!(change(&[wide, unsure], &[narrow, unsure]).is_covered());
+    assert!(change(&[wide, unsure], &[wide, sure]).is_covered());
+    // One policy of two is not known: more of the other may be more of the level.
+    let level = |known: &str| {
+        let documents = [doc(two), doc(known)];
+        let rows = [
+            row("identity", "p", Some(document_digest(&documents[0]))),
+            row("guardrail:r-1", "known", Some(document_digest(&documents[1]))),
+            row("guardrail:r-1", "lost", None),
+        ];
+        Snapshot::new(&rows, &documents)
+    };
+    let (one, more) = (level(READ), level(two));
+    assert!(!Comparer::new(&one, &more).principal(ALICE).is_covered());
+    assert!(Comparer::new(&one, &one).principal(ALICE).is_covered());
+    // 5.2.3: a short pattern of an organisation policy that does not end in `*` matches nothing.
+    let deny = |resource: &str| {
+        format!(r#"{ALL},{{"Effect":"Deny","Action":"iam:*","Resource":"{resource}"}}"#)
+    };
+    let (short, long) = (deny("arn:aws:iam"), deny("*"));
+    let under = |scp: &str| {
+        let old = [narrow];
+        let new = [wide, ("guardrail:r-1", "scp", scp)];
+        change(&old, &new).is_covered()
+    };
+    assert!(!under(&short));
+    let old = [("identity", "p", r#"{"Effect":"Allow","Action":"s3:*","Resource":"*"}"#)];
+    assert!(change(&old, &[wide, ("guardrail:r-1", "scp", &long)]).is_covered());
+}
+
+/// 5.6: conditions on addresses are compared as sets of addresses.
+#[test]
+fn addresses_are_compared() {
+    let from = |net: &str| {
+        format!(
+            r#"{{"Effect":"Allow","Action":"s3:Get*","Resource":"*","Condition":{{"IpAddress":{{"aws:SourceIp":"{net}"}}}}}}"#
+        )
+    };
+    let (wide, narrow) = (from("10.0.0.0/8"), from("10.0.0.0/16"));
+    fn part(text: &str) -> [(&str, &str, &str); 1] {
+        [("identity", "p", text)]
+    }
+    fn with(b: &str) -> [(&str, &str, &str); 2] {
+        [("identity", "p", ALL), ("boundary", "b", b)]
+    }
+    assert!(change(&part(&wide), &part(&narrow)).is_covered());
+    assert!(!change(&part(&narrow), &part(&wide)).is_covered());
+    // As a boundary, too.
+    assert!(change(&with(&wide), &with(&narrow)).is_covered());
+    assert!(!change(&with(&wide), &with(&from("0.0.0.0/0"))).is_covered());
+}
+
+/// A variable in a document of version 2008-10-17 is plain text: a Deny that used it denies nobody now.
+#[test]
+fn a_variable_that_became_text() {
+    let both = format!(
+        r#"{ALL},{{"Effect":"Deny","Action":"iam:*","Resource":"arn:aws:iam::*:user/${{aws:username}}"}}"#
+    );
+    let new = doc(&both);
+    let old = text(new.replace("2012-10-17", "2008-10-17"));
+    let of = |d: &Text| {
+        let rows = [row("identity", "p", Some(document_digest(d)))];
+        Snapshot::new(&rows, [d])
+    };
+    let (literal, variable) = (of(&old), of(&new));
+    assert!(!Comparer::new(&variable, &literal).principal(ALICE).is_covered());
+}
+
 #[test]
 fn unknown_content_is_wider_unless_it_was_unknown_before() {
     let unknown = Snapshot::new(&[row("identity", "arn:p", None)], []);
@@ -288,6 +369,9 @@ fn arb_statement() -> impl proptest::strategy::Strategy<Value = String> {
         r#"{"StringNotEquals":{"aws:RequestedRegion":"eu-west-1"}}"#,
         r#"{"StringLike":{"aws:RequestedRegion":"eu-*"}}"#,
         r#"{"StringEqualsIfExists":{"aws:RequestedRegion":"eu-west-1"}}"#,
+        r#"{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}"#,
+        r#"{"IpAddress":{"aws:SourceIp":["10.1.0.0/16","192.168.0.1"]}}"#,
+        r#"{"NotIpAddress":{"aws:SourceIp":"10.1.0.0/16"}}"#,
         r#"{"NumericLessThan":{"s3:max-keys":"10"}}"#,
         r#"{"NumericLessThan":{"s3:max-keys":"100"}}"#,
         r#"{"Bool":{"aws:SecureTransport":"true"},"StringLike":{"aws:RequestedRegion":"*"}}"#,
@@ -371,8 +455,8 @@ proptest::proptest! {
                     if !fits { continue; }
                     for region in [None, Some("eu-west-1"), Some("us-east-1"), Some("ap-south-1")] {
                         for keys in [None, Some("5"), Some("50"), Some("500")] {
-                            for tls in ["true", "false"] {
-                                let mut list = vec![("aws:securetransport", tls)];
+                            for (tls, ip) in [("true", "10.2.0.1"), ("false", "10.1.0.1"), ("true", "192.168.0.1")] {
+                                let mut list = vec![("aws:securetransport", tls), ("aws:sourceip", ip)];
                                 list.extend(region.map(|r| ("aws:requestedregion", r)));
                                 list.extend(keys.map(|k| ("s3:max-keys", k)));
                                 let q = Asked { action, resource, keys: &list };

@@ -312,6 +312,12 @@ fn scp_exempt(caller: &Caller<'_>) -> Tri {
     if !caller.kind.has_account() || caller.service_linked() { Tri::T } else { caller.management }
 }
 
+/// Whether resource control policies reach this action (5.4.3).
+#[must_use]
+pub fn under_resource_policies(action: &str) -> bool {
+    special::under_rcp(action)
+}
+
 /// Whom and what no resource control policy limits (5.4.3).
 fn rcp_exempt(request: &Request<'_>) -> Tri {
     if request.caller.service_linked() {

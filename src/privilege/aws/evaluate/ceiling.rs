@@ -110,6 +110,20 @@ impl<'a> Rights<'a> {
         boundary.into_iter().chain(levels).collect()
     }
 
+    /// Allow statements of the boundary and of organisation policies that are undecided, and that let
+    /// some of these actions through which nothing else of their layer certainly does.
+    #[must_use]
+    pub fn undecided_limits(&self, actions: &ActionSet) -> Vec<&'a Compiled> {
+        let mut out = Vec::new();
+        for cap in self.caps(self.ceiling.as_ref()) {
+            let open = minus(actions, cap.grants.certain(Scope::Some));
+            let allows = cap.policies.iter().flat_map(|b| b.live(Effect::Allow));
+            let asked = allows.filter(|(s, m)| *m == Tri::U && !s.actions.is_disjoint(&open));
+            out.extend(asked.map(|(s, _)| s));
+        }
+        out
+    }
+
     /// Decides, for actions allowed on some resources only and touched by a partial Deny or limit,
     /// whether anything is left.
     fn refine(&self, g: &mut Grants, ceiling: Option<&Grants>, from: &[Bound<'a>]) {

@@ -161,6 +161,7 @@ fn trusts(world: &World<'_>, links: &[&Link], estate: &mut Estate) {
         }
         let open = missing.iter().any(|m| &**m == "sub");
         estate.trusts.push(TrustFact {
+            condition: None,
             principal_id: role.clone(),
             principal_kind: world.people.get(role).map_or(PrincipalKind::Role, |p| p.kind),
             resource_kind: text("role"),

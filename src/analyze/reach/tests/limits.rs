@@ -1,0 +1,179 @@
+//! Severity of self-grants and of paths that something limits (5.6): named policies, demanded boundaries,
+//! organisation policies that list what is allowed, ends that limits set, potential paths.
+
+use super::*;
+use crate::facts::{Guardrail, Role};
+
+fn policy(name: &str, statement: &str) -> String {
+    format!(
+        r#"{{"PolicyName":"{name}","Arn":"arn:aws:iam::111122223333:policy/{name}","DefaultVersionId":"v1","PolicyVersionList":[{{"VersionId":"v1","IsDefaultVersion":true,"Document":{}}}]}}"#,
+        doc(statement)
+    )
+}
+
+fn bounded(by: &str) -> String {
+    format!(
+        r#","PermissionsBoundary":{{"PermissionsBoundaryType":"Policy","PermissionsBoundaryArn":"arn:aws:iam::111122223333:policy/{by}"}}"#
+    )
+}
+
+/// A path that needs a resource which no input shows is no tier: it is told as potential, low.
+#[test]
+fn potential_paths_give_no_tier() {
+    let start = r#"{"Effect":"Allow","Action":"ssm:StartSession","Resource":"*"}"#;
+    let boss = role("boss", &[STAR], &trusts(r#"{"Service":"ec2.amazonaws.com"}"#), "");
+    let r = run(&export(&user("u", &[start], ""), "", &boss, ""));
+    assert_eq!(identity(&r, "u").path_gain.as_deref(), Some("potential"));
+    assert_eq!(identity(&r, "u").path_tier, Some(Tier::T3));
+    let h = held(&r, "u")[0];
+    assert!(h.tier_possible.unwrap() >= Tier::T2, "{:?} {:?}", h.tier_possible, h.classes_possible);
+}
+
+/// The provider's pattern of delegation: roles may be made only under a boundary, which decides.
+#[test]
+fn roles_that_must_carry_a_boundary() {
+    let make = |boundary: &str| {
+        format!(
+            r#"{{"Effect":"Allow","Action":["iam:CreateRole","iam:PutRolePolicy","iam:AttachRolePolicy","sts:AssumeRole"],"Resource":"arn:aws:iam::111122223333:role/*","Condition":{{"StringEquals":{{"iam:PermissionsBoundary":"arn:aws:iam::111122223333:policy/{boundary}"}}}}}}"#
+        )
+    };
+    let users = [
+        user("narrow", &[&make("s3")], ""),
+        user("wide", &[&make("all")], ""),
+        user("lost", &[&make("missing")], ""),
+    ]
+    .join(",");
+    let policies =
+        [policy("s3", r#"{"Effect":"Allow","Action":"s3:*","Resource":"*"}"#), policy("all", STAR)]
+            .join(",");
+    let r = run(&export(&users, "", "", &policies));
+    let narrow = identity(&r, "narrow");
+    assert_eq!((narrow.admin, narrow.escalates), (Tri::No, Tri::No), "{:?}", narrow.proof);
+    assert_eq!(narrow.controls_itself, Tri::No);
+    assert!(held(&r, "narrow")[0].tier_possible.unwrap() > Tier::T0);
+    assert_eq!(identity(&r, "wide").admin, Tri::Yes, "{:?}", identity(&r, "wide").proof);
+    // Nobody knows what the boundary leaves.
+    assert_eq!(identity(&r, "lost").admin, Tri::Conditional);
+}
+
+/// 5.3.7: `iam:PolicyARN` is what the path attaches; whether that administrates is a question of content.
+#[test]
+fn policies_that_may_be_attached() {
+    let attach = |operator: &str, policy: &str| {
+        format!(
+            r#"{{"Effect":"Allow","Action":"iam:AttachUserPolicy","Resource":"arn:aws:iam::111122223333:user/*","Condition":{{"{operator}":{{"iam:PolicyARN":"{policy}"}}}}}}"#
+        )
+    };
+    let own = "arn:aws:iam::111122223333:policy/";
+    let of_aws = "arn:aws:iam::aws:policy/";
+    let users = [
+        user("reader", &[&attach("ArnEquals", &format!("{of_aws}ReadOnlyAccess"))], ""),
+        user("all", &[&attach("ArnEquals", &format!("{own}all"))], ""),
+        user("s3", &[&attach("ArnEquals", &format!("{own}s3"))], ""),
+        user("but", &[&attach("ArnNotEquals", &format!("{of_aws}AdministratorAccess"))], ""),
+    ]
+    .join(",");
+    let policies =
+        [policy("s3", r#"{"Effect":"Allow","Action":"s3:*","Resource":"*"}"#), policy("all", STAR)]
+            .join(",");
+    let r = run(&export(&users, "", "", &policies));
+    for (name, admin, at_most) in [
+        ("reader", Tri::No, Tier::T1),
+        ("s3", Tri::No, Tier::T1),
+        ("all", Tri::Yes, Tier::T0),
+        ("but", Tri::Yes, Tier::T0),
+    ] {
+        let i = identity(&r, name);
+        assert_eq!(i.admin, admin, "{name}: {:?}", i.proof);
+        assert_eq!(held(&r, name)[0].tier_possible, Some(at_most), "{name}");
+    }
+}
+
+/// 5.6, bounded_self_grant: an organisation policy that lists what is allowed holds like a boundary.
+#[test]
+fn organisation_policies_that_list_what_is_allowed() {
+    let put = r#"{"Effect":"Allow","Action":"iam:PutUserPolicy","Resource":"*"}"#;
+    let with = |statement: &str| {
+        let mut facts = export(&user("u", &[put], ""), "", "", "");
+        facts.roles.push(Role {
+            role_id: text("scp"),
+            platform: text("aws"),
+            document: Some(text(doc(statement))),
+            ..Role::default()
+        });
+        facts.guardrails.push(Guardrail {
+            platform: text("aws"),
+            target_id: Some(text("111122223333")),
+            role_id: text("scp"),
+            ..Guardrail::default()
+        });
+        let r = run(&facts);
+        let tier = held(&r, "u")[0].tier;
+        (tier, identity(&r, "u").controls_itself_bounded)
+    };
+    let list = r#"{"Effect":"Allow","Action":["s3:*","iam:PutUserPolicy"],"Resource":"*"}"#;
+    assert_eq!(with(list), (Some(Tier::T1), true));
+    // To deny one action leaves room to gain nearly everything.
+    let deny = format!(
+        r#"{STAR},{{"Effect":"Deny","Action":"organizations:LeaveOrganization","Resource":"*"}}"#
+    );
+    assert_eq!(with(&deny).0, Some(Tier::T0));
+}
+
+/// What a limit ends, ends: a boundary whose statements end, a Deny that starts.
+#[test]
+fn limits_end_what_has_no_end() {
+    let timed = |effect: &str, operator: &str, action: &str| {
+        format!(
+            r#"{{"Effect":"{effect}","Action":"{action}","Resource":"*","Condition":{{"{operator}":{{"aws:CurrentTime":"2026-07-01T00:00:00Z"}}}}}}"#
+        )
+    };
+    let deny = timed("Deny", "DateGreaterThan", "*");
+    let part = timed("Deny", "DateGreaterThan", "iam:Delete*");
+    let iam = r#"{"Effect":"Allow","Action":"iam:*","Resource":"*"}"#;
+    let users = [
+        user("bounded", &[iam], &bounded("ends")),
+        user("open", &[iam], &bounded("both")),
+        user("denied", &[iam, &deny], ""),
+        user("partly", &[iam, &part], ""),
+    ]
+    .join(",");
+    let ends = timed("Allow", "DateLessThan", "*");
+    let policies = [policy("ends", &ends), policy("both", &format!("{ends},{iam}"))].join(",");
+    let r = run(&export(&users, "", "", &policies));
+    for (name, end) in [
+        ("bounded", Some("2026-07-01")),
+        ("denied", Some("2026-07-01")),
+        ("open", None),
+        ("partly", None),
+    ] {
+        let h = held(&r, name).into_iter().find(|h| &*h.privilege == "p0").unwrap();
+        assert_eq!(h.not_after.map(|t| t.to_date()).as_deref(), end, "{name}");
+        let standing = if end.is_some() { Standing::TimeBound } else { Standing::Standing };
+        assert_eq!(h.standing, standing, "{name}");
+    }
+}
+
+/// A boundary that the bounded principal may rewrite holds nobody.
+#[test]
+fn a_boundary_that_can_be_rewritten() {
+    let limit =
+        |more: &str| format!(r#"{{"Effect":"Allow","Action":["s3:*"{more}],"Resource":"*"}}"#);
+    let users = [user("free", &[STAR], &bounded("open")), user("held", &[STAR], &bounded("shut"))];
+    let policies =
+        [policy("open", &limit(r#","iam:CreatePolicyVersion""#)), policy("shut", &limit(""))]
+            .join(",");
+    let r = run(&export(&users.join(","), "", "", &policies));
+    assert_eq!(identity(&r, "free").admin, Tri::Yes, "{:?}", identity(&r, "free").proof);
+    assert_eq!(identity(&r, "held").admin, Tri::No, "{:?}", identity(&r, "held").proof);
+}
+
+/// 5.1.2: services of the partition of China have names of their own.
+#[test]
+fn services_of_another_partition() {
+    let run_it = r#"{"Effect":"Allow","Action":["iam:PassRole","ec2:RunInstances","iam:CreateInstanceProfile","iam:AddRoleToInstanceProfile"],"Resource":"*"}"#;
+    let boss = role("boss", &[STAR], &trusts(r#"{"Service":"ec2.amazonaws.com.cn"}"#), "");
+    let china = |s: String| s.replace("arn:aws:", "arn:aws-cn:");
+    let r = run(&export(&china(user("u", &[run_it], "")), "", &china(boss), ""));
+    assert_eq!(identity(&r, "u").escalates_to_admin, Tri::Yes, "{:?}", identity(&r, "u").proof);
+}
