@@ -10,7 +10,7 @@ use super::judge::{Hit, Judge, Sums};
 use super::marks::{Names, canonical};
 use super::part::{self, Wanted};
 use super::plan::{File, Kind, Refusal};
-use super::rows::{Decision, NOBODY, Place, micros, place, verdict};
+use super::rows::{Decision, NEVER, NOBODY, Place, micros, place, verdict};
 use super::shared;
 use super::vocabulary::Map;
 use crate::analyze::survey::Survey;
@@ -226,9 +226,10 @@ impl Ground<'_> {
             if !decides(row.approver, row.verdict) {
                 continue;
             }
-            // Of one that several records repeat the earliest; one without a time is the earliest of all.
+            // Of one that several records repeat the earliest, and one without a time last.
+            let late = |d: &Decision| (d.at == NEVER, d.at);
             let have = out.entry((row.approver, &a.approval_id)).or_insert(row);
-            if row.at < have.at {
+            if late(&row) < late(have) {
                 *have = row;
             }
         }
