@@ -131,8 +131,16 @@ fn internal(e: impl std::fmt::Display) -> PipelineError {
 pub fn scan(request: &ScanRequest) -> Result<Scan, PipelineError> {
     let (mut settings, settings_text) = load_settings(request)?;
     settings.period = request.period.or(settings.period);
-    let (pack, planned) =
-        rayon::join(|| load_rules(request, &settings), || screened::plan(request, &settings));
+    // Inputs that nobody will screen are read meanwhile.
+    let (pack, (planned, mut read)) = rayon::join(
+        || load_rules(request, &settings),
+        || {
+            let planned = screened::plan(request, &settings);
+            let read = screened::is_small(planned.as_ref())
+                .then(|| ingest::ingest(&request.inputs, &settings));
+            (planned, read)
+        },
+    );
     let pack = pack?;
     let (baseline, waivers, mut texts) = load_acceptance(request)?;
     texts.settings = settings_text;
@@ -142,9 +150,11 @@ pub fn scan(request: &ScanRequest) -> Result<Scan, PipelineError> {
         Err(Stop::Told(why)) => Some(format!("The ledger is large and was not screened: {why}.")),
         Err(Stop::Ended(e)) => return Err(e),
     };
-    let mut ingested = ingest::ingest(&request.inputs, &settings).map_err(config)?;
+    let read = read.take().unwrap_or_else(|| ingest::ingest(&request.inputs, &settings));
+    let mut ingested = read.map_err(config)?;
     let as_of = as_of(request, &settings, &ingested)?;
     let mut derived = analyse(&mut ingested.facts, &settings, as_of, &pack, None);
+    derived.coverage.extend(unread(&ingested, &settings));
     let access = match &baseline {
         Some(b) => {
             let access = access(&ingested.facts, &derived);
@@ -316,6 +326,16 @@ fn analyse(
     analyze::derive(facts, settings, &resolution, &options)
 }
 
+/// Coverage of the files of which nothing could be read.
+fn unread<'a>(
+    ingested: &'a Ingested,
+    settings: &'a Settings,
+) -> impl Iterator<Item = crate::facts::Coverage> + 'a {
+    let failed = ingested.failed.iter().map(|f| (&f.file, &f.error));
+    let unknown = ingested.unknown.iter().map(|u| (&u.file, &u.why));
+    failed.chain(unknown).map(|(file, why)| analyze::coverage::unread(settings, file, why))
+}
+
 /// The policies in force on each principal, with their documents.
 #[must_use]
 pub fn access(facts: &Facts, derived: &Derived) -> Snapshot {
@@ -393,14 +413,13 @@ impl Run {
     }
 
     fn judge(&mut self) -> Result<View, PipelineError> {
-        let mut done = Done::default();
         if self.bundle_only {
             let asked = |table: &str| self.pack.rules().any(|r| r.population.table == table);
-            done = Done::analysed(&mut self.ingested.facts, &mut self.derived, &asked);
+            let done = Done::analysed(&mut self.ingested.facts, &mut self.derived, &asked);
+            // First of all: what goes then makes room for the findings.
+            self.sealed = Sealed::of(done, &self.ingested.facts, &self.derived)?;
         }
-        let (out, sealed) = rayon::join(|| self.run_rules(false), || Sealed::of(done));
-        let mut out = out?;
-        self.sealed = sealed?;
+        let mut out = self.run_rules(false)?;
         if let Some(w) = &self.waivers {
             // A trial run: what the waivers match is itself evidence that a rule judges.
             let mut trial = out.findings.clone();
@@ -415,16 +434,11 @@ impl Run {
             out.findings.extend(last.findings);
             out.findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
         }
-        let mut done = Done::default();
         if self.bundle_only {
-            done = Done::judged(&mut self.derived);
+            let gone = Done::judged(&mut self.derived);
+            rayon::spawn(move || drop(gone));
         }
-        let (view, sealed) = rayon::join(
-            || self.view(out.results, out.findings, Accepted::default()),
-            || Sealed::of(done),
-        );
-        let mut view = view;
-        self.sealed.extend(sealed?);
+        let mut view = self.view(out.results, out.findings, Accepted::default());
         if let Some((path, b)) = &self.baseline {
             b.check_scope(&path.display().to_string(), &view)
                 .map_err(|e| PipelineError::Baseline(e.to_string()))?;
@@ -469,13 +483,17 @@ impl Run {
     fn view(&self, results: Vec<RuleResult>, findings: Vec<Finding>, accepted: Accepted) -> View {
         let loosened = self.settings.limits.loosened();
         let period = self.settings.period.map(|(a, b)| (a.to_rfc3339(), b.to_rfc3339()));
+        let (unknown_files, failed_files) = self.files();
+        let unread: Vec<&str> =
+            failed_files.iter().chain(&unknown_files).map(|(file, _)| file.as_str()).collect();
         let basis = frameworks::Basis {
             loosened: &loosened,
+            not_applicable: &self.settings.not_applicable,
+            unread: &unread,
             sources: self.ingested.facts.sources.len() as u64,
             period: period.as_ref().map(|(a, b)| (a.as_str(), b.as_str())),
             ..frameworks::Basis::default()
         };
-        let (unknown_files, failed_files) = self.files();
         let frameworks = frameworks::conclude(&results, &findings, &basis);
         assemble(Assemble {
             settings: &self.settings,

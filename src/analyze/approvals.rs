@@ -1,6 +1,6 @@
 //! Approval facts of a grant: who decided, when, with what authority, and for how many grants.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::grants::Profile;
 use super::index::Index;
@@ -19,13 +19,14 @@ pub fn add(ix: &Index<'_>, profile: &Profile, g: &Grant, f: &mut GrantFact) {
         f.refs.push(evidence_ref(&a.source_id, &a.source_ref));
         f.approvals_needed = f.approvals_needed.max(a.required.unwrap_or(0));
     }
-    let approves = folded(all.iter().copied().filter(|a| a.verdict == Verdict::Approve));
+    let approves = one_each(ix, folded(all.iter().copied().filter(is_approval)));
     f.approved = approved(ix, profile, g, &approves);
     // A decision word without a record of approvals does not say how many there were.
-    f.n_approvals = f
-        .approved
-        .filter(|yes| !*yes || !approves.is_empty())
-        .map(|_| i64::try_from(approves.len()).unwrap_or(i64::MAX));
+    f.n_approvals = match f.approved {
+        Some(true) if !approves.is_empty() => people(&approves, f.approvals_needed),
+        Some(false) => Some(0),
+        _ => None,
+    };
     f.approval_id = approves
         .first()
         .map(|a| a.approval_id.clone())
@@ -103,10 +104,55 @@ fn folded<'a>(approves: impl Iterator<Item = &'a Approval>) -> Vec<&'a Approval>
         .collect()
 }
 
+fn is_approval(a: &&Approval) -> bool {
+    a.verdict == Verdict::Approve
+}
+
+/// The approval of each person: a quorum needs different people, and who decides twice is one of them.
+/// The one with a time stands, the earliest of several. Records that name nobody all stay.
+fn one_each<'a>(ix: &Index<'a>, approves: Vec<&'a Approval>) -> Vec<&'a Approval> {
+    let rank = |a: &Approval| (a.at.is_none(), a.at, a.approval_id.is_empty());
+    let mut best: HashMap<&str, &Approval> = HashMap::new();
+    for a in &approves {
+        let Some(who) = &a.approver_id else { continue };
+        let have = best.entry(ix.person(who)).or_insert(a);
+        if rank(a) < rank(have) {
+            *have = a;
+        }
+    }
+    let stands = |a: &&Approval| {
+        a.approver_id
+            .as_ref()
+            .is_none_or(|who| best.get(ix.person(who)).is_some_and(|have| std::ptr::eq(*have, *a)))
+    };
+    approves.into_iter().filter(stands).collect()
+}
+
+/// Number of people who approved. A record that names nobody may be of a further person or of one of
+/// the others: where that decides whether there are enough, the number is not known.
+fn people(approves: &[&Approval], needed: i64) -> Option<i64> {
+    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    let named = count(approves.iter().filter(|a| a.approver_id.is_some()).count());
+    let most = count(approves.len());
+    let least = named.max(1);
+    (most < needed || least >= needed || least == most).then_some(most)
+}
+
+/// Number of approvals on record, those that one person gave again for an extension included. `None`
+/// when it is not known.
+#[must_use]
+pub fn given(ix: &Index<'_>, g: &Grant, f: &GrantFact) -> Option<i64> {
+    let n = folded(of_grant(ix, g).into_iter().filter(is_approval)).len();
+    match f.approved? {
+        true if n == 0 => None,
+        _ => Some(i64::try_from(n).unwrap_or(i64::MAX)),
+    }
+}
+
 /// Times of approve verdicts of a grant.
 #[must_use]
 pub fn approve_times(ix: &Index<'_>, g: &Grant) -> Vec<Time> {
-    of_grant(ix, g).iter().filter(|a| a.verdict == Verdict::Approve).filter_map(|a| a.at).collect()
+    of_grant(ix, g).iter().filter(|a| is_approval(a)).filter_map(|a| a.at).collect()
 }
 
 /// Whether the inputs record approvals of this grant's ledger. The approvals of one broker say nothing
@@ -128,7 +174,13 @@ fn approved(ix: &Index<'_>, profile: &Profile, g: &Grant, approves: &[&Approval]
     if !profile.system(&g.system).decision {
         return None;
     }
-    Some(g.decision == Decision::Approved)
+    match g.decision {
+        Decision::Approved => Some(true),
+        // A record without a decision, or of an activation that failed, does not say that nobody
+        // approved.
+        Decision::Unknown | Decision::Failed => None,
+        _ => Some(false),
+    }
 }
 
 fn decide(ix: &Index<'_>, g: &Grant, f: &mut GrantFact, approves: &[&Approval]) {
@@ -184,11 +236,12 @@ fn self_approval(
             Some((name, id)) => {
                 let same_account = id.as_deref() == Some(&**who);
                 relation.get_or_insert_with(|| {
-                    if same_account {
+                    let name = if same_account {
                         (*name).to_owned()
                     } else {
                         format!("{name}, under another identity")
-                    }
+                    };
+                    (name, who.clone())
                 });
             }
             None => {
@@ -197,7 +250,10 @@ fn self_approval(
         }
     }
     f.self_approved = known.then(|| relation.is_some() && independent.len() < needed);
-    f.self_approval_relation = relation.filter(|_| f.self_approved == Some(true)).map(text);
+    if let Some((name, who)) = relation.filter(|_| f.self_approved == Some(true)) {
+        f.self_approval_relation = Some(text(name));
+        f.self_approver_id = Some(who);
+    }
 }
 
 fn authority(ix: &Index<'_>, f: &mut GrantFact, approves: &[&Approval]) {

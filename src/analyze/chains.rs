@@ -71,7 +71,11 @@ fn order(f: Option<&GrantFact>) -> Option<(Option<Time>, &str)> {
 const OPEN: Time = Time::from_micros(i64::MAX);
 
 fn end_of(f: &GrantFact) -> Time {
-    f.ended_at.unwrap_or(OPEN)
+    match f.active_now {
+        // An end that nobody recorded: only what was used is known to have been in force.
+        None => f.last_used_at.max(f.started_at).unwrap_or(OPEN),
+        Some(_) => f.ended_at.unwrap_or(OPEN),
+    }
 }
 
 /// Latest end seen so far at a scope, with the grant that has it.

@@ -8,6 +8,7 @@ use super::interval::{total_s, union};
 use super::tasks;
 use crate::facts::store::evidence_ref;
 use crate::facts::{Completeness, Coverage, Layer, Source, Time, UsageGrain, text};
+use crate::settings::Settings;
 
 /// Layers that the analysis reconciles, in the order reports print them.
 const LAYERS: [Layer; 7] = [
@@ -31,6 +32,24 @@ pub fn coverage(
         LAYERS.iter().map(|l| layer_row(ix, profile, *l, needed(*l))).collect();
     out.extend(ix.facts.sources.iter().map(|s| source_row(ix, s, needed(s.layer))));
     out
+}
+
+/// The row of a file that was given and of which nothing could be read. What it holds is not known, so
+/// nobody can say that it was not needed (grants model, section 0.5).
+#[must_use]
+pub fn unread(settings: &Settings, file: &str, why: &str) -> Coverage {
+    Coverage {
+        coverage_id: text(format!("file:{file}")),
+        layer: Layer::Context,
+        file: Some(text(file)),
+        unread: Some(text(why)),
+        needed: true,
+        period_start: settings.period.map(|p| p.0),
+        period_end: settings.period.map(|p| p.1),
+        outcome: text("not_assessed"),
+        reason: Some(text("unreadable")),
+        ..Coverage::default()
+    }
 }
 
 fn layer_row(ix: &Index<'_>, profile: &Profile, layer: Layer, needed: bool) -> Coverage {

@@ -484,7 +484,7 @@ impl Stage<'_, '_, '_> {
         // A right of the parent that contains the child's and has no end bounds nothing; the account does.
         let endless = own.is_none() && gone.is_none() && within == Some(None);
         out.parent_until = [own.or_else(|| within.flatten()), gone].into_iter().flatten().min();
-        let open = h.grant.is_some_and(|g| g.active_now);
+        let open = h.grant.is_some_and(|g| g.active_now == Some(true));
         let child = match h.until {
             Some(t) => Some(t.min(ix.as_of)),
             None if open => Some(ix.as_of),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::organisation::{Level as TreeLevel, Organisation};
 use super::reach::{contents, subject};
-use crate::facts::{BindingKind, Facts, GuardrailKind, Role, Text, Time, text};
+use crate::facts::{BindingKind, Facts, GuardrailKind, Role, RoleKind, Text, Time, text};
 use crate::privilege::aws::condition::{Context, Known, Seen};
 use crate::privilege::aws::decide::{
     Action, Attached, Caller, CallerKind, Explanation, Layers, Level, Program, Programs, Request,
@@ -159,9 +159,22 @@ impl<'f> Effective<'f> {
             }
             for e in bound.get(holder).into_iter().flatten() {
                 match e.binding_kind {
-                    BindingKind::Ceiling if i == 0 => boundary = Some(self.policy(&e.role_id)),
+                    BindingKind::Ceiling if i == 0 => {
+                        let mut set = self.policy(&e.role_id);
+                        // Exports that name two boundaries leave open which one is set.
+                        if boundary.as_ref().is_some_and(|b: &Held| b.id != set.id) {
+                            set.program = None;
+                        }
+                        boundary = Some(set);
+                    }
                     BindingKind::Active => {
                         let held = self.policy(&e.role_id);
+                        // Of a permission set a part may be in no input; a session is limited by a
+                        // boundary, and by policies of its account, which is not told apart here.
+                        if let Some(open) = self.open_part(e) {
+                            let unknown = |id: Text| Held { id, version: None, program: None };
+                            policies.insert(open.clone(), unknown(open));
+                        }
                         policies.insert(held.id.clone(), held);
                     }
                     _ => {}
@@ -169,6 +182,26 @@ impl<'f> Effective<'f> {
             }
         }
         (policies.into_values().collect(), boundary)
+    }
+
+    /// What is not known of a permission set bound in an account: a part that the inputs lack, or the
+    /// service control policies of that account.
+    fn open_part(&self, e: &crate::facts::Entitlement) -> Option<Text> {
+        let role = self.roles.get(&*e.role_id)?;
+        if role.kind != RoleKind::PermissionSet {
+            return None;
+        }
+        let account = e.scope.strip_prefix("aws:").unwrap_or(&e.scope);
+        let limited = self
+            .organisation
+            .above(GuardrailKind::Scp, account)
+            .is_some_and(|levels| !levels.is_empty() && !self.organisation.is_management(account));
+        let why = match (&role.malformed, limited) {
+            (Some(_), _) => "a part of it that the inputs lack",
+            (None, true) => "the service control policies of the account",
+            (None, false) => return None,
+        };
+        Some(text(format!("{} ({why})", e.role_id)))
     }
 
     fn policy(&mut self, id: &str) -> Held {
@@ -289,6 +322,8 @@ impl<'f> Effective<'f> {
             service: (who.kind == CallerKind::Service).then_some(&*who.arn),
             resource_account: prepared.account.as_deref(),
             organisation: self.organisation.organisation_of(&account),
+            organisation_path: self.organisation.path_of(&account),
+            root: (who.kind == CallerKind::Root).then_some((&*who.arn, account.as_str())),
             as_of: self.as_of,
         };
         // An ARN without account names a resource of the caller's own, unless something says otherwise.
@@ -369,6 +404,9 @@ struct Keys<'a> {
     service: Option<&'a str>,
     resource_account: Option<&'a str>,
     organisation: Option<&'a str>,
+    organisation_path: Option<String>,
+    /// ARN and account of a root user.
+    root: Option<(&'a str, &'a str)>,
     as_of: Time,
 }
 
@@ -392,12 +430,28 @@ impl Context for Keys<'_> {
             ("aws:epochtime", ..) => Seen::One(self.as_of.secs().to_string().into()),
             ("aws:principalisawsservice", Some(_), _) => Seen::One("true".into()),
             ("aws:principalservicename", Some(s), _) => Seen::One(s.into()),
-            ("aws:principalorgid", None, Some(_)) => {
+            ("aws:principalorgid", None, _) if self.subject.is_some() || self.root.is_some() => {
                 self.organisation.map_or(Seen::Unknown, |o| Seen::One(o.into()))
             }
+            ("aws:principalorgpaths", None, _) if self.subject.is_some() || self.root.is_some() => {
+                let path = self.organisation_path.clone();
+                path.map_or(Seen::Unknown, |p| Seen::Many(vec![p].into()))
+            }
             (_, None, Some(subject)) => subject.look(key),
-            _ => Seen::Unknown,
+            _ => self.root.map_or(Seen::Unknown, |root| of_root(key, root)),
         }
+    }
+}
+
+/// Keys of a root user (AWS IAM User Guide, "Principal key values": its ARN and its account number).
+fn of_root<'s>(key: &str, (arn, account): (&'s str, &'s str)) -> Seen<'s> {
+    match key {
+        "aws:principalarn" => Seen::One(arn.into()),
+        "aws:principalaccount" | "aws:userid" => Seen::One(account.into()),
+        "aws:principaltype" => Seen::One("Account".into()),
+        "aws:principalisawsservice" => Seen::One("false".into()),
+        "aws:username" => Seen::Absent,
+        _ => Seen::Unknown,
     }
 }
 

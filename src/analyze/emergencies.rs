@@ -111,7 +111,7 @@ fn closing(
     match f.held_s {
         Some(held) if held > limits.whole("emergency_max_s") => missing.push(text("end")),
         // A ledger that records no ends does not show that this one never ended.
-        Some(_) if f.ended_at.is_some() || f.open_ended == Some(true) => {}
+        Some(_) if f.ended_at.is_some() || f.active_now == Some(true) => {}
         _ => unknown = Some("end_unknown"),
     }
     if f.present_after_end == Some(true) {

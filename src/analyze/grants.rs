@@ -11,7 +11,8 @@ use super::index::Index;
 use super::{approvals, tasks, uses};
 use crate::facts::store::evidence_ref;
 use crate::facts::{
-    BrokerKind, Confidence, Decision, EndKind, EventKind, Grant, GrantFact, Text, Time, text,
+    BrokerKind, Confidence, Decision, EVIDENCE_CHAIN, EndKind, EventKind, Grant, GrantFact, Text,
+    Time, text,
 };
 use crate::privilege::glob;
 
@@ -22,12 +23,24 @@ pub struct Profile {
     systems: BTreeMap<Text, SystemProfile>,
     /// Grants per approval id.
     pub approval_uses: HashMap<Text, i64>,
-    /// Latest expiry of credentials by grant, and by holder too where several ledgers use the id.
-    residual: HashMap<(Text, Option<Text>), Time>,
+    /// What the credentials of a grant show, by grant, and by holder too where several ledgers use the id.
+    residual: HashMap<(Text, Option<Text>), Residual>,
+    /// Instant up to which a source states that it speaks, by source id. The newest time in it is no such
+    /// statement: it may be an end that lies ahead.
+    known_until: HashMap<Text, Time>,
     /// Approvals are among the inputs.
     approvals: bool,
     /// Accounts with an inventory.
     pub inventoried_realms: BTreeSet<Text>,
+}
+
+/// What the credentials of one grant show.
+#[derive(Clone, Copy, Debug, Default)]
+struct Residual {
+    /// Latest end of validity; the as-of time when one never expires and is not revoked.
+    valid_until: Option<Time>,
+    /// Last use.
+    last_used: Option<Time>,
 }
 
 /// Fields that a ledger system fills at least once.
@@ -84,12 +97,21 @@ impl Profile {
         }
         out.approval_uses = reuse.into_iter().map(|(k, v)| (k, v.len() as i64)).collect();
         for c in &ix.facts.credentials {
-            if let (Some(g), Some(end)) = (&c.grant_id, c.revoked_at.or(c.expires_at)) {
-                let holder = c.principal_id.clone().filter(|_| ix.is_shared(g));
-                let at = out.residual.entry((g.clone(), holder)).or_insert(end);
-                *at = (*at).max(end);
-            }
+            let Some(g) = &c.grant_id else { continue };
+            // What never expires is valid today; until when it will be, nobody can say.
+            let endless = c.no_expiry == Some(true) && c.active != Some(false);
+            let end = c.revoked_at.or(c.expires_at).or(endless.then_some(ix.as_of));
+            let holder = c.principal_id.clone().filter(|_| ix.is_shared(g));
+            let at = out.residual.entry((g.clone(), holder)).or_default();
+            at.valid_until = at.valid_until.max(end);
+            at.last_used = at.last_used.max(c.last_used_at);
         }
+        out.known_until = ix
+            .facts
+            .sources
+            .iter()
+            .filter_map(|s| Some((s.source_id.clone(), s.window_end.or(s.collected_at)?)))
+            .collect();
         out.approvals = !ix.facts.approvals.is_empty() || ix.survey.is_some_and(|s| s.approvals);
         out.inventoried_realms = ix
             .facts
@@ -148,10 +170,13 @@ fn derive(
     unlinked: &uses::Unlinked<'_>,
     g: &Grant,
 ) -> GrantFact {
-    let mut f = timeline(ix, g);
+    let mut f = timeline(ix, profile, g);
     let holder = g.beneficiary_id.clone().filter(|_| ix.is_shared(&g.grant_id));
-    let residual = profile.residual.get(&(g.grant_id.clone(), holder)).copied();
-    f.residual_until = later(g.residual_until, residual);
+    let residual = profile.residual.get(&(g.grant_id.clone(), holder)).copied().unwrap_or_default();
+    f.residual_until = later(g.residual_until, residual.valid_until);
+    // A use after the end proves the credential, whatever its record says of its end.
+    let used = residual.last_used.filter(|t| f.ended_at.is_some_and(|end| *t > end));
+    f.residual_until = later(f.residual_until, used);
     f.residual_s = f.residual_until.zip(f.ended_at).map(|(r, e)| r.secs_since(e));
     tasks::link(ix, profile, g, &mut f);
     uses::add(ix, unlinked, g, &mut f);
@@ -160,6 +185,7 @@ fn derive(
     extensions(ix, profile, g, &mut f);
     f.contradictions = contradictions(g, &f);
     f.evidence_missing = evidence_missing(ix, profile, g, &f);
+    f.evidenced = evidenced(g, &f);
     f
 }
 
@@ -171,7 +197,7 @@ fn later(a: Option<Time>, b: Option<Time>) -> Option<Time> {
 }
 
 /// Identity, decision and interval of access.
-fn timeline(ix: &Index<'_>, g: &Grant) -> GrantFact {
+fn timeline(ix: &Index<'_>, profile: &Profile, g: &Grant) -> GrantFact {
     let principal_id = g.beneficiary_id.clone().unwrap_or_else(|| g.beneficiary.clone());
     let (tier, max_duration_s) = ix.privilege(g.platform.as_deref(), &g.privilege);
     let activated = g.activated_at_lo.or(g.activated_at_hi);
@@ -185,17 +211,26 @@ fn timeline(ix: &Index<'_>, g: &Grant) -> GrantFact {
     };
     let effective = given && started_at.is_some_and(|t| t <= ix.as_of);
     let recorded_end = g.ended_at_lo.or(g.ended_at_hi);
-    let ended_at = recorded_end.or(g.not_after);
+    let overdue = overdue(ix, profile, g);
+    let ended_at = if overdue.is_some() { None } else { recorded_end.or(g.not_after) };
+    // By when access was surely gone. What was only asked for, or is only the ledger's own view, does
+    // not say it (section 4.3).
     let ended_at_hi = match g.end_kind {
         EndKind::FailedToRevoke => None,
-        EndKind::Expired => g.ended_at_hi.or(recorded_end).or(g.not_after),
-        _ => g.ended_at_hi.or(recorded_end),
+        EndKind::Expired if recorded_end.is_none() => g.not_after,
+        _ => g.ended_at_hi,
     };
     let records_ends = g.end_kind != EndKind::Unknown;
-    let open_ended = match ended_at {
+    let open_ended = match ended_at.or(g.not_after) {
         Some(_) => Some(false),
         None if records_ends => Some(true),
         None => None,
+    };
+    let active_now = match ended_at {
+        _ if !effective => Some(false),
+        Some(end) => Some(end > ix.as_of),
+        // Nobody says when it was due to end, nor whether it did (section 7, end_unknown).
+        None => open_ended.map(|_| true),
     };
     let interval_inverted = started_at
         .is_some_and(|s| g.not_after.is_some_and(|e| e < s) || recorded_end.is_some_and(|e| e < s));
@@ -205,7 +240,8 @@ fn timeline(ix: &Index<'_>, g: &Grant) -> GrantFact {
     };
     // A removal that the ledger itself calls failed has lasted until now at least.
     let happened = recorded_end.filter(|t| *t <= ix.as_of);
-    let removed = happened.or((g.end_kind == EndKind::FailedToRevoke).then_some(ix.as_of));
+    let removed =
+        happened.or((g.end_kind == EndKind::FailedToRevoke).then_some(ix.as_of)).or(overdue);
     let revoked = matches!(
         g.end_kind,
         EndKind::RevokedByUser
@@ -246,7 +282,7 @@ fn timeline(ix: &Index<'_>, g: &Grant) -> GrantFact {
         ended_at_hi,
         end_kind: g.end_kind,
         open_ended,
-        active_now: effective && ended_at.is_none_or(|e| e > ix.as_of),
+        active_now,
         revoked,
         interval_inverted,
         duration_s: g
@@ -255,17 +291,41 @@ fn timeline(ix: &Index<'_>, g: &Grant) -> GrantFact {
             .map(|(e, s)| e.secs_since(s))
             .filter(|d| *d >= 0),
         held_s: started_at
-            .filter(|_| effective && !interval_inverted)
+            .filter(|_| effective && !interval_inverted && active_now.is_some())
             .map(|s| ended_at.map_or(ix.as_of, |e| e.min(ix.as_of)).secs_since(s).max(0)),
         max_duration_s,
         revocation_lag_s: removed.zip(due).map(|(e, d)| e.secs_since(d)),
         owner: ix.owner_name(&principal_id),
+        principal_name: name_of(ix, &principal_id),
         principal_id,
         chain_length: 1,
         refs: vec![evidence_ref(&g.source_id, &g.source_ref)],
         ..GrantFact::default()
     }
 }
+
+/// Name of the principal, where its id does not tell it.
+fn name_of(ix: &Index<'_>, id: &str) -> Option<Text> {
+    let p = ix.principal(id)?;
+    let name = p.name.clone().or_else(|| p.email.clone())?;
+    (!id.to_lowercase().contains(&name.to_lowercase())).then_some(name)
+}
+
+/// Until when, up to the as-of time, the ledger itself shows access in force beyond its authorised end:
+/// it was activated, its state is still active, and its source speaks of a time after the due time.
+/// `None` when it does not (section 8, Privileged Access Manager: no removal recorded is still held).
+fn overdue(ix: &Index<'_>, profile: &Profile, g: &Grant) -> Option<Time> {
+    let activated = g.activated_at_lo.or(g.activated_at_hi).is_some();
+    let recorded_end = g.ended_at_lo.or(g.ended_at_hi).is_some();
+    if g.end_kind != EndKind::Open || !activated || recorded_end {
+        return None;
+    }
+    let until = profile.known_until.get(&g.source_id)?.min(&ix.as_of);
+    (until.secs_since(g.not_after?) > EXPIRY_LAG_S).then_some(*until)
+}
+
+/// Time that a ledger may take to note an end, seconds (section 4.6, expiry_lag_tol).
+const EXPIRY_LAG_S: i64 = 120;
 
 /// A ledger that records an end before the due time, and not how it came, records a revocation.
 fn ended_early(g: &Grant, recorded_end: Option<Time>) -> bool {
@@ -283,7 +343,7 @@ fn extensions(ix: &Index<'_>, profile: &Profile, g: &Grant, f: &mut GrantFact) {
         f.silent_extension = profile.system(&g.system).extensions.then_some(g.n_extensions > 0);
         if g.n_extensions > 0 {
             // The ledger counts extensions without saying when: an approval for each must exist.
-            f.silent_extension = f.n_approvals.map(|n| n < 1 + g.n_extensions);
+            f.silent_extension = approvals::given(ix, g, f).map(|n| n < 1 + g.n_extensions);
         }
         return;
     }
@@ -351,10 +411,32 @@ fn evidence_missing(ix: &Index<'_>, profile: &Profile, g: &Grant, f: &GrantFact)
     lacks(f.approval_required && nobody, "approver");
     lacks(system.scope && g.scope.is_none(), "scope");
     lacks(f.effective && f.started_at.is_none(), "start");
-    lacks(f.effective && f.open_ended.is_none(), "end");
+    lacks(f.active_now.is_none(), "end");
     lacks(f.task_resolved == Some(false), "task");
     lacks(unknown_principal(ix, profile, &f.principal_id), "principal");
     out
+}
+
+/// What the inputs show of the chain (section 5.12), whatever the ledger records elsewhere.
+fn evidenced(g: &Grant, f: &GrantFact) -> Vec<Text> {
+    let shown = [
+        g.requested_at.is_some(),
+        g.requester.is_some(),
+        g.justification.is_some() || g.ticket_id.is_some(),
+        f.approved.is_some() || matches!(g.decision, Decision::Denied | Decision::Withdrawn),
+        f.approver_id.is_some() || f.approved_by_rule_only == Some(true),
+        g.scope.is_some(),
+        f.started_at.is_some(),
+        f.open_ended.is_some(),
+        f.task_id.is_some(),
+        f.use_count.is_some(),
+    ];
+    EVIDENCE_CHAIN
+        .iter()
+        .zip(shown)
+        .filter(|(_, shown)| *shown)
+        .map(|(part, _)| text(part))
+        .collect()
 }
 
 /// The record names a platform identity of an inventoried account that the inventory does not have.

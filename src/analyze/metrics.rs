@@ -431,8 +431,11 @@ fn right_size(ix: &Index<'_>, b: &Basis<'_>) -> Found {
 
 /// Metric 11: ended grants that nobody used.
 fn unused(b: &Basis<'_>) -> Found {
-    let ended: Vec<&GrantFact> =
-        b.grants.iter().filter(|g| g.effective && !g.active_now && g.ended_at.is_some()).collect();
+    let ended: Vec<&GrantFact> = b
+        .grants
+        .iter()
+        .filter(|g| g.effective && g.active_now == Some(false) && g.ended_at.is_some())
+        .collect();
     share_of(
         ended.iter().filter(|g| g.use_count == Some(0)).count(),
         ended.iter().filter(|g| g.use_count.is_none()).count(),

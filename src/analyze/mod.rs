@@ -145,6 +145,8 @@ pub fn derive(
 #[cfg(test)]
 mod conduct_tests;
 #[cfg(test)]
+mod ledger_tests;
+#[cfg(test)]
 mod links_tests;
 #[cfg(test)]
 mod tests;

@@ -79,10 +79,21 @@ impl<'f> Organisation<'f> {
         self.nodes.get(account).and_then(|n| n.management) == Some(true)
     }
 
-    /// The organisation an account belongs to, when the inputs say.
+    /// The organisation an account or node belongs to, when the inputs say so of it or of a node above it.
     #[must_use]
     pub fn organisation_of(&self, account: &str) -> Option<&'f str> {
-        self.nodes.get(account).and_then(|n| n.organisation)
+        let (path, _) = self.path(account);
+        path.iter().find_map(|node| self.nodes.get(node).and_then(|n| n.organisation))
+    }
+
+    /// The account's place in the tree as `aws:PrincipalOrgPaths` has it, `o-a1b2c3d4e5/r-ab12/ou-ab12-1/`
+    /// (AWS IAM User Guide, global condition keys); `None` unless it is known up to the root.
+    #[must_use]
+    pub fn path_of(&self, account: &str) -> Option<String> {
+        let (path, whole) = self.path(account);
+        let organisation = self.organisation_of(account).filter(|_| whole)?;
+        let nodes = path.iter().rev().filter(|n| **n != organisation && **n != account);
+        Some(std::iter::once(&organisation).chain(nodes).map(|n| format!("{n}/")).collect())
     }
 
     /// Levels above an account, from the root down; `None` when the inputs hold no policy of this kind.
@@ -206,6 +217,26 @@ mod tests {
         assert_eq!(shown(&tree(), A).unwrap(), want);
         assert_eq!(Organisation::new(&tree()).above(GuardrailKind::Rcp, A), None);
         assert_eq!(shown(&Facts::default(), A), None);
+    }
+
+    /// What is said of the root holds for the accounts below it.
+    #[test]
+    fn the_organisation_and_the_place_in_it() {
+        let mut facts = tree();
+        assert_eq!(Organisation::new(&facts).organisation_of(A), None);
+        assert_eq!(Organisation::new(&facts).path_of(A), None);
+        if let Some(root) = facts.realms.first_mut() {
+            root.organisation = Some(text("o-1"));
+        }
+        let o = Organisation::new(&facts);
+        assert_eq!(o.organisation_of(A), Some("o-1"));
+        assert_eq!(o.path_of(A).as_deref(), Some("o-1/r-1/ou-1/"));
+        assert_eq!((o.organisation_of(B), o.path_of(B)), (None, None));
+        facts.realms.push(realm("o-1", RealmKind::Organisation, None));
+        if let Some(root) = facts.realms.first_mut() {
+            root.parent_id = Some(text("o-1"));
+        }
+        assert_eq!(Organisation::new(&facts).path_of(A).as_deref(), Some("o-1/r-1/ou-1/"));
     }
 
     /// A policy above of which nobody says where the account hangs cuts nothing for certain.

@@ -167,13 +167,14 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
     later(store);
     let also =
         [root::rows(facts, &people, &activity), estate::holdings(&estate, &people, &activity)];
+    let logged = holdings::Logged(&use_profiles);
     let n: usize = judged.iter().map(holdings::most).sum();
     // Rows are large: they come in parts, and there is room for all of them once.
     let mut holdings: Vec<Holding> = Vec::new();
     holdings.reserve_exact(n + also.iter().map(Vec::len).sum::<usize>());
     for (plans, judged) in plans.chunks(ROWS_OF).zip(judged.chunks(ROWS_OF)) {
         let of_plans = plans.par_iter().zip(judged).map(|(plan, outcome)| {
-            let mut rows = holdings::rows(plan, outcome, &people, &activity);
+            let mut rows = holdings::rows(plan, outcome, &people, (&activity, &logged));
             rows.sort_by(in_order);
             rows
         });
@@ -185,8 +186,11 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
         holdings.par_sort_by(in_order);
     }
     estate::repeats(&mut holdings);
-    let verdicts: BTreeMap<Text, &access::Outcome> =
-        plans.iter().zip(&judged).map(|(p, o)| (p.principal.clone(), o)).collect();
+    // People of the identity store have an outcome for each of their assignments.
+    let mut verdicts: BTreeMap<Text, Vec<&access::Outcome>> = BTreeMap::new();
+    for (plan, outcome) in plans.iter().zip(&judged) {
+        verdicts.entry(plan.principal.clone()).or_default().push(outcome);
+    }
     let mut identity_facts =
         identities::rows(facts, &people, &verdicts, &holdings, &activity, as_of);
     drop(verdicts);

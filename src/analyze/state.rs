@@ -244,6 +244,10 @@ pub fn reconcile_grants(ix: &Index<'_>, facts: &mut [GrantFact], holdings: &[Hol
         if !f.effective || !expects_binding(f) {
             continue;
         }
+        if f.active_now.is_none() {
+            f.state_unknown = Some(text("end_unknown"));
+            continue;
+        }
         let mut context = match snapshot_of(ix, &history, &roles, f) {
             Ok(s) => s,
             Err(reason) => {
@@ -503,9 +507,11 @@ pub fn reconcile_holdings(ix: &Index<'_>, facts: &[GrantFact], holdings: &mut [H
     }
     let ledger = ix.has_layer(Layer::Ledger);
     let running = running_principals(ix);
+    let lost = Lost::new(ix, facts, holdings);
     for h in holdings {
         h.task_running = running.as_ref().map(|r| r.contains(&*h.principal_id));
         if !ledger {
+            h.ledger_unknown = Some(text("no_source"));
             continue;
         }
         h.looks_temporary |= brokered.contains(&*h.privilege) || brokered.contains(&*h.role_id);
@@ -513,13 +519,69 @@ pub fn reconcile_holdings(ix: &Index<'_>, facts: &[GrantFact], holdings: &mut [H
             by_principal.get(&*h.principal_id).map_or_else(Vec::new, |list| {
                 list.iter().copied().filter(|f| concerns(f, h)).collect()
             });
-        h.known_to_ledger = Some(!own.is_empty());
+        if own.is_empty() && lost.may_be(h) {
+            h.ledger_unknown = Some(text("incomplete_ledger"));
+        } else {
+            h.known_to_ledger = Some(!own.is_empty());
+        }
         // A record that is the grant and the holding in one explains nothing by itself.
         let itself =
             |f: &GrantFact| !f.refs.is_empty() && f.refs.iter().all(|r| h.refs.contains(r));
-        let valid = own.iter().find(|f| f.active_now && !itself(f));
-        h.covered_by_grant = Some(valid.is_some());
+        let valid = own.iter().find(|f| f.active_now == Some(true) && !itself(f));
+        // A grant whose end is unknown may cover it.
+        let open = own.iter().any(|f| f.active_now.is_none() && !itself(f));
+        h.covered_by_grant = valid.map(|_| true).or((!open).then_some(false));
         h.grant_id = valid.or_else(|| own.last()).map(|f| f.grant_id.clone());
+    }
+}
+
+/// Bindings that carry the mark of a broker whose ledger lost records: it has fewer open grants than IAM
+/// has bindings with its mark. Which of them it lost cannot be told (grants model, section 7, "L
+/// shrunken"; landscape, scenario 20).
+#[derive(Debug, Default)]
+struct Lost {
+    /// Marked records of such brokers.
+    rows: BTreeSet<Text>,
+}
+
+/// The ledger system whose mark a binding carries.
+fn broker_of(e: &Entitlement) -> Option<&'static str> {
+    let hint = e.origin_hint.as_deref()?;
+    let pam = hint.contains("PAM") || hint == "Privileged Access Manager";
+    match (&*e.platform, hint) {
+        ("gcp", _) if pam => Some("gcp-pam"),
+        (_, "kube-jit") => Some("kube-jit"),
+        _ => None,
+    }
+}
+
+impl Lost {
+    fn new(ix: &Index<'_>, facts: &[GrantFact], holdings: &[Holding]) -> Self {
+        let mut marked: HashMap<Text, &'static str> = HashMap::new();
+        for e in &ix.facts.entitlements {
+            if let Some(system) = broker_of(e) {
+                marked.insert(evidence_ref(&e.source_id, &e.source_ref), system);
+            }
+        }
+        let mut bound: HashMap<&str, usize> = HashMap::new();
+        for h in holdings {
+            let system = h.refs.iter().find_map(|r| marked.get(r));
+            let holds = !matches!(h.standing, Standing::Residue | Standing::Eligible);
+            if let Some(system) = system.filter(|_| holds) {
+                *bound.entry(system).or_default() += 1;
+            }
+        }
+        let open = |system: &str| {
+            let mine = facts.iter().filter(|f| &*f.system == system && f.effective);
+            mine.filter(|f| f.active_now != Some(false)).count()
+        };
+        bound.retain(|system, n| open(system) < *n);
+        let rows = marked.into_iter().filter(|(_, s)| bound.contains_key(s)).map(|(r, _)| r);
+        Self { rows: rows.collect() }
+    }
+
+    fn may_be(&self, h: &Holding) -> bool {
+        h.refs.iter().any(|r| self.rows.contains(r))
     }
 }
 
@@ -582,7 +644,7 @@ mod tests {
             started_at: Some(day(from)),
             ended_at: until.map(day),
             not_after: until.map(day),
-            active_now: until.is_none_or(|u| u > 100),
+            active_now: Some(until.is_none_or(|u| u > 100)),
             ..GrantFact::default()
         }
     }
@@ -722,6 +784,50 @@ mod tests {
             held.iter().map(|h| h.covered_by_grant).collect::<Vec<_>>(),
             [Some(true), Some(false)]
         );
+    }
+
+    #[test]
+    fn a_ledger_with_fewer_open_grants_than_marked_bindings_lost_records() {
+        let mut f = facts(true);
+        let mark = |n: usize| Entitlement {
+            platform: text("gcp"),
+            origin_hint: Some(text("Created by: PAM")),
+            source_id: text("S9"),
+            source_ref: text(format!("L{n}")),
+            ..Entitlement::default()
+        };
+        f.entitlements = vec![mark(1), mark(2)];
+        let (settings, resolution) = (Settings::defaults(), Resolution::default());
+        let as_of = Time::from_secs(100 * 86_400);
+        let ix = Index::new(&f, &settings, &resolution, as_of, &NoTiers);
+        let mut held = vec![holding(), holding(), holding()];
+        for (n, h) in held.iter_mut().enumerate() {
+            h.principal_id = text(format!("user:{n}@x.example"));
+            h.refs = vec![text(format!("S9:L{}", n + 1))];
+        }
+        held[0].refs = vec![evidence_ref("S9", "L1")];
+        held[1].refs = vec![evidence_ref("S9", "L2")];
+        let told = |grants: &[GrantFact], held: &[Holding]| {
+            let mut held = held.to_vec();
+            reconcile_holdings(&ix, grants, &mut held);
+            let each = held.iter();
+            each.map(|h| (h.known_to_ledger, h.ledger_unknown.as_deref().map(str::to_owned)))
+                .collect::<Vec<_>>()
+        };
+        let pam = |id: &str, who: &str, until| GrantFact {
+            system: text("gcp-pam"),
+            principal_id: text(who),
+            ..grant(id, 10, until)
+        };
+        let lost = (None, Some("incomplete_ledger".to_owned()));
+        // A binding without the mark is judged as ever.
+        assert_eq!(told(&[], &held), [lost.clone(), lost.clone(), (Some(false), None)]);
+        // One open grant for two bindings: the one that it explains is known.
+        let one = [pam("g", "user:0@x.example", None), pam("h", "user:9@x.example", Some(20))];
+        assert_eq!(told(&one, &held), [(Some(true), None), lost, (Some(false), None)]);
+        // As many open grants as bindings: the ledger is whole, and one binding is not its own.
+        let two = [pam("g", "user:0@x.example", None), pam("h", "user:9@x.example", None)];
+        assert_eq!(told(&two, &held)[1], (Some(false), None));
     }
 
     #[test]

@@ -34,6 +34,12 @@ pub fn link(ix: &Index<'_>, profile: &Profile, g: &Grant, f: &mut GrantFact) {
         } else {
             ambiguous(&found.ambiguous, f);
         }
+        if let Some(ticket) = found.written.filter(|_| f.link_kind.is_none()) {
+            // What the text calls a ticket and no source knows: weak, and it resolves nothing (section 9).
+            f.link_kind = Some(LinkKind::TicketText);
+            f.link_confidence = Some(Confidence::Weak);
+            f.link_evidence = Some(text(ticket));
+        }
         return;
     };
     let links = &found.links;
@@ -50,6 +56,8 @@ pub fn link(ix: &Index<'_>, profile: &Profile, g: &Grant, f: &mut GrantFact) {
     f.task_state = Some(first.task.state);
     if !running && ends.iter().all(Option::is_some) {
         f.task_ended_at = ends.into_iter().flatten().max();
+        let ended = links.iter().map(|l| (usable_end(l.task), &l.task.task_id)).max();
+        f.last_task_id = ended.filter(|_| links.len() > 1).map(|(_, id)| id.clone());
     } else if !running {
         let inverted = links.iter().any(|l| is_inverted(l.task));
         f.task_unknown = Some(text(if inverted { "interval_inverted" } else { "end_unknown" }));
@@ -148,6 +156,8 @@ struct Found<'a> {
     ambiguous: Vec<&'a Task>,
     /// Ticket that the text names by a pattern of the settings, whether it exists or not.
     named: Option<&'a str>,
+    /// First word of the text in one of the usual forms of tickets, whether it exists or not.
+    written: Option<&'a str>,
 }
 
 impl<'a> Found<'a> {
@@ -278,6 +288,7 @@ fn by_session_name<'a>(ix: &Index<'a>, name: &'a str, out: &mut Found<'a>) {
 fn by_text<'a>(ix: &Index<'a>, g: &'a Grant, out: &mut Found<'a>) {
     let reason = g.justification.as_deref().unwrap_or("");
     for id in ticket_ids(reason) {
+        out.written = out.written.or(Some(id));
         let tasks = ix.resolve_task(id, None);
         out.take(tasks, LinkKind::TicketText, Confidence::Strong, id);
     }
@@ -357,9 +368,8 @@ pub fn overstay(ix: &Index<'_>, f: &mut GrantFact) {
         f.overstay_hi_s = Some(0);
         return;
     }
-    // Of a grant that is known to have no end, or whose removal failed, the excess so far is a lower
-    // bound; a future end has not happened yet. An end that nobody recorded says nothing.
-    let goes_on = f.open_ended == Some(true) || f.end_kind == EndKind::FailedToRevoke;
+    // Of a grant that is known to go on, or whose removal failed, the excess so far is a lower bound; a future end has not happened yet. An end that nobody recorded says nothing.
+    let goes_on = f.active_now == Some(true) || f.end_kind == EndKind::FailedToRevoke;
     let end_lo = f.ended_at.or(goes_on.then_some(ix.as_of)).map(|e| e.min(ix.as_of));
     let Some(task_end) = f.task_ended_at else {
         // Only candidates: whichever is meant, access went on after the last of them.

@@ -215,31 +215,49 @@ fn fill(
         let sums: String = listed.iter().map(|o| format!("{}  {}\n", o.sha256, o.path)).collect();
         put(staging, &OutputFile::of_bytes(SUMS, "text/plain", sums.into_bytes()), disk)
     })?;
-    // Deepest first: an entry is on disk once its directory is.
-    dirs.iter().rev().try_for_each(|d| sync_dir(d))
+    // An entry is on disk once its directory is.
+    synced(|disk| {
+        for dir in dirs.into_iter().filter(|_| cfg!(unix)) {
+            let opened = File::open(&dir).map_err(io_error("sync", &dir))?;
+            let _ = disk.send((dir, opened));
+        }
+        Ok(())
+    })
 }
 
 /// Files that are written and wait to be brought to disk, each with its path.
 type Disk = mpsc::Sender<(PathBuf, File)>;
 
-/// Writes files while another thread brings those that are written to disk: waiting for the disk takes no
+/// Threads that wait for the disk. Files that are asked for at one time go to disk with one another; one
+/// after the other each waits for the journal of the file system anew.
+const SYNCING: usize = 4;
+
+/// Writes files while other threads bring those that are written to disk: waiting for the disk takes no
 /// work. All are on disk when this ends well.
 fn synced<T: Send>(
     write: impl FnOnce(&Disk) -> Result<T, BundleError> + Send,
 ) -> Result<T, BundleError> {
     let (disk, written) = mpsc::channel::<(PathBuf, File)>();
-    thread::scope(|scope| {
-        let sync = scope.spawn(move || {
-            written.into_iter().try_for_each(|(path, file)| {
-                file.sync_all().map_err(|source| io_error("fill", &path)(source))
-            })
-        });
-        let out = write(&disk);
-        drop(disk);
-        match sync.join() {
-            Ok(done) => done.and(out),
-            Err(panic) => std::panic::resume_unwind(panic),
+    let written = Mutex::new(written);
+    let next = || written.lock().unwrap_or_else(PoisonError::into_inner).recv();
+    let sync = || -> Result<(), BundleError> {
+        while let Ok((path, file)) = next() {
+            file.sync_all().map_err(|source| io_error("fill", &path)(source))?;
         }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..SYNCING).map(|_| scope.spawn(sync)).collect();
+        let mut out = write(&disk);
+        drop(disk);
+        for thread in threads {
+            match thread.join() {
+                // What the disk refused is told before what came of it.
+                Ok(done) => out = done.and(out),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        out
     })
 }
 
@@ -296,7 +314,7 @@ fn put(staging: &Path, file: &OutputFile<'_>, disk: &Disk) -> Result<OutputEntry
         sha256: hex(&whole.hash.finalize()),
         media_type: file.media_type.to_owned(),
     };
-    // The other end is gone only when it failed, and then that is told.
+    // Nobody takes it only when the disk failed, and then that is told.
     let _ = disk.send((path, whole.out));
     Ok(entry)
 }

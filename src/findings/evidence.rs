@@ -1,45 +1,67 @@
-//! The evidence values of a finding, kept as the JSON text that every output prints.
+//! The evidence values of a finding, kept as the JSON texts that every output prints.
 //!
 //! A run holds tens of thousands of findings with a dozen values each. As trees of values they took most
-//! of its memory; the text takes a third of that and is written as it stands.
+//! of its memory; the texts take a fifth of that, since all findings of a rule share the names.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
-use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::facts::Text;
 
-/// Values by name, in the order of names: one compact JSON object. Equal values have equal texts.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Evidence(Box<str>);
+/// Values by name, in the order of names. Equal values have equal texts.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// Names in their order, each once.
+    names: Arc<[Text]>,
+    /// Compact JSON texts of the values, each on a line: in JSON a line feed is never part of one.
+    values: Box<str>,
+}
 
 /// One name with the JSON text of its value.
 type Entry<'a> = (Cow<'a, str>, &'a str);
 
 impl Evidence {
+    /// Values of names, which come in their order and each once. `write` adds the compact JSON text of one.
+    pub(crate) fn written(names: &Arc<[Text]>, mut write: impl FnMut(&str, &mut String)) -> Self {
+        debug_assert!(names.is_sorted_by(|a, b| a < b), "names of evidence in order");
+        let mut values = String::new();
+        for (i, name) in names.iter().enumerate() {
+            if i > 0 {
+                values.push('\n');
+            }
+            write(name, &mut values);
+        }
+        Self { names: Arc::clone(names), values: values.into_boxed_str() }
+    }
+
+    /// Names with the JSON texts of their values.
+    fn entries(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.names.iter().map(|name| &**name).zip(self.values.split('\n'))
+    }
+
     /// The value of a name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Value> {
-        let (_, raw) = self.raw().into_iter().find(|(n, _)| n == name)?;
+        let (_, raw) = self.entries().find(|(n, _)| *n == name)?;
         read(raw)
     }
 
     /// Names with the JSON texts of their values.
     #[must_use]
     pub fn raw(&self) -> Vec<Entry<'_>> {
-        serde_json::from_str::<Entries<'_>>(&self.0).map(|e| e.0).unwrap_or_default()
+        self.entries().map(|(name, raw)| (Cow::Borrowed(name), raw)).collect()
     }
 
     /// Names and values.
     #[must_use]
     pub fn to_map(&self) -> BTreeMap<Text, Value> {
-        let known = self.raw().into_iter();
-        known.filter_map(|(name, raw)| Some((name.into(), read(raw)?))).collect()
+        self.entries().filter_map(|(name, raw)| Some((name.into(), read(raw)?))).collect()
     }
 
     /// Puts a value in the place of what the name had, if anything.
@@ -48,23 +70,40 @@ impl Evidence {
         map.insert(name, value);
         *self = Self::from(map);
     }
-}
 
-impl Default for Evidence {
-    fn default() -> Self {
-        Self("{}".into())
+    /// One compact JSON object.
+    fn object(&self) -> String {
+        let mut out = String::with_capacity(2 * self.values.len() + 2);
+        out.push('{');
+        for (i, (name, raw)) in self.entries().enumerate() {
+            if i > 0 {
+                out.push(',');
+            }
+            put_text(name, &mut out);
+            out.push(':');
+            out.push_str(raw);
+        }
+        out.push('}');
+        out
     }
 }
 
 impl fmt::Debug for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.object())
     }
 }
 
 impl From<BTreeMap<Text, Value>> for Evidence {
     fn from(map: BTreeMap<Text, Value>) -> Self {
-        map.iter().map(|(name, value)| (&**name, value.clone())).collect()
+        let names: Arc<[Text]> = map.keys().cloned().collect();
+        let mut values = map.values();
+        Self::written(&names, |_, out| {
+            if let Some(value) = values.next() {
+                // Writing to a String cannot fail.
+                let _ = fmt::Write::write_fmt(out, format_args!("{value}"));
+            }
+        })
     }
 }
 
@@ -77,25 +116,22 @@ impl<const N: usize> From<[(Text, Value); N]> for Evidence {
 impl<'a> FromIterator<(&'a str, Value)> for Evidence {
     /// Of a name that comes twice the last value stays.
     fn from_iter<I: IntoIterator<Item = (&'a str, Value)>>(pairs: I) -> Self {
-        let mut pairs: Vec<(&str, Value)> = pairs.into_iter().collect();
-        // Stable, so the last of a name is the last of its run.
-        if !pairs.is_sorted_by(|a, b| a.0 < b.0) {
-            pairs.sort_by_key(|(name, _)| *name);
-        }
-        let mut text = String::from("{");
-        for (i, (name, value)) in pairs.iter().enumerate() {
-            if pairs.get(i + 1).is_some_and(|next| next.0 == *name) {
-                continue;
-            }
-            if text.len() > 1 {
-                text.push(',');
-            }
-            // Writing to a String cannot fail.
-            let _ = fmt::Write::write_fmt(&mut text, format_args!("{}:{value}", Name(name)));
-        }
-        text.push('}');
-        Self(text.into_boxed_str())
+        let map: BTreeMap<Text, Value> =
+            pairs.into_iter().map(|(name, value)| (name.into(), value)).collect();
+        Self::from(map)
     }
+}
+
+/// Writes a text as a JSON string.
+pub(crate) fn put_text(s: &str, out: &mut String) {
+    if s.bytes().any(|b| b < b' ' || b == b'"' || b == b'\\') {
+        // Writing to a String cannot fail.
+        let _ = fmt::Write::write_fmt(out, format_args!("{}", Value::from(s)));
+        return;
+    }
+    out.push('"');
+    out.push_str(s);
+    out.push('"');
 }
 
 /// A value from its text. The parser of `serde_json` may miss the last digit of a number with a fraction;
@@ -108,22 +144,10 @@ fn read(raw: &str) -> Option<Value> {
     serde_json::from_str(raw).ok()
 }
 
-/// A name as a JSON string.
-struct Name<'a>(&'a str);
-
-impl fmt::Display for Name<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        if self.0.chars().all(plain) {
-            return write!(f, "\"{}\"", self.0);
-        }
-        write!(f, "{}", Value::from(self.0))
-    }
-}
-
 impl Serialize for Evidence {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let raw: &RawValue = serde_json::from_str(&self.0).map_err(serde::ser::Error::custom)?;
+        let object = self.object();
+        let raw: &RawValue = serde_json::from_str(&object).map_err(serde::ser::Error::custom)?;
         raw.serialize(serializer)
     }
 }
@@ -131,34 +155,6 @@ impl Serialize for Evidence {
 impl<'de> Deserialize<'de> for Evidence {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         BTreeMap::<Text, Value>::deserialize(deserializer).map(Self::from)
-    }
-}
-
-/// The members of an object, unread.
-struct Entries<'a>(Vec<Entry<'a>>);
-
-#[derive(Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = Entries<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<'de>, A::Error> {
-                let mut out = Vec::new();
-                while let Some((name, value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
-                    out.push((name.0, value.get()));
-                }
-                Ok(Entries(out))
-            }
-        }
-        deserializer.deserialize_map(Members)
     }
 }
 
@@ -192,6 +188,22 @@ mod tests {
         assert_eq!(raw, plain);
         assert_eq!(serde_json::to_string(&Evidence::default()).unwrap(), "{}");
         assert!(Evidence::default().raw().is_empty());
+    }
+
+    #[test]
+    fn texts_are_written_as_values_are() {
+        let odd = ["", "plain", "é\n", "a\"b", "back\\slash", "\u{1}\u{7f}\u{2028}", "tab\t"];
+        for s in odd {
+            let mut out = String::new();
+            put_text(s, &mut out);
+            assert_eq!(out, Value::from(s).to_string());
+        }
+        let one = |names: &[&str]| {
+            Evidence::written(&names.iter().map(|n| Text::from(*n)).collect(), put_text)
+        };
+        assert_eq!(one(&[]), Evidence::default());
+        let two = Evidence::from([("a".into(), json!("a")), ("b\n".into(), json!("b\n"))]);
+        assert_eq!(one(&["a", "b\n"]), two);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use evidence::Evidence;
+pub(crate) use evidence::put_text;
 
 use crate::facts::Text;
 

@@ -23,6 +23,8 @@ const INDIRECT: &[(&str, &str)] =
 pub struct Basis<'a> {
     /// Limits set looser than their bound ([`crate::settings::Limits::loosened`]).
     pub loosened: &'a [&'a str],
+    /// Files that were given and of which nothing could be read: no population is known to be whole.
+    pub unread: &'a [&'a str],
     /// Controls that the scope statement excludes.
     pub not_applicable: &'a [NotApplicable],
     /// Frameworks to conclude on; all main ones when absent.
@@ -262,6 +264,10 @@ impl Gaps {
 
 fn gaps(rules: &Mapped<'_>, counts: &Counts, supported: &[&Finding], basis: &Basis<'_>) -> Gaps {
     let mut open = Vec::new();
+    // What nobody could read may hold items of any rule.
+    if rules.all().next().is_some() {
+        open.extend(unread_gap(basis.unread));
+    }
     for rule in rules.all() {
         open.extend(rule_gap(rule));
     }
@@ -296,6 +302,20 @@ fn gaps(rules: &Mapped<'_>, counts: &Counts, supported: &[&Finding], basis: &Bas
         }
     }
     Gaps { open, loosened }
+}
+
+/// Files named in a gap.
+const MAX_UNREAD: usize = 5;
+
+fn unread_gap(files: &[&str]) -> Option<String> {
+    let first = files.first()?;
+    if files.len() == 1 {
+        return Some(format!("`{first}` was given and could not be read"));
+    }
+    let named: Vec<String> = files.iter().take(MAX_UNREAD).map(|f| format!("`{f}`")).collect();
+    let more = if files.len() > MAX_UNREAD { ", ..." } else { "" };
+    let n = number(files.len() as u64);
+    Some(format!("{n} files were given and could not be read ({}{more})", named.join(", ")))
 }
 
 fn rule_gap(rule: &RuleResult) -> Option<String> {
@@ -498,6 +518,26 @@ mod tests {
         let c = ac6(&[rule("R-1"), missing], &[]);
         assert_eq!(c.conclusion, "partially_assessed");
         assert_eq!(c.gaps, ["R-2 could not be tested: no_source: usage"]);
+    }
+
+    #[test]
+    fn a_file_that_could_not_be_read_leaves_a_gap() {
+        let basis = Basis { unread: &["bad/grants.csv.gz"], ..Basis::default() };
+        let c = of("nist-800-53-r5", "AC-6", &[rule("R-1")], &[], &basis);
+        assert_eq!(c.conclusion, "partially_assessed");
+        assert_eq!(c.gaps, ["`bad/grants.csv.gz` was given and could not be read"]);
+        assert!(c.statement.contains("bad/grants.csv.gz"), "{}", c.statement);
+        let many = ["a", "b", "c", "d", "e", "f"];
+        let basis = Basis { unread: &many, ..Basis::default() };
+        let c = of("nist-800-53-r5", "AC-6", &[rule("R-1")], &[], &basis);
+        assert_eq!(
+            c.gaps,
+            ["6 files were given and could not be read (`a`, `b`, `c`, `d`, `e`, ...)"]
+        );
+        // An exception stays one.
+        let found = [finding("R-1", Status::Open, "certain")];
+        let c = of("nist-800-53-r5", "AC-6", &[rule("R-1")], &found, &basis);
+        assert_eq!(c.conclusion, "exceptions_noted");
     }
 
     #[test]

@@ -542,6 +542,9 @@ fn incomplete(view: &View, allow_quarantined: bool) -> Vec<String> {
             ));
         }
     }
+    for f in &view.unread {
+        out.push(format!("nothing of `{}` was judged: {} ({})", f.file, f.why, f.remedy));
+    }
     // Several rows may make one finding, so only their absence tells that a run was filtered.
     for r in view.rules.iter().filter(|r| r.exceptions > 0) {
         if !view.findings.iter().any(|f| f.rule == r.rule) {

@@ -53,13 +53,16 @@ pub struct Reread {
     whole: BTreeSet<SourceKey>,
     cut: BTreeMap<SourceKey, String>,
     rules: BTreeMap<String, (String, Option<String>)>,
+    /// The first file that could not be read.
+    unread: Option<String>,
 }
 
 impl Reread {
     /// What a view read.
     #[must_use]
     pub fn of(view: &View) -> Self {
-        let mut out = Self::default();
+        let unread = view.unread.first().map(|f| f.file.clone());
+        let mut out = Self { unread, ..Self::default() };
         for s in &view.sources {
             let key = SourceKey::of(s);
             if s.completeness == "truncated" {
@@ -80,6 +83,10 @@ impl Reread {
     /// Why it cannot be said that a finding of `rule` on `sources` is gone; `None` when it can.
     #[must_use]
     pub fn doubt(&self, rule: &str, sources: &BTreeSet<SourceKey>) -> Option<String> {
+        // It may be the very file that the finding came from, whatever else of its kind was read.
+        if let Some(file) = &self.unread {
+            return Some(format!("`{file}` could not be read"));
+        }
         for key in sources {
             if let Some(why) = self.cut.get(key) {
                 return Some(why.clone());
@@ -104,6 +111,7 @@ impl Reread {
 mod tests {
     use super::*;
     use crate::gate::testing;
+    use crate::report::view::UnreadRow;
 
     #[test]
     fn doubt_names_what_was_not_looked_at() {
@@ -113,6 +121,10 @@ mod tests {
         assert!(Reread::of(&view).doubt("XXX-001", &keys).unwrap().contains("no rule XXX-001"));
         view.sources[0].completeness = "truncated".into();
         assert!(Reread::of(&view).doubt("GRT-003", &keys).unwrap().contains("truncated"));
+        view.sources[0].completeness = "complete".into();
+        view.unread = vec![UnreadRow { file: "a.gz".into(), ..UnreadRow::default() }];
+        assert_eq!(Reread::of(&view).doubt("GRT-003", &keys).unwrap(), "`a.gz` could not be read");
+        view.unread.clear();
         let gone = view.sources.remove(0);
         let doubt = Reread::of(&view).doubt("GRT-003", &keys).unwrap();
         assert!(doubt.contains(&gone.format), "{doubt}");

@@ -211,6 +211,7 @@ pub fn decide(input: &GateInput<'_>) -> Verdict {
         Some(view) => {
             usage(view, input.policy, &mut reasons);
             assessed(view, &mut reasons);
+            unread(view, &mut reasons);
             waivers(view, &mut reasons);
             coverage(view, input.policy, &mut reasons);
             age(view, input, &mut reasons);
@@ -250,6 +251,24 @@ fn assessed(view: &View, reasons: &mut Vec<Reason>) {
         reasons.push(Reason::new(exit::NO_INPUT, "no source was read"));
     } else if view.rules.iter().all(|r| r.outcome == "not_assessed") {
         reasons.push(Reason::new(exit::NO_INPUT, "no rule could be assessed: nothing was judged"));
+    }
+}
+
+/// Files named one by one.
+const MAX_UNREAD: usize = 20;
+
+/// What could not be looked at may hold anything: it never passes.
+fn unread(view: &View, reasons: &mut Vec<Reason>) {
+    for f in view.unread.iter().take(MAX_UNREAD) {
+        let text =
+            format!("`{}` was given and nothing of it was judged: {}; {}", f.file, f.why, f.remedy);
+        reasons.push(Reason::new(exit::WEAK_EVIDENCE, text));
+    }
+    let rest = view.unread.len().saturating_sub(MAX_UNREAD);
+    if rest > 0 {
+        let noun = if rest == 1 { "file" } else { "files" };
+        let text = format!("{rest} more {noun} could not be read; see `overstay inspect`");
+        reasons.push(Reason::new(exit::WEAK_EVIDENCE, text));
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use super::{Accepted, PipelineError, Run, Scan, ScanRequest, Sealed, Texts, analyse};
+use super::{Accepted, PipelineError, Run, Scan, ScanRequest, Sealed, Texts, analyse, unread};
 use crate::evidence::files::EXCEPTIONS;
 use crate::facts::Text;
 use crate::ingest::source::{Input, Shape};
@@ -88,6 +88,11 @@ pub(super) fn plan(request: &ScanRequest, settings: &Settings) -> Option<Planned
         Err(Refusal::NotFlat("this command needs every finding in full".into()))
     };
     Some((collected, files))
+}
+
+/// Whether it is known already that the inputs are no large ledger.
+pub(super) fn is_small(planned: Option<&Planned>) -> bool {
+    planned.is_some_and(|(_, files)| matches!(files, Err(Refusal::Small)))
 }
 
 /// Why a run is not a screening.
@@ -185,6 +190,7 @@ pub(super) fn finish(
         ignored: collected.ignored.clone(),
         inputs: BTreeMap::new(),
     };
+    derived.coverage.extend(unread(&ingested, &settings));
     let run = Run {
         sealed: Sealed::default(),
         bundle_only: false,

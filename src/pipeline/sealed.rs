@@ -1,20 +1,22 @@
-//! Tables that are encoded as soon as nothing asks for their rows any more. When only the bundle is wanted
-//! the rows go then: as files they take a tenth of the room, and what is done next needs it.
+//! Tables that are encoded when the analysis is done. When only the bundle is wanted, the rows that nothing
+//! asks for any more go then: as files they take a tenth of the room, and the findings need it. Of the others
+//! the rows go when rules and report have read them, and nothing needs to be encoded beside the findings.
 
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 use super::{PipelineError, internal};
 use crate::evidence::tables;
 use crate::facts::schema::Row;
 use crate::facts::store::Rows;
-use crate::facts::{Derived, Facts};
+use crate::facts::{Derived, Facts, WaiverFact};
 use crate::report::OutputFile;
 
 /// Encoded tables, and what is still asked about them.
 #[derive(Clone, Debug, Default)]
 pub struct Sealed {
     files: Vec<OutputFile<'static>>,
-    /// Number of entitlements among them.
+    /// Number of entitlements whose rows are gone.
     pub(super) entitlements: usize,
 }
 
@@ -63,39 +65,85 @@ impl Done {
     }
 }
 
-fn seal<R: Row + std::fmt::Debug + Send + Sync>(
-    rows: Vec<R>,
-    files: &mut Vec<OutputFile<'static>>,
-) -> Result<(), PipelineError> {
-    if rows.is_empty() {
-        return Ok(());
+/// Tables that take the longest to encode, the longest first. Those that take the most room are apart.
+const LONG: [&str; 9] = [
+    "policy_facts",
+    "exposures",
+    "holdings",
+    "identity_facts",
+    "entitlements",
+    "policies_in_force",
+    "use_profiles",
+    "roles",
+    "escalations",
+];
+
+/// A table that waits to be encoded; rows that it owns go when that is done.
+struct Waiting<'a> {
+    table: &'static str,
+    encode: Box<dyn FnOnce() -> Result<OutputFile<'static>, PipelineError> + Send + 'a>,
+}
+
+impl<'a> Waiting<'a> {
+    /// `None` without rows.
+    fn owned<R: Row + std::fmt::Debug + Send + Sync + 'a>(rows: Vec<R>) -> Option<Self> {
+        let table = R::TABLE.name;
+        let there = !rows.is_empty();
+        there.then(|| Self { table, encode: Box::new(move || encode(table, &rows)) })
     }
-    let file = tables::file(R::TABLE.name, &rows as &dyn Rows);
+
+    /// `None` without rows.
+    fn kept(table: &'static str, rows: &'a dyn Rows) -> Option<Self> {
+        let there = rows.height() > 0;
+        there.then(|| Self { table, encode: Box::new(move || encode(table, rows)) })
+    }
+}
+
+fn encode(table: &str, rows: &dyn Rows) -> Result<OutputFile<'static>, PipelineError> {
+    let file = tables::file(table, rows);
     let bytes = file.to_bytes().map_err(internal)?;
-    files.push(OutputFile::of_bytes(file.path.clone(), file.media_type, bytes));
-    Ok(())
+    Ok(OutputFile::of_bytes(file.path.clone(), file.media_type, bytes))
 }
 
 impl Sealed {
-    /// Encodes tables, one after the other: a table that is being encoded takes much room.
+    /// Encodes tables, each thread one after the other: a table that is being encoded takes much room. Rows
+    /// that are done go; those of the other tables, which must not change any more, stay.
     ///
     /// # Errors
     /// When a table cannot be encoded.
-    pub(super) fn of(done: Done) -> Result<Self, PipelineError> {
-        let mut out = Self { entitlements: done.facts.entitlements.len(), ..Self::default() };
-        let Done { facts, derived } = done;
+    pub(super) fn of(done: Done, facts: &Facts, derived: &Derived) -> Result<Self, PipelineError> {
+        let mut out = Self { entitlements: done.facts.entitlements.len(), files: Vec::new() };
+        let mut all: Vec<Waiting<'_>> = Vec::new();
         macro_rules! each {
-            ($from:ident: $($table:ident),*) => { $( seal($from.$table, &mut out.files)?; )* };
+            ($from:ident: $($table:ident),*) => { $( all.extend(Waiting::owned(done.$from.$table)); )* };
         }
         each!(facts: roles, entitlements, aliases, memberships, trusts);
-        each!(derived: policy_facts, exposures, policies_in_force, identity_facts, escalations, use_profiles);
+        each!(derived: policy_facts, exposures, policies_in_force, escalations);
+        let kept = facts.rows().into_iter().chain(derived.rows());
+        // Facts about waivers come after the findings.
+        let kept = kept.filter(|(table, _)| *table != WaiverFact::TABLE.name);
+        all.extend(kept.filter_map(|(table, rows)| Waiting::kept(table, rows)));
+        let rank = |w: &Waiting<'_>| LONG.iter().position(|long| *long == w.table);
+        // Taken from the end.
+        all.sort_by_key(|w| std::cmp::Reverse(rank(w).unwrap_or(LONG.len())));
+        let left = Mutex::new(all);
+        let made: Mutex<Vec<Result<OutputFile<'static>, PipelineError>>> = Mutex::default();
+        let next = || left.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        rayon::scope(|scope| {
+            for _ in 0..rayon::current_num_threads() {
+                scope.spawn(|_| {
+                    while let Some(waiting) = next() {
+                        let file = (waiting.encode)();
+                        made.lock().unwrap_or_else(PoisonError::into_inner).push(file);
+                    }
+                });
+            }
+        });
+        let made = made.into_inner().unwrap_or_else(PoisonError::into_inner);
+        out.files = made.into_iter().collect::<Result<_, _>>()?;
+        // In one order, whoever was done first.
+        out.files.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(out)
-    }
-
-    /// Adds what was sealed later.
-    pub(super) fn extend(&mut self, more: Self) {
-        self.files.extend(more.files);
-        self.entitlements += more.entitlements;
     }
 
     /// The files of all tables: those sealed, and of the others one each.

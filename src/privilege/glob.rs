@@ -164,6 +164,14 @@ fn overlaps_by(a: &[u8], b: &[u8], eq: impl Fn(u8, u8) -> bool) -> bool {
     if !a.iter().zip(b).take(shared).all(|(&x, &y)| eq(x, y)) {
         return false;
     }
+    // Mostly one of them is a run and nothing else, or both are plain.
+    let run = |p: &[u8]| !p.is_empty() && p.iter().all(|c| *c == b'*');
+    if run(a) || run(b) {
+        return true;
+    }
+    if literal(a) == a.len() && literal(b) == b.len() {
+        return a.len() == b.len();
+    }
     // row[j]: the empty rest of `a` handled so far can still agree with the first j bytes of `b`.
     let mut row = vec![false; b.len() + 1];
     let mut open = true;
@@ -171,8 +179,9 @@ fn overlaps_by(a: &[u8], b: &[u8], eq: impl Fn(u8, u8) -> bool) -> bool {
         open = open && *c == b'*';
         *slot = open;
     }
+    let mut next = Vec::with_capacity(row.len());
     for &x in a {
-        let mut next = Vec::with_capacity(row.len());
+        next.clear();
         let mut left = false;
         let mut diagonal = false;
         for (j, &up) in row.iter().enumerate() {
@@ -191,7 +200,7 @@ fn overlaps_by(a: &[u8], b: &[u8], eq: impl Fn(u8, u8) -> bool) -> bool {
             left = here;
             diagonal = up;
         }
-        row = next;
+        std::mem::swap(&mut row, &mut next);
     }
     row.last().copied().unwrap_or(false)
 }

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::text::{counted, duration};
-use crate::facts::Time;
 use crate::facts::time::parse_rfc3339;
+use crate::facts::{EVIDENCE_CHAIN, Time};
 use crate::findings::Finding;
 
 /// Tables that the story is told from.
@@ -418,6 +418,9 @@ impl<'a> Page<'a> {
             (Some(lo), Some(_)) => format!("{kind}, {}", instant(lo)),
             (Some(lo), None) => format!("{kind}, {} at the earliest", instant(lo)),
             (None, _) if f.flag("open_ended") == Some(true) => "none: still in force".to_owned(),
+            (None, _) if f.flag("active_now") == Some(true) => {
+                "none: still in force beyond its authorised end, by the ledger itself".to_owned()
+            }
             (None, _) => "unknown: the ledger records no end".to_owned(),
         };
         self.line("revocation", &text);
@@ -446,12 +449,13 @@ impl<'a> Page<'a> {
             .own("credentials")
             .map(|c| {
                 let at = |name| c.time(name).map_or("unknown".into(), instant);
+                let endless = c.flag("no_expiry") == Some(true);
                 let mut text = format!(
                     "{} {}: issued {}, expires {}",
                     c.str("kind").unwrap_or("credential"),
                     c.str("credential_id").unwrap_or("?"),
                     at("issued_at"),
-                    at("expires_at")
+                    if endless { "never".to_owned() } else { at("expires_at") }
                 );
                 for (name, word) in [("revoked_at", "revoked"), ("last_used_at", "last used")] {
                     if let Some(t) = c.time(name) {
@@ -567,12 +571,23 @@ impl<'a> Page<'a> {
     /// What the evidence chain lacks, and all records behind the page.
     fn records(&mut self) {
         let missing = self.fact.list("evidence_missing");
-        let chain = if missing.is_empty() {
+        let shown = self.fact.list("evidenced");
+        let absent: Vec<&str> =
+            EVIDENCE_CHAIN.iter().copied().filter(|part| !shown.contains(part)).collect();
+        let chain = if !missing.is_empty() {
+            format!("lacks {}", missing.join(", "))
+        } else if absent.is_empty() {
             "complete".into()
         } else {
-            format!("lacks {}", missing.join(", "))
+            "complete as far as the ledger records it".into()
         };
         self.line("evidence", &chain);
+        if !shown.is_empty() {
+            self.more(&format!("shown: {}", shown.join(", ")));
+        }
+        if !absent.is_empty() {
+            self.more(&format!("not shown: {}", absent.join(", ")));
+        }
         for c in self.fact.list("contradictions") {
             self.more(&format!("contradiction: {c}"));
         }

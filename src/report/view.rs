@@ -39,6 +39,9 @@ pub struct View {
     pub sources: Vec<SourceRow>,
     /// Quarantined records (at most [`View::MAX_QUARANTINE`]; the full list is in `facts/quarantine.parquet`).
     pub quarantine: Vec<QuarantineRow>,
+    /// Files that were given and of which nothing could be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<UnreadRow>,
     /// Rule results in rule order.
     pub rules: Vec<RuleResult>,
     /// Findings, worst first ([`Finding::sort_key`]). The JSON form holds at most [`View::MAX_FINDINGS`].
@@ -206,7 +209,7 @@ pub struct Summary {
     pub overstay_median_s: Option<i64>,
     /// 95th percentile of their excess, seconds.
     pub overstay_p95_s: Option<i64>,
-    /// Of these, grants with a complete evidence chain.
+    /// Of these, grants whose evidence chain lacks nothing that their ledger, or the inputs, record for others.
     pub complete_grants: u64,
     /// Grants that gave access; denied and pending requests are not among them.
     pub grants: u64,
@@ -308,6 +311,17 @@ pub struct QuarantineRow {
     pub place: String,
     /// Reason.
     pub reason: String,
+}
+
+/// A file of which nothing could be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnreadRow {
+    /// File.
+    pub file: String,
+    /// Why, one sentence with the place where it is known.
+    pub why: String,
+    /// What to do about it.
+    pub remedy: String,
 }
 
 /// A finding to fix first.
@@ -537,7 +551,7 @@ pub struct GrantRow {
     pub overstay_s: Option<i64>,
     /// Uses.
     pub use_count: Option<i64>,
-    /// Evidence chain complete.
+    /// The evidence chain lacks nothing that its ledger, or the inputs, record for others.
     pub complete: bool,
     /// What is missing.
     pub missing: Vec<String>,

@@ -2,6 +2,7 @@
 //! wrong is collected, so that one look shows all of it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::error::{Problem, RuleError};
 use super::expr::{Kind, Node};
@@ -23,8 +24,8 @@ pub struct Compiled<'a> {
     pub title: Text,
     /// Remedy.
     pub remediation: Text,
-    /// Names of the columns that are evidence.
-    pub evidence: Vec<Text>,
+    /// Names of the columns that are evidence, in order, each once.
+    pub evidence: Arc<[Text]>,
     /// Its table.
     pub table: TableDef,
     /// Filter of the population.
@@ -46,7 +47,7 @@ pub struct Compiled<'a> {
     /// Message.
     pub message: Message,
     /// Controls.
-    pub controls: std::sync::Arc<[ControlRef]>,
+    pub controls: Arc<[ControlRef]>,
 }
 
 /// Where the reason of a row not assessed comes from.
@@ -125,7 +126,13 @@ pub fn compile<'a>(rule: &'a Rule, file: &str) -> Result<Compiled<'a>, RuleError
                 rule,
                 title: text(&rule.title),
                 remediation: text(&rule.remediation),
-                evidence: rule.evidence.iter().map(text).collect(),
+                evidence: rule
+                    .evidence
+                    .iter()
+                    .map(text)
+                    .collect::<BTreeSet<_>>()
+                    .into_iter()
+                    .collect(),
                 table,
                 filter,
                 exception,

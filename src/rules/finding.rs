@@ -9,7 +9,7 @@ use super::severity::{Subject, judge};
 use super::value::{Table, Value};
 use crate::facts::{Source, Text, Tier, Time};
 use crate::findings::fingerprint::{Identity, fingerprint, state_digest};
-use crate::findings::{Finding, SourceRef, Status};
+use crate::findings::{Evidence, Finding, SourceRef, Status};
 
 /// Most evidence records that a finding lists.
 pub const MAX_SOURCES: usize = 20;
@@ -106,7 +106,9 @@ pub fn build(
         credential_id: text("credential_id"),
         message,
         remediation: compiled.remediation.clone(),
-        evidence: compiled.evidence.iter().map(|c| (&**c, table.json(c, row))).collect(),
+        evidence: Evidence::written(&compiled.evidence, |c, out| {
+            table.write_json(c, row, out);
+        }),
         sources: sources.resolve(&table.get("refs", row)),
         controls: compiled.controls.clone(),
         first_seen: sources.as_of.clone(),

@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use polars::prelude::*;
 
 use super::error::RuleError;
 use crate::facts::{ColType, TableDef, Time};
+use crate::findings::put_text;
 
 /// A value of a column or of a sub-expression. Null means unknown or not applicable.
 #[derive(Clone, Debug, PartialEq)]
@@ -211,6 +213,33 @@ impl Table {
         }
     }
 
+    /// Writes the text of [`Table::json`].
+    pub(crate) fn write_json(&self, column: &str, row: usize, out: &mut String) {
+        match self.columns.get(column) {
+            Some(Cells::Text(c)) if row < c.len() => match c.get(row) {
+                Some(text) => put_text(text, out),
+                None => out.push_str("null"),
+            },
+            Some(Cells::List(c)) if row < c.len() => {
+                let items = c.get_as_series(row);
+                let Some(items) = items.as_ref().and_then(|items| items.str().ok()) else {
+                    out.push_str("null");
+                    return;
+                };
+                out.push('[');
+                for (i, item) in items.iter().flatten().enumerate() {
+                    if i > 0 {
+                        out.push(',');
+                    }
+                    put_text(item, out);
+                }
+                out.push(']');
+            }
+            // Writing to a String cannot fail.
+            _ => _ = write!(out, "{}", self.json(column, row)),
+        }
+    }
+
     /// Value of a column in a row as JSON: times as RFC 3339, lists as arrays.
     #[must_use]
     pub fn json(&self, column: &str, row: usize) -> serde_json::Value {
@@ -240,6 +269,43 @@ impl Cells {
                 Some(Value::List(items.iter().flatten().map(Arc::from).collect()))
             }),
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::schema::Row;
+    use crate::facts::{Derived, IdentityFact, Tri, text};
+
+    #[test]
+    fn texts_of_cells_are_those_of_their_values() {
+        let odd = |s: &str| Some(text(s));
+        let rows = vec![
+            IdentityFact {
+                principal_id: text("a\"b\n\u{1}é\\"),
+                name: odd("plain"),
+                admin: Tri::Yes,
+                age_days: Some(-7),
+                disabled: Some(true),
+                created_at: Some(Time::from_secs(1)),
+                refs: vec![text("S1#/a"), text("quo\"te"), text("")],
+                ..IdentityFact::default()
+            },
+            IdentityFact::default(),
+        ];
+        let derived = Derived { identity_facts: rows, ..Derived::default() };
+        let (_, rows) =
+            derived.rows().into_iter().find(|(name, _)| *name == IdentityFact::TABLE.name).unwrap();
+        let frame = rows.whole().unwrap();
+        let table = Table::open(&IdentityFact::TABLE, &frame).unwrap();
+        for column in IdentityFact::TABLE.columns.iter().map(|c| c.name).chain(["no column"]) {
+            for row in 0..3 {
+                let mut out = String::new();
+                table.write_json(column, row, &mut out);
+                assert_eq!(out, table.json(column, row).to_string(), "{column} {row}");
+            }
         }
     }
 }

@@ -214,12 +214,10 @@ impl Worker<'_, '_> {
                     None => self.place_of(known_scope, text(scope, row)?.0, home),
                 };
                 let (reason, _) = text(reason, row)?;
-                let (several, system_task) = match (name(tasks).is_some(), task) {
-                    (true, Some(c)) => {
-                        c.said(row).map_or((false, false), |s| self.task_form(s.as_bytes()))
-                    }
-                    _ => (false, false),
-                };
+                let said =
+                    task.as_ref().filter(|_| name(tasks).is_some()).and_then(|c| c.said(row));
+                let (several, system_task) =
+                    said.map_or((false, false), |s| self.task_form(s.as_bytes()));
                 let named = Named {
                     id,
                     task: name(tasks),

@@ -236,135 +236,108 @@ fn with_odd(added: [&str; 4]) -> tempfile::TempDir {
     dir
 }
 
+/// Why grants go aside, how many do, and the lines that are added for it, each with the first letter of its
+/// table in front. `OWN` is the access of the first grant, `THEN` its times, `LATER` others.
+const ODD: [(&str, usize, &[&str]); 19] = [
+    ("a grant id that occurs twice", 3, &["g:g0,b,OWN,t0,a0,THEN,,work"]),
+    ("a grant id that occurs twice", 3, &["g:g0,b,OWN,t0,a0,LATER,,other"]),
+    ("an approval of several grants", 3, &["g:h,b,p1@corp.example,read,q,t1,a0,LATER,,"]),
+    (
+        "a grant that names another approval than its own",
+        3,
+        &["g:h,b,OWN,t0,b8,LATER,,", "a:b9,h,boss1,approved,2026-01-18T07:30:00Z"],
+    ),
+    ("an approval that occurs twice", 2, &["a:a0,g0,boss0,approved,2026-01-10T09:00:00Z"]),
+    // Of a grant that nobody lists, and so of none here.
+    (
+        "an approval that occurs twice",
+        0,
+        &[
+            "a:x,gone,boss0,approved,2026-01-10T09:00:00Z",
+            "a:x,gone,boss0,denied,2026-01-10T09:00:00Z",
+        ],
+    ),
+    ("a reference to several tasks", 3, &["g:h,b,OWN,t0;t1,,LATER,,"]),
+    ("a reference to a task behind the name of a system", 3, &["g:h,b,OWN,tasks:t1,,LATER,,"]),
+    ("a task id that occurs twice", 2, &["t:t0,2026-01-10T08:00:00Z,2026-01-10T19:00:00Z,failed"]),
+    (
+        "a task id that occurs twice",
+        0,
+        &[
+            "t:idle,2026-01-10T08:00:00Z,2026-01-10T19:00:00Z,failed",
+            "t:idle,2026-01-10T08:00:00Z,2026-01-10T18:00:00Z,done",
+        ],
+    ),
+    (
+        "a reason that names a task",
+        3,
+        &[
+            "g:h,b,OWN,,,LATER,,for OPS-77",
+            "t:OPS-77,2026-01-18T08:00:00Z,2026-01-18T12:00:00Z,done",
+        ],
+    ),
+    (
+        "a session name that may name a task",
+        1,
+        &[
+            "g:h,b,arn:aws:sts::1:assumed-role/ci/run-1234567,admin,z0,,,LATER,,",
+            "t:run-1234567,2026-01-18T08:00:00Z,2026-01-18T12:00:00Z,done",
+        ],
+    ),
+    ("a grant with an end of the precision of a day", 3, &["g:h,b,OWN,t0,,LATER,2026-01-18,"]),
+    (
+        "grants in force together whose scopes may nest",
+        2,
+        &[
+            "g:h,b,p9@corp.example,admin,org/a,t1,,,2026-01-11T08:00:00Z,2026-01-11T20:00:00Z,,",
+            "g:i,b,p9@corp.example,admin,org,t1,,,2026-01-11T09:00:00Z,2026-01-11T20:00:00Z,,",
+        ],
+    ),
+    ("two grants of one access that start together", 3, &["g:h,b,OWN,t0,,THEN,,"]),
+    (
+        "use of another privilege or scope than its grant's",
+        2,
+        &["u:p0@corp.example,read,z0,g0,2026-01-10T09:00:00Z,2026-01-10T10:00:00Z,1"],
+    ),
+    (
+        "use that does not name its privilege and scope",
+        2,
+        &["u:p0@corp.example,,,g0,2026-01-10T09:00:00Z,2026-01-10T10:00:00Z,1"],
+    ),
+    (
+        "use of a grant that the ledger does not list",
+        2,
+        &["u:P0@Corp.Example,admin,z0,gone,2026-01-10T09:00:00Z,2026-01-10T10:00:00Z,1"],
+    ),
+    (
+        "use that names no grant",
+        2,
+        &["u:p0@corp.example,admin,z0,,2026-01-10T09:00:00Z,2026-01-10T10:00:00Z,1"],
+    ),
+];
+
 /// Each kind of grant that the sweep does not carry goes aside for its own reason, only what belongs to it
 /// goes with it, and everything is judged as by rows.
 #[test]
 fn odd_grants_go_aside() {
-    let grant = "p0@corp.example,admin,z0";
-    let hours = "2026-01-10T07:00:00Z,2026-01-10T08:00:00Z,2026-01-10T20:00:00Z";
-    let later = "2026-01-18T07:00:00Z,2026-01-18T08:00:00Z,2026-01-18T20:00:00Z";
-    let g = |id: &str, rest: &str| format!("{id},b,{rest}\n");
-    let cases: Vec<(&str, usize, [String; 4])> = vec![
-        // The same again, and the same id with other content.
-        ("a grant id that occurs twice", 3, {
-            [
-                g("g0", &format!("{grant},t0,a0,{hours},,work")),
-                String::new(),
-                String::new(),
-                String::new(),
-            ]
-        }),
-        ("a grant id that occurs twice", 3, {
-            [
-                g("g0", &format!("{grant},t0,a0,{later},,other")),
-                String::new(),
-                String::new(),
-                String::new(),
-            ]
-        }),
-        ("an approval of several grants", 3, {
-            [
-                g("h", &format!("p1@corp.example,read,q,t1,a0,{later},,")),
-                String::new(),
-                String::new(),
-                String::new(),
-            ]
-        }),
-        ("a grant that names another approval than its own", 3, {
-            let approval = "b9,h,boss1,approved,2026-01-18T07:30:00Z\n";
-            [
-                g("h", &format!("{grant},t0,b8,{later},,")),
-                String::new(),
-                approval.into(),
-                String::new(),
-            ]
-        }),
-        ("an approval that occurs twice", 2, {
-            let approval = "a0,g0,boss0,approved,2026-01-10T09:00:00Z\n";
-            [String::new(), String::new(), approval.into(), String::new()]
-        }),
-        // Of a grant that nobody lists, and so of none here.
-        ("an approval that occurs twice", 0, {
-            let approval = "x,gone,boss0,approved,2026-01-10T09:00:00Z\n";
-            [String::new(), String::new(), approval.repeat(2), String::new()]
-        }),
-        ("a reference to several tasks", 3, {
-            [
-                g("h", &format!("{grant},t0;t1,,{later},,")),
-                String::new(),
-                String::new(),
-                String::new(),
-            ]
-        }),
-        ("a reference to a task behind the name of a system", 3, {
-            [
-                g("h", &format!("{grant},tasks:t1,,{later},,")),
-                String::new(),
-                String::new(),
-                String::new(),
-            ]
-        }),
-        ("a task id that occurs twice", 2, {
-            let task = "t0,2026-01-10T08:00:00Z,2026-01-10T19:00:00Z,failed\n";
-            [String::new(), task.into(), String::new(), String::new()]
-        }),
-        ("a task id that occurs twice", 0, {
-            let task = "idle,2026-01-10T08:00:00Z,2026-01-10T19:00:00Z,failed\n";
-            let other = "idle,2026-01-10T08:00:00Z,2026-01-10T18:00:00Z,done\n";
-            [String::new(), format!("{task}{other}"), String::new(), String::new()]
-        }),
-        ("a reason that names a task", 3, {
-            let task = "OPS-77,2026-01-18T08:00:00Z,2026-01-18T12:00:00Z,done\n";
-            [
-                g("h", &format!("{grant},,,{later},,for OPS-77")),
-                task.into(),
-                String::new(),
-                String::new(),
-            ]
-        }),
-        ("a session name that may name a task", 1, {
-            let who = "arn:aws:sts::1:assumed-role/ci/run-1234567,admin,z0";
-            let task = "run-1234567,2026-01-18T08:00:00Z,2026-01-18T12:00:00Z,done\n";
-            [g("h", &format!("{who},,,{later},,")), task.into(), String::new(), String::new()]
-        }),
-        ("a grant with an end of the precision of a day", 3, {
-            [
-                g("h", &format!("{grant},t0,,{later},2026-01-18,")),
-                String::new(),
-                String::new(),
-                String::new(),
-            ]
-        }),
-        ("grants in force together whose scopes may nest", 2, {
-            let nested = |id: &str, scope: &str, from: &str| {
-                g(id, &format!("p9@corp.example,admin,{scope},t1,,,{from},2026-01-11T20:00:00Z,,"))
-            };
-            let two = nested("h", "org/a", "2026-01-11T08:00:00Z")
-                + &nested("i", "org", "2026-01-11T09:00:00Z");
-            [two, String::new(), String::new(), String::new()]
-        }),
-        ("two grants of one access that start together", 3, {
-            [g("h", &format!("{grant},t0,,{hours},,")), String::new(), String::new(), String::new()]
-        }),
-        ("use of another privilege or scope than its grant's", 2, {
-            let used = "p0@corp.example,read,z0,g0,2026-01-10T09:00:00Z,2026-01-10T10:00:00Z,1\n";
-            [String::new(), String::new(), String::new(), used.into()]
-        }),
-        ("use that does not name its privilege and scope", 2, {
-            let used = "p0@corp.example,,,g0,2026-01-10T09:00:00Z,2026-01-10T10:00:00Z,1\n";
-            [String::new(), String::new(), String::new(), used.into()]
-        }),
-        ("use of a grant that the ledger does not list", 2, {
-            let used =
-                "P0@Corp.Example,admin,z0,gone,2026-01-10T09:00:00Z,2026-01-10T10:00:00Z,1\n";
-            [String::new(), String::new(), String::new(), used.into()]
-        }),
-        ("use that names no grant", 2, {
-            let used = "p0@corp.example,admin,z0,,2026-01-10T09:00:00Z,2026-01-10T10:00:00Z,1\n";
-            [String::new(), String::new(), String::new(), used.into()]
-        }),
-    ];
-    for (why, aside, added) in cases {
+    for (why, aside, lines) in ODD {
+        let table = |letter: &str| -> String {
+            let own = lines.iter().filter_map(|l| l.strip_prefix(letter));
+            own.map(|l| {
+                l.replace("OWN", "p0@corp.example,admin,z0")
+                    .replace(
+                        "THEN",
+                        "2026-01-10T07:00:00Z,2026-01-10T08:00:00Z,2026-01-10T20:00:00Z",
+                    )
+                    .replace(
+                        "LATER",
+                        "2026-01-18T07:00:00Z,2026-01-18T08:00:00Z,2026-01-18T20:00:00Z",
+                    )
+                    + "\n"
+            })
+            .collect()
+        };
+        let added = ["g:", "t:", "a:", "u:"].map(table);
         let dir = with_odd(added.each_ref().map(String::as_str));
         for as_of in ["2026-01-14T00:00:00Z", "2026-03-01T00:00:00Z"] {
             let both = both(dir.path(), None, Some(parse_rfc3339(as_of).unwrap()), 0);

@@ -19,6 +19,11 @@ pub fn plausible() -> View {
             place: "L482".into(),
             reason: "`resolved` is before `created`".into(),
         }],
+        unread: vec![UnreadRow {
+            file: "vault/audit.log.gz".into(),
+            why: "could not be read: compressed data ends too early".into(),
+            remedy: "repair or export the file again".into(),
+        }],
         rules: rule_results(),
         findings: findings(),
         fix_first: findings()

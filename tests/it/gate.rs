@@ -275,6 +275,54 @@ fn nothing_assessed_is_not_passed() {
 }
 
 #[test]
+fn what_could_not_be_read_never_passes() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let input = at("in");
+    fs::create_dir(&input).unwrap();
+    fs::write(input.join("grants.csv"), LEDGER).unwrap();
+    let baseline = at("baseline.jsonl");
+    ran!["baseline", "create", &input, "-o", &baseline].exits(0);
+    ran!["gate", &input, "--baseline", &baseline].exits(0).shows(&["gate passed"]);
+    let whole = crate::hostile::gzip(LEDGER.as_bytes());
+    let broken: [(&str, Vec<u8>); 3] = [
+        ("more.csv.gz", whole[..whole.len() / 2].to_vec()),
+        ("more.csv", LEDGER.replacen("2026", "20\u{0}26", 1).into_bytes()),
+        ("more.json", b"[{\"event\": \"access_request.create\", \"id\": \"req".to_vec()),
+    ];
+    for (name, bytes) in broken {
+        let file = input.join(name);
+        fs::write(&file, bytes).unwrap();
+        let gate = |more: [&str; 2]| {
+            ran!["gate", &input, "--baseline", &baseline, more[0], more[1]].exits(4).shows(&[name]);
+        };
+        gate(["--fail-on", "new:critical"]);
+        gate(["--require-coverage", "ledger"]);
+        let refused = ran!["baseline", "create", &input, "-o", at("other.jsonl")].tells(&[name]);
+        assert_ne!(refused.code, 0);
+        let bundle = at("bundle");
+        ran!["scan", &input, "-o", &bundle].exits(0);
+        ran!["gate", &bundle, "--baseline", &baseline].exits(4).shows(&[name]);
+        let found = findings(&bundle);
+        assert!(
+            found.iter().any(|f| f["rule"] == "EVD-002" && f["message"].to_string().contains(name)),
+            "{name}: {found:#?}"
+        );
+        for framework in json_file(&bundle.join("conclusions.json")).as_array().unwrap() {
+            for c in framework["conclusions"].as_array().unwrap() {
+                assert_ne!(c["conclusion"], "no_exceptions_noted", "{name}: {c}");
+            }
+        }
+        // A file that is none of the evidence can be named as such.
+        fs::write(input.join("overstay.toml"), format!("ignore = [\"{name}\"]\n")).unwrap();
+        ran!["gate", &input, "--baseline", &baseline].exits(0);
+        fs::remove_file(input.join("overstay.toml")).unwrap();
+        fs::remove_file(file).unwrap();
+        fs::remove_dir_all(bundle).unwrap();
+    }
+}
+
+#[test]
 fn a_clean_ledger_passes() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("grants.csv");

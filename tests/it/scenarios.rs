@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::program::{findings, json, ran, root};
 
-/// Scenarios of the landscape of grants.
-const SCENARIOS: usize = 21;
+/// Scenarios of the landscape of grants, and two that other ledgers gave.
+const SCENARIOS: usize = 23;
 /// Cases of ledgers, use, tasks and snapshots against each other.
 const LEDGER_CASES: usize = 10;
 

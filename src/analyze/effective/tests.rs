@@ -51,6 +51,88 @@ fn verdict(facts: &Facts, who: &str, q: &Question) -> Verdict {
     fast
 }
 
+/// Facts of several files, identities resolved.
+fn of_files(list: &[(&str, &str)]) -> Facts {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, content) in list {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+    let settings = Settings::defaults();
+    let mut found = crate::ingest::ingest(&[dir.path().to_path_buf()], &settings).unwrap();
+    assert!(found.failed.is_empty() && found.unknown.is_empty(), "{:?}", found.unknown);
+    analyze::identities(&mut found.facts, &settings);
+    found.facts
+}
+
+/// 5.1.1, 5.4.9: a document that cannot be read neither allows nor denies for certain.
+#[test]
+fn what_cannot_be_read_decides_nothing() {
+    let user = |documents: &[&str]| {
+        let list: Vec<String> = documents
+            .iter()
+            .enumerate()
+            .map(|(i, d)| format!(r#"{{"PolicyName":"p{i}","PolicyDocument":{d}}}"#))
+            .collect();
+        format!(
+            r#"{{"UserDetailList":[{{"UserName":"u","Arn":"arn:aws:iam::111122223333:user/u","UserPolicyList":[{}]}}],"IsTruncated":false}}"#,
+            list.join(",")
+        )
+    };
+    let q = question("s3:GetObject", "arn:aws:s3:::b/x");
+    let star = doc(r#"{"Effect":"Allow","Action":"*","Resource":"*"}"#);
+    for broken in [
+        r#""{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Res""#,
+        r#"{"Version":"2012-10-17"}"#,
+        r#"{"Version":"2012-10-17","Statement":"x"}"#,
+        r#"{"Version":"2012-10-17","Statement":[{"Action":"*","Resource":"*"}]}"#,
+    ] {
+        for documents in [&[broken][..], &[&star, broken]] {
+            let facts = of_files(&[("g.json", &user(documents))]);
+            assert_eq!(verdict(&facts, "u", &q), Verdict::Conditional, "{documents:?}");
+        }
+    }
+    let number =
+        |effect: &str| doc(&format!(r#"{{"Effect":"{effect}","Action":5,"Resource":"*"}}"#));
+    let alone = of_files(&[("g.json", &user(&[&number("Allow")]))]);
+    assert_eq!(verdict(&alone, "u", &q), Verdict::Conditional);
+    let denied = of_files(&[("g.json", &user(&[&star, &number("Deny")]))]);
+    assert_eq!(verdict(&denied, "u", &q), Verdict::Conditional);
+    // So with the policy of the resource.
+    let bucket =
+        r#"[{"arn":"arn:aws:s3:::b","policy":{"Statement":"x"},"account":"111122223333"}]"#;
+    let facts = of_files(&[("g.json", &user(&[&star])), ("rp.json", bucket)]);
+    assert_eq!(verdict(&facts, "u", &q), Verdict::Conditional);
+}
+
+/// 5.3.7: a root user is known to conditions, and the place of an account in its organisation.
+#[test]
+fn keys_of_root_and_of_the_organisation() {
+    let root = "arn:aws:iam::111122223333:root";
+    let account = r#"{"UserDetailList":[{"UserName":"u","Arn":"arn:aws:iam::111122223333:user/u","UserPolicyList":[{"PolicyName":"p","PolicyDocument":{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*","Condition":{"ForAnyValue:StringLike":{"aws:PrincipalOrgPaths":"o-a1b2c3d4e5/r-ab12/*"}}}]}}]}],"IsTruncated":false}"#;
+    let deny = doc(
+        r#"{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringLike":{"aws:PrincipalArn":"arn:aws:iam::*:root"}}},{"Effect":"Allow","Action":"*","Resource":"*"}"#,
+    );
+    let mut facts = of_files(&[("g.json", account), ("scp/111122223333/p.json", &deny)]);
+    let q = question("s3:GetObject", "arn:aws:s3:::b/x");
+    assert_eq!(verdict(&facts, root, &q), Verdict::ExplicitDeny);
+    assert_eq!(verdict(&facts, "u", &q), Verdict::Conditional, "the place is not known");
+    let node =
+        |id: &str, kind, parent: Option<&str>, organisation: Option<&str>| crate::facts::Realm {
+            platform: text("aws"),
+            realm_id: text(id),
+            kind,
+            parent_id: parent.map(text),
+            organisation: organisation.map(text),
+            ..crate::facts::Realm::default()
+        };
+    use crate::facts::RealmKind::{Account, Root};
+    facts.realms.push(node("111122223333", Account, Some("r-ab12"), None));
+    facts.realms.push(node("r-ab12", Root, None, Some("o-a1b2c3d4e5")));
+    assert_eq!(verdict(&facts, "u", &q), Verdict::Allow);
+}
+
 #[test]
 fn groups_count_and_missing_ones_are_unknown() {
     let facts = facts();

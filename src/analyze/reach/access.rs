@@ -15,7 +15,7 @@ use crate::facts::{
 };
 use crate::privilege::aws::arn::Home;
 use crate::privilege::aws::compare::{Layer, document_digest};
-use crate::privilege::aws::document::Document;
+use crate::privilege::aws::document::{Document, UNSEEN_BOUNDARY};
 use crate::privilege::aws::evaluate::{
     Bound, Boundary, Compiler, Guardrail, Policy, Rights, Subject, SubjectKind,
 };
@@ -23,6 +23,8 @@ use crate::privilege::aws::tri::Tri;
 use crate::privilege::memo::Memo;
 
 pub use super::judge::{Outcome, judge};
+
+pub(super) mod sessions;
 
 /// Compiled policies, by text and account.
 #[derive(Debug, Default)]
@@ -122,8 +124,10 @@ pub struct Binding {
     pub via: BTreeSet<Text>,
     /// Compiled policy; `None` when the inputs lack the document.
     pub policy: Option<usize>,
-    /// Why the content is unknown.
+    /// Why the content is unknown, or a part of it.
     pub unknown: Option<&'static str>,
+    /// A boundary that the inputs do not hold comes with it.
+    pub bounded: bool,
     /// Start of validity.
     pub not_before: Option<Time>,
     /// End of validity.
@@ -196,6 +200,7 @@ pub fn plan(facts: &Facts, people: &People, store: &mut Store, as_of: Time) -> V
         plans.iter().enumerate().map(|(i, p)| (p.principal.clone(), i)).collect();
     bind(facts, store, &mut plans, &at);
     join_groups(facts, &mut plans, &at);
+    let mut plans = sessions::split(plans);
     limit(facts, store, &mut plans);
     for p in &mut plans {
         p.bindings.sort_by(|a, b| (&a.role_id, &a.scope).cmp(&(&b.role_id, &b.scope)));
@@ -289,17 +294,19 @@ fn bind(facts: &Facts, store: &mut Store, plans: &mut [Plan], at: &BTreeMap<Text
     store.prepare(held.filter_map(|e| {
         let plan = at.get(&e.principal_id).and_then(|i| plans.get(*i))?;
         let document = roles.get(&*e.role_id)?.document.as_ref()?;
-        Some((document, plan.subject.home.clone()))
+        Some((document, sessions::home(&plan.subject, &e.scope)))
     }));
     let mut places: HashMap<&str, Text> = HashMap::new();
     for e in facts.entitlements.iter().filter(|e| &*e.platform == "aws") {
         let Some(plan) = at.get(&e.principal_id).and_then(|i| plans.get_mut(*i)) else { continue };
         let role = roles.get(&*e.role_id);
         let document = role.and_then(|r| r.document.as_ref());
-        let policy = document.map(|d| store.policy(d, &plan.subject.home));
+        let policy = document.map(|d| store.policy(d, &sessions::home(&plan.subject, &e.scope)));
         match e.binding_kind {
             BindingKind::Ceiling => {
-                plan.boundary = Some(policy);
+                // Exports that name two boundaries leave open which one is set.
+                let two = plan.boundary.is_some() && plan.boundary_id != e.role_id;
+                plan.boundary = Some(policy.filter(|_| !two));
                 plan.boundary_id = e.role_id.clone();
                 continue;
             }
@@ -313,10 +320,13 @@ fn bind(facts: &Facts, store: &mut Store, plans: &mut [Plan], at: &BTreeMap<Text
         plan.n_entitlements += 1;
         let malformed =
             policy.and_then(|p| store.policies.get(p)).is_some_and(|p| p.malformed.is_some());
+        // Of a permission set a part may be in no input: what is known of it holds, and there is more.
+        let partial = role.filter(|r| r.kind == RoleKind::PermissionSet);
+        let missing = partial.and_then(|r| r.malformed.as_deref());
         let unknown = match (policy, malformed) {
-            (None, _) => Some("role_unexpanded"),
             (_, true) => Some("malformed"),
-            _ => None,
+            (None, _) => Some("role_unexpanded"),
+            _ => missing.map(|_| "role_unexpanded"),
         };
         // Many principals hold one policy, and its place is one text for all of them.
         let of_role = role.map(|r| {
@@ -334,6 +344,7 @@ fn bind(facts: &Facts, store: &mut Store, plans: &mut [Plan], at: &BTreeMap<Text
                 via: e.via.iter().cloned().collect(),
                 policy,
                 unknown,
+                bounded: missing.is_some_and(|m| m.contains(UNSEEN_BOUNDARY)),
                 not_before: e.not_before,
                 not_after: e.not_after,
                 temporary: e.says_temporary == Some(true)
@@ -393,6 +404,7 @@ fn join_groups(facts: &Facts, plans: &mut [Plan], at: &BTreeMap<Text, usize>) {
                 via: BTreeSet::new(),
                 policy: None,
                 unknown: Some("role_unexpanded"),
+                bounded: false,
                 not_before: None,
                 not_after: None,
                 temporary: false,

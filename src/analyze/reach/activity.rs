@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use crate::facts::{Facts, Outcome, Text, Time, UsageGrain};
 use crate::settings::Settings;
 
+/// Format of the sources that tell unused credentials and services, and no others.
+const ANALYZER: &str = "aws-access-analyzer";
+
 /// Use by one principal.
 #[derive(Clone, Debug, Default)]
 pub struct Used {
@@ -22,6 +25,25 @@ pub struct Used {
     pub by_service: bool,
     /// Start of the window in which the service source looked.
     pub since: Option<Time>,
+    /// End of that window: of later use the source knows nothing. Null when it does not say.
+    pub until: Option<Time>,
+    /// End of the last window of the sources that track this principal; null when one of them is open.
+    pub looked_until: Option<Option<Time>>,
+    /// A credential that was never used took the place of another by then, whose use nobody kept.
+    pub replaced_at: Option<Time>,
+    /// Some input tells the use of one credential or service, and of no other.
+    pub in_part: bool,
+}
+
+impl Used {
+    /// Notes that a source tracks the principal, up to an instant if it says which.
+    fn track(&mut self, until: Option<Time>) {
+        self.tracked = true;
+        self.looked_until = Some(match self.looked_until {
+            None => until,
+            Some(have) => have.zip(until).map(|(a, b)| a.max(b)),
+        });
+    }
 }
 
 /// Use by all principals.
@@ -44,6 +66,8 @@ impl Activity {
                 .get(&**id)
                 .map_or_else(|| crate::facts::text(grain.as_str()), |s| s.format.clone())
         };
+        let end = |id: &Text| sources.get(&**id).and_then(|s| s.window_end);
+        let analyzer = |id: &Text| sources.get(&**id).is_some_and(|s| &*s.format == ANALYZER);
         let mut used: BTreeMap<Text, Used> = BTreeMap::new();
         for u in &facts.usage {
             let Some(id) = &u.principal_id else { continue };
@@ -57,7 +81,7 @@ impl Activity {
             }
             match u.grain {
                 UsageGrain::Identity => {
-                    entry.tracked = true;
+                    entry.track(end(&u.source_id));
                     let have = entry.identity.flatten();
                     entry.identity = Some(have.max(last));
                     if u.count == Some(0) {
@@ -68,15 +92,19 @@ impl Activity {
                         };
                     }
                 }
-                UsageGrain::Credential => entry.tracked = true,
+                // A list of unused credentials or services does not name the used ones.
+                UsageGrain::Credential | UsageGrain::Service if analyzer(&u.source_id) => {
+                    entry.in_part = true;
+                }
+                UsageGrain::Credential => entry.track(end(&u.source_id)),
                 UsageGrain::Service => {
-                    entry.tracked = true;
-                    // A list of unused services does not name the used ones.
-                    let names =
-                        |f: &str| sources.get(&*u.source_id).is_some_and(|s| &*s.format == f);
-                    entry.by_service |= !names("aws-access-analyzer");
+                    let until = end(&u.source_id);
+                    entry.track(until);
+                    entry.by_service = true;
+                    // Of several reports the window of the latest counts.
                     let start = sources.get(&*u.source_id).and_then(|s| s.window_start);
                     entry.since = entry.since.max(start);
+                    entry.until = entry.until.max(until);
                 }
                 UsageGrain::Event | UsageGrain::Action => {}
             }
@@ -89,7 +117,14 @@ impl Activity {
         for c in &facts.credentials {
             let Some(id) = &c.principal_id else { continue };
             let entry = used.entry(id.clone()).or_default();
-            entry.tracked |= c.use_tracked && c.active.is_some();
+            if c.use_tracked && c.active.is_some() {
+                entry.track(end(&c.source_id));
+                if c.last_used_at.is_none() {
+                    // AWS judges a credential without use from its last rotation (5.6, "unused").
+                    let placed = c.rotated_at.or(c.issued_at).filter(|t| *t <= as_of);
+                    entry.replaced_at = entry.replaced_at.max(placed);
+                }
+            }
             if let Some(t) = c.last_used_at.filter(|t| *t <= as_of) {
                 see(entry, t, format(&c.source_id, UsageGrain::Credential));
             }
@@ -100,6 +135,11 @@ impl Activity {
     /// Use by one principal.
     pub fn of(&self, id: &str) -> &Used {
         self.used.get(id).unwrap_or(&self.nobody)
+    }
+
+    /// Whether somebody looked until so long ago that use within the observation window would not show.
+    pub fn too_old(&self, until: Option<Time>) -> bool {
+        until.is_some_and(|t| self.as_of.days_since(t) > self.idle_days)
     }
 
     /// Whether an instant lies in the observation window.

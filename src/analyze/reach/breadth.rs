@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::spans::{Places, declared};
 use crate::facts::{Facts, Text, Usage, UseProfile, text};
-use crate::privilege::aws::action::catalogue;
-use crate::privilege::aws::evaluate::{Rights, Scope};
+use crate::privilege::aws::action::{ActionSet, catalogue};
 use crate::privilege::glob;
 use crate::settings::Settings;
 
@@ -64,10 +63,9 @@ impl<'a> Breadth<'a> {
         }
     }
 
-    /// Fills the columns of one row. `used` are the rows of the log about granted actions; `None` when no
+    /// Fills the columns of one row. `wide` are the actions granted on whole types; `used` are the rows of the log about granted actions; `None` when no
     /// log of events covers the principal.
-    pub fn fill(&mut self, row: &mut UseProfile, rights: &Rights<'_>, used: Option<&[&Usage]>) {
-        let mut wide = rights.grants.certain(Scope::All).clone();
+    pub fn fill(&mut self, row: &mut UseProfile, mut wide: ActionSet, used: Option<&[&Usage]>) {
         wide.difference_with(catalogue().wildcard_only());
         row.n_account_wide = i64::try_from(wide.count_ones(..)).ok();
         if let Some(used) = used {

@@ -2,6 +2,7 @@
 //! (compliance, ESC-002 and ESC-003; NIST 800-53 AC-5, AU-9).
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::OnceLock;
 
 use rayon::prelude::*;
@@ -110,7 +111,26 @@ pub fn found(
 
 /// Fills the columns of ESC-002 and ESC-003.
 pub fn fill(plans: &[Plan], found: Vec<Found>, identities: &mut [IdentityFact]) {
-    let mut of: BTreeMap<&str, Found> = plans.iter().map(|p| &*p.principal).zip(found).collect();
+    let mut of: BTreeMap<&str, Found> = BTreeMap::new();
+    for (plan, found) in plans.iter().zip(found) {
+        // The strongest of the sessions of a person counts.
+        match of.entry(&plan.principal) {
+            Entry::Vacant(slot) => {
+                slot.insert(found);
+            }
+            Entry::Occupied(mut slot) => {
+                let have = slot.get_mut();
+                for (a, b) in [
+                    (&mut have.controls_itself, found.controls_itself),
+                    (&mut have.duty_conflict, found.duty_conflict),
+                ] {
+                    if a.0 != b.0 && super::stronger(a.0, b.0) == b.0 {
+                        *a = b;
+                    }
+                }
+            }
+        }
+    }
     for identity in identities {
         if let Some(found) = of.remove(&*identity.principal_id) {
             (identity.controls_itself, identity.controls_itself_by) = found.controls_itself;

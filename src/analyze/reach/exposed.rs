@@ -80,7 +80,10 @@ pub fn mark(identities: &mut [IdentityFact], exposures: &[ExposureFact]) {
                 Tri::Yes => &mut fact.exposures,
                 _ => &mut fact.exposures_possible,
             };
-            list.push(e.exposure.clone());
+            // People of the identity store have a row for each session.
+            if !list.contains(&e.exposure) {
+                list.push(e.exposure.clone());
+            }
         }
     }
 }

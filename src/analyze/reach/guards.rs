@@ -120,11 +120,17 @@ pub fn missing(
         }
         "saml" if !narrow(&|k| k == "saml:aud") => out.push("aud"),
         "account" | "principal" | "any" if external == Some(true) => {
-            let guarded = asks(&|k| {
+            let guard = |k: &str| {
                 k == "sts:externalid"
                     || k.starts_with("aws:principalorg")
                     || k == "aws:principalarn"
-            });
+            };
+            // What may be left out, or may be anything, guards nothing.
+            let demanded = |k: &&str| {
+                let values = c.map(|c| c.demanded(k)).unwrap_or_default();
+                guard(k) && !values.is_empty() && !values.iter().any(|v| matches_all(v))
+            };
+            let guarded = c.is_some_and(|c| c.keys().iter().any(demanded));
             if !guarded {
                 out.push("external_id");
             }
@@ -295,6 +301,28 @@ fn all_of(a: Option<bool>, b: Option<bool>) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An external id that may be missing, or may be anything, is no guard.
+    #[test]
+    fn only_what_is_demanded_guards() {
+        let says = |condition: &str| {
+            let c: Parsed = Condition::parse(condition);
+            missing("account", "999988887777", Some(true), Some(&c)).len()
+        };
+        for (open, condition) in [
+            (0, r#"{"StringEquals":{"sts:ExternalId":"abc"}}"#),
+            (0, r#"{"StringLike":{"sts:ExternalId":"abc-*"}}"#),
+            (0, r#"{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}"#),
+            (1, r#"{"StringEqualsIfExists":{"sts:ExternalId":"abc"}}"#),
+            (1, r#"{"ForAllValues:StringEquals":{"sts:ExternalId":"abc"}}"#),
+            (1, r#"{"StringLike":{"sts:ExternalId":"*"}}"#),
+            (1, r#"{"StringNotEquals":{"sts:ExternalId":"abc"}}"#),
+            (1, r#"{"Null":{"sts:ExternalId":"false"}}"#),
+            (1, r#"{"Bool":{"aws:MultiFactorAuthPresent":"true"}}"#),
+        ] {
+            assert_eq!(says(condition), open, "{condition}");
+        }
+    }
 
     fn github_says(sub: &str) -> Option<&'static str> {
         loose("github", sub)

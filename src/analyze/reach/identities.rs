@@ -49,7 +49,7 @@ fn counts<'a>(facts: &'a Facts, holdings: &'a [Holding]) -> Counts<'a> {
 pub fn rows(
     facts: &Facts,
     people: &People,
-    verdicts: &BTreeMap<Text, &Outcome>,
+    verdicts: &BTreeMap<Text, Vec<&Outcome>>,
     holdings: &[Holding],
     activity: &Activity,
     as_of: Time,
@@ -88,7 +88,7 @@ pub fn rows(
                 refs: refs(p.refs.iter().map(|(s, r)| (s, r))),
                 ..IdentityFact::default()
             };
-            if let Some(o) = verdicts.get(id) {
+            for o in verdicts.get(id).into_iter().flatten() {
                 verdict(&mut row, o, held);
             }
             if id.ends_with(":root") && p.platform.as_deref() == Some("aws") {
@@ -111,36 +111,63 @@ fn verdict(row: &mut IdentityFact, o: &Outcome, held: &[&Holding]) {
     let by_paths = o.reached.admin().word();
     row.admin = held
         .iter()
-        .filter(|h| h.content_unknown.is_none())
+        .filter(|h| h.content_unknown.is_none() || h.tier.is_some())
         .map(|h| h.admin)
-        .fold(by_paths, stronger);
-    row.full_admin = o.reached.full_admin.word();
-    row.admin_equivalent = o.reached.self_admin.word();
-    row.bounded_self_grant = o.reached.bounded_self_grant.word();
-    row.escalates = o.reached.escalates.word();
-    row.escalates_to_admin = o.reached.to_admin.word();
-    row.proof = o.reached.proof.iter().map(text).collect();
+        .fold(stronger(row.admin, by_paths), stronger);
+    row.full_admin = stronger(row.full_admin, o.reached.full_admin.word());
+    row.admin_equivalent = stronger(row.admin_equivalent, o.reached.self_admin.word());
+    row.bounded_self_grant = stronger(row.bounded_self_grant, o.reached.bounded_self_grant.word());
+    row.escalates = stronger(row.escalates, o.reached.escalates.word());
+    row.escalates_to_admin = stronger(row.escalates_to_admin, o.reached.to_admin.word());
+    let proof: Vec<Text> = o.reached.proof.iter().map(text).collect();
+    row.proof.extend(proof.into_iter().filter(|p| !row.proof.contains(p)).collect::<Vec<_>>());
     for name in &o.unknown {
         // What the inputs lack may hold anything.
         row.admin = stronger(row.admin, Tri::Conditional);
         row.escalates = stronger(row.escalates, Tri::Conditional);
-        row.proof.push(text(format!("the content of `{name}` is not known from the inputs")));
+        let line = text(format!("the content of `{name}` is not known from the inputs"));
+        if !row.proof.contains(&line) {
+            row.proof.push(line);
+        }
     }
 }
 
+/// Days for which AWS keeps when a role was last used (AWS IAM User Guide, "View the last time an IAM role
+/// was used"; 5.6): older use is not in the tracking window.
+pub(super) const ROLE_TRACKED_DAYS: i64 = 400;
+
 fn activity_columns(row: &mut IdentityFact, p: &Person, activity: &Activity, as_of: Time) {
     let used = activity.of(&row.principal_id);
+    // Of what came after the last look, and of what else there is beside the one credential that a source
+    // tells of, nobody knows. Recent use is use whatever else there is.
+    let recent = used.last.as_ref().is_some_and(|(t, _)| activity.recent(*t));
+    let unknown = if recent {
+        None
+    } else if used.looked_until.is_some_and(|until| activity.too_old(until)) {
+        Some("out_of_window")
+    } else if used.in_part && !used.tracked {
+        Some("incomplete_snapshot")
+    } else {
+        None
+    };
     if let Some((t, source)) = &used.last {
         row.last_activity_at = Some(*t);
         row.activity_source = Some(source.clone());
-        row.idle_days = Some(as_of.days_since(*t).max(0));
         row.never_active = Some(false);
-    } else if used.tracked {
+        if unknown.is_none() {
+            row.idle_days = Some(as_of.days_since((*t).max(used.replaced_at.unwrap_or(*t))).max(0));
+        }
+    } else if used.tracked && unknown.is_none() {
         row.never_active = Some(true);
         // Without a date of birth, for as long as somebody looked.
-        let since = p.created_at.or(used.window);
-        row.idle_days = since.map(|t| as_of.days_since(t).max(0));
-    } else {
+        let since = p.created_at.or(used.window).max(used.replaced_at);
+        let days = since.map(|t| as_of.days_since(t).max(0));
+        let role = matches!(used.identity, Some(None)) && row.principal_id.contains(":role/");
+        row.idle_days = days.map(|n| if role { n.min(ROLE_TRACKED_DAYS) } else { n });
+    } else if unknown.is_none() {
         row.activity_unknown = Some(text("no_source"));
+    }
+    if let Some(why) = unknown {
+        row.activity_unknown = Some(text(why));
     }
 }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::access::{Evaluated, Plan};
 use super::sensitive::Sensitive;
 use super::shares::{self, Life};
-use crate::facts::{Text, Time, Tri, text};
+use crate::facts::{Text, Tier, Time, Tri, text};
 use crate::findings::fingerprint::digest;
 use crate::privilege::aws::action::{ActionSet, catalogue};
 use crate::privilege::aws::classes::{Class, Judgement, classes};
@@ -146,7 +146,8 @@ impl Judge<'_> {
                 let mut part = self.part(&binding, (rights, frame), &reached, guarded);
                 part.life = life;
                 if b.unknown.is_some() {
-                    part.judgement = None;
+                    // What is privileged for certain stays so, whatever else there is (5.1.1).
+                    part.judgement = part.judgement.filter(|j| j.tier() <= Tier::T1);
                     part.unknown = true;
                     if part.admin == Tri::No {
                         part.admin = Tri::Conditional;

@@ -1,6 +1,6 @@
 //! Principals as the analysis sees them: rows of several sources merged by canonical id.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::{Facts, PrincipalKind, Text, Time};
 use crate::privilege::glob;
@@ -29,9 +29,30 @@ pub struct Person {
 /// People by canonical id.
 pub type People = BTreeMap<Text, Person>;
 
-/// Whether the provider owns the principal: service-linked and single-sign-on roles.
+/// Whether the provider owns the principal, so that nobody else can change or pass it: service-linked and
+/// single-sign-on roles.
 pub fn provider_owned(id: &str) -> bool {
     id.contains(":role/aws-service-role/") || id.contains(":role/aws-reserved/")
+}
+
+/// Assignments of permission sets, by scope and name.
+fn assignments(facts: &Facts) -> BTreeSet<(&str, &str)> {
+    let sets = facts.entitlements.iter().filter(|e| e.role_id.contains(":permissionSet/"));
+    sets.map(|e| (&*e.scope, &*e.privilege)).collect()
+}
+
+/// Whether what a principal may do is the provider's own affair. A role that IAM Identity Center made is
+/// the provider's, but what it may do is what the customer wrote into the permission set; where the inputs
+/// hold the assignments of that set, the people who have it are judged, and the role is not.
+fn provider_governed(id: &str, person: &Person, assigned: &BTreeSet<(&str, &str)>) -> bool {
+    let set = id
+        .contains(":role/aws-reserved/sso.amazonaws.com/")
+        .then(|| id.rsplit('/').next()?.strip_prefix("AWSReservedSSO_")?.rsplit_once('_'))
+        .flatten();
+    match (set, person.realm.as_deref()) {
+        (Some((name, _)), Some(realm)) => assigned.contains(&(realm, name)),
+        _ => provider_owned(id),
+    }
 }
 
 /// Merges all principals that any table names.
@@ -56,10 +77,11 @@ pub fn collect(facts: &Facts, settings: &Settings, as_of: Time) -> People {
     }
     named_elsewhere(facts, &mut people);
     owners(facts, &mut people, as_of);
+    let assigned = assignments(facts);
     for (id, person) in &mut people {
         person.tags.sort_unstable();
         person.tags.dedup();
-        person.provider_owned = provider_owned(id);
+        person.provider_owned = provider_governed(id, person, &assigned);
         let matches = |pattern: &String| {
             glob::matches(pattern, id)
                 || person.name.as_deref().is_some_and(|n| glob::matches(pattern, n))

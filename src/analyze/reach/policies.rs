@@ -20,10 +20,15 @@ use crate::privilege::memo::Memo;
 /// Rows in the order of `role_id`; one per policy with a document.
 pub fn rows(facts: &Facts, store: &mut Store, plans: &[Plan], as_of: Time) -> Vec<PolicyFact> {
     let mut holders: BTreeMap<&str, i64> = BTreeMap::new();
+    let mut sessions = BTreeSet::new();
     for plan in plans.iter().filter(|p| p.subject.kind != SubjectKind::Group) {
         let held: BTreeSet<&str> = plan.bindings.iter().map(|b| &*b.role_id).collect();
         for id in held {
-            *holders.entry(id).or_default() += 1;
+            // A person with one permission set in many accounts is one holder.
+            let session = plan.subject.kind == SubjectKind::Policy;
+            if !session || sessions.insert((id, &*plan.principal)) {
+                *holders.entry(id).or_default() += 1;
+            }
         }
     }
     let mut places = Vec::new();

@@ -3,6 +3,7 @@
 //! data actions is not observable, and what no log ever shows is exempt. Never counted as unused
 //! are Deny statements, which grant nothing.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::access::{Evaluated, Plan};
@@ -17,14 +18,16 @@ use crate::facts::{
 };
 use crate::privilege::aws::action::{ActionSet, catalogue};
 use crate::privilege::aws::classes::classes;
-use crate::privilege::aws::evaluate::{Rights, Scope, SubjectKind};
+use crate::privilege::aws::evaluate::{Scope, SubjectKind};
 use crate::privilege::aws::exposure::{exposures, services};
 use crate::settings::Settings;
 
+/// Format of the sources that tell the last use of services.
+const LAST_ACCESSED: &str = "aws-service-last-accessed";
 /// Actions that a row names.
 const USED: usize = 60;
 /// Services that a row names.
-const SERVICES: usize = 60;
+pub(super) const SERVICES: usize = 60;
 /// Actions outside of what is granted that a row names.
 const FOREIGN: usize = 20;
 const DAY: i64 = 86_400;
@@ -59,9 +62,17 @@ pub fn rows(
     let nobody = Person::default();
     let mut breadth = Breadth::new(facts, settings);
     let mut out = Vec::new();
+    let mut sessions: BTreeMap<&Text, Vec<usize>> = BTreeMap::new();
+    for (i, plan) in plans.iter().enumerate().filter(|(_, p)| p.subject.kind == SubjectKind::Policy)
+    {
+        sessions.entry(&plan.principal).or_default().push(i);
+    }
     for (i, plan) in plans.iter().enumerate() {
         let group = plan.subject.kind == SubjectKind::Group;
-        if group || plan.bindings.is_empty() {
+        // People of the identity store have one row for all of their sessions.
+        let own = [i];
+        let all = sessions.get(&plan.principal).map_or(&own[..], Vec::as_slice);
+        if group || plan.bindings.is_empty() || all.first() != Some(&i) {
             continue;
         }
         let person = people.get(&plan.principal).unwrap_or(&nobody);
@@ -71,21 +82,44 @@ pub fn rows(
             row.corroborated_by.sort_unstable();
             row.corroborated_by.dedup();
         }
-        let rights = evaluated.of(i);
-        match rights.filter(|_| plan.bindings.iter().all(|b| b.unknown.is_none())) {
+        match granted(plans, evaluated, all) {
             None => row.use_unknown = Some(text("role_unexpanded")),
-            Some(rights) => {
+            Some((granted, wide)) => {
                 let mine = used.get(&*plan.principal).map_or(&[][..], Vec::as_slice);
                 let window = window(&logs, person.realm.as_ref());
                 let evidence = Evidence { rows: mine, window, shown: &shown, activity, settings };
-                evidence.fill(&mut row, rights);
-                let used = evidence.granted_use(&row, rights);
-                breadth.fill(&mut row, rights, used.as_deref());
+                evidence.fill(&mut row, &granted);
+                let used = evidence.granted_use(&row, &granted);
+                breadth.fill(&mut row, wide.into_owned(), used.as_deref());
             }
         }
         out.push(row);
     }
     out.sort_by(|a, b| a.principal_id.cmp(&b.principal_id));
+    out
+}
+
+/// Actions that the plans of one principal certainly allow on something, and on whole types; `None` when the
+/// content of some binding is unknown.
+fn granted<'e>(
+    plans: &[Plan],
+    evaluated: &'e Evaluated<'_>,
+    of: &[usize],
+) -> Option<(Cow<'e, ActionSet>, Cow<'e, ActionSet>)> {
+    let mut out: Option<(Cow<'e, ActionSet>, Cow<'e, ActionSet>)> = None;
+    for i in of {
+        let plan = plans.get(*i)?;
+        let rights =
+            evaluated.of(*i).filter(|_| plan.bindings.iter().all(|b| b.unknown.is_none()))?;
+        let (some, all) = (rights.grants.certain(Scope::Some), rights.grants.certain(Scope::All));
+        match &mut out {
+            None => out = Some((Cow::Borrowed(some), Cow::Borrowed(all))),
+            Some((a, b)) => {
+                a.to_mut().union_with(some);
+                b.to_mut().union_with(all);
+            }
+        }
+    }
     out
 }
 
@@ -136,7 +170,7 @@ fn logs(facts: &Facts, as_of: Time) -> BTreeMap<Text, Log> {
     let mut out = BTreeMap::new();
     for s in &facts.sources {
         let log = s.layer == Layer::Usage
-            && &*s.format != "aws-last-accessed"
+            && &*s.format != LAST_ACCESSED
             && s.completeness == Completeness::Complete
             && names_actions.get(&*s.source_id) == Some(&true);
         if let (true, Some(from), Some(until)) = (log, s.window_start, s.window_end) {
@@ -225,8 +259,7 @@ struct Evidence<'a> {
 }
 
 impl Evidence<'_> {
-    fn fill(&self, row: &mut UseProfile, rights: &Rights<'_>) {
-        let granted = rights.grants.certain(Scope::Some);
+    fn fill(&self, row: &mut UseProfile, granted: &ActionSet) {
         row.exempt = exposures()
             .unlogged()
             .in_common(granted)
@@ -249,9 +282,8 @@ impl Evidence<'_> {
     }
 
     /// Rows of the log, inside its window, about actions that are granted; `None` without such a log.
-    fn granted_use(&self, row: &UseProfile, rights: &Rights<'_>) -> Option<Vec<&Usage>> {
+    fn granted_use(&self, row: &UseProfile, granted: &ActionSet) -> Option<Vec<&Usage>> {
         let from = row.window_start.filter(|_| row.granularity.as_deref() == Some("action"))?;
-        let granted = rights.grants.certain(Scope::Some);
         let inside = |u: &Usage| {
             u.last_at.or(u.first_at).is_some_and(|t| t >= from && t <= self.activity.as_of)
         };
@@ -340,20 +372,30 @@ impl Evidence<'_> {
     /// Last use by service: services of which something is granted against those used in the window.
     fn by_service(&self, row: &mut UseProfile, granted: &ActionSet) {
         let used = self.activity.of(&row.principal_id);
-        let of = services(granted);
+        // Of what came after it was made the source knows nothing.
+        let end = used.until.map_or(self.activity.as_of, |t| t.min(self.activity.as_of));
+        if self.activity.too_old(Some(end)) {
+            row.use_unknown = Some(text("out_of_window"));
+            return;
+        }
+        // What leaves no trace is exempt, and a service of which nothing else is granted with it (5.6).
+        let mut of = granted.clone();
+        of.difference_with(exposures().unlogged());
+        let of = services(&of);
         // What the source does not list it does not track.
         let (tracked, hidden): (Vec<String>, Vec<String>) =
             of.into_iter().partition(|s| used.services.contains_key(s));
         let recent = |s: &&String| {
-            used.services.get(*s).copied().flatten().is_some_and(|t| self.activity.recent(t))
+            let last = used.services.get(*s).copied().flatten();
+            last.is_some_and(|t| end.days_since(t) <= self.activity.idle_days)
         };
         let (live, idle): (Vec<&String>, Vec<&String>) = tracked.iter().partition(recent);
         let number = |n: usize| i64::try_from(n).ok();
         row.granularity = Some(text("service"));
-        row.sources = vec![text("aws-last-accessed")];
+        row.sources = vec![text(LAST_ACCESSED)];
         row.window_start = used.since;
-        row.window_end = Some(self.activity.as_of);
-        row.window_days = used.since.map(|t| self.activity.as_of.days_since(t));
+        row.window_end = Some(end);
+        row.window_days = used.since.map(|t| end.days_since(t));
         row.n_granted = number(tracked.len() + hidden.len());
         row.n_observable = number(tracked.len());
         row.n_used = number(live.len());

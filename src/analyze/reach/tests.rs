@@ -98,6 +98,7 @@ fn trusts(principal: &str) -> String {
 }
 
 mod alike;
+mod evidence;
 mod paths;
 
 const STAR: &str = r#"{"Effect":"Allow","Action":"*","Resource":"*"}"#;

@@ -199,8 +199,13 @@ fn resources(facts: &Facts, ours: &Ours<'_>, out: &mut Vec<TrustFact>) {
                         .as_ref()
                         .is_none_or(|r| !r.negate && r.list.iter().any(|x| x == "*"))
             });
-            for party in &s.parties {
+            // Whom a statement means that cannot be read is not known: it may be anybody.
+            let anybody = Party { kind: "*".into(), value: "*".into(), negate: false };
+            let unseen = s.doubtful && s.parties.iter().all(|p| p.kind == "unreadable");
+            let parties = if unseen { std::slice::from_ref(&anybody) } else { &s.parties };
+            for party in parties {
                 let (kind, outside) = party_of(party, own);
+                let outside = outside.filter(|_| !unseen);
                 if outside == Some(false) && kind != "service" {
                     continue;
                 }
@@ -231,7 +236,16 @@ fn resources(facts: &Facts, ours: &Ours<'_>, out: &mut Vec<TrustFact>) {
                     } else {
                         Vec::new()
                     },
-                    actions: s.actions.list.iter().map(text).collect(),
+                    // Of a complement the entries are what is left out, as in the trust policy of a role.
+                    actions: s
+                        .actions
+                        .list
+                        .iter()
+                        .map(|a| match s.actions.negate {
+                            true => text(format!("not:{a}")),
+                            false => text(a),
+                        })
+                        .collect(),
                     refs: refs([(
                         &p.source_id,
                         &text(format!("{}/Statement/{}", p.source_ref, s.index)),

@@ -91,12 +91,14 @@ table! {
         pub n_actions: Option<i64>,
         /// Sample of the strongest actions, at most twelve, sorted by class.
         pub strongest_actions: Vec<Text>,
-        /// A valid ledger grant covers it at the as-of time. Null: no ledger.
+        /// A valid ledger grant covers it at the as-of time. Null: no ledger, or only grants whose end is unknown.
         pub covered_by_grant: Option<bool>,
         /// That grant.
         pub grant_id: Option<Text>,
-        /// Any ledger record ever names this principal, privilege and scope. Null: no ledger.
+        /// Any ledger record ever names this principal, privilege and scope. Null: see `ledger_unknown`.
         pub known_to_ledger: Option<bool>,
+        /// Why that is null: `no_source`, or `incomplete_ledger` for a binding with the mark of a broker whose ledger has fewer open grants than IAM has bindings with its mark.
+        pub ledger_unknown: Option<Text>,
         /// The binding shows signs of a broker or of a temporary purpose (name of a broker, end, tag).
         pub looks_temporary: bool,
         /// A task of the principal ran at the as-of time; null without task source.

@@ -62,7 +62,7 @@ table! {
     derived "coverage"
     /// One row per evidence layer, and one per source: what the inputs cover of the audited period.
     pub struct Coverage {
-        /// `layer:<name>` or the source id.
+        /// `layer:<name>`, the source id, or `file:<name>` of a file that could not be read.
         pub coverage_id: Text,
         /// Layer.
         pub layer: Layer,
@@ -70,7 +70,9 @@ table! {
         pub file: Option<Text>,
         /// Format of the source.
         pub format: Option<Text>,
-        /// A source is present (always true for source rows).
+        /// Why nothing of a file that was given could be read; its layer is then `context`, since what it holds is not known. Null for layers and sources.
+        pub unread: Option<Text>,
+        /// A source is present: true for every source that was read, false for a file of which nothing was.
         pub present: bool,
         /// The settings or the rules in use need this layer.
         pub needed: bool,

@@ -5,6 +5,20 @@ use crate::facts::schema::table;
 use crate::facts::time::Time;
 use crate::facts::vocab::*;
 
+/// Parts of the evidence chain, in the order of a grant's life (`evidenced` of `grant_facts`).
+pub const EVIDENCE_CHAIN: [&str; 10] = [
+    "request",
+    "requester",
+    "reason",
+    "decision",
+    "approver",
+    "scope",
+    "start",
+    "end",
+    "task",
+    "use",
+];
+
 table! {
     derived "grant_facts"
     /// One row per ledger grant with everything derived from ledger, tasks, approvals, state and usage.
@@ -19,6 +33,8 @@ table! {
         pub principal_id: Text,
         /// Kind of the beneficiary.
         pub principal_kind: PrincipalKind,
+        /// Name of the principal, where its id does not tell it.
+        pub principal_name: Option<Text>,
         /// Requester, canonical.
         pub requester_id: Option<Text>,
         /// Person an agent acts for, canonical.
@@ -59,25 +75,27 @@ table! {
         pub end_kind: EndKind,
         /// Neither an authorised end nor a recorded end: standing in the ledger. Null: the ledger does not record ends.
         pub open_ended: Option<bool>,
-        /// Access is still in force at the as-of time, by the ledger.
-        pub active_now: bool,
+        /// Access is still in force at the as-of time, by the ledger. Null: it gave access, and the ledger says neither when that was due to end nor whether it did.
+        pub active_now: Option<bool>,
         /// Revoked before or after its authorised end by an explicit act.
         pub revoked: bool,
         /// The recorded end lies before the start.
         pub interval_inverted: bool,
         /// Authorised duration, seconds; null when open-ended or inverted.
         pub duration_s: Option<i64>,
-        /// Time access was in force, up to the as-of time, seconds.
+        /// Time access was in force, up to the as-of time, seconds; null when its end is unknown.
         pub held_s: Option<i64>,
         /// Limit that applies to the duration, seconds; null when none is set for this privilege or tier.
         pub max_duration_s: Option<i64>,
-        /// Recorded end minus the earlier of authorised end and revocation request, seconds; null without an authorised end.
+        /// Recorded end minus the earlier of authorised end and revocation request, seconds; null without an authorised end. A lower bound when the removal failed, or the ledger shows the grant in force beyond its authorised end.
         pub revocation_lag_s: Option<i64>,
 
         /// Task, ticket or run reference as recorded, in the ledger's words.
         pub task_ref: Option<Text>,
         /// Linked task; null when none resolves.
         pub task_id: Option<Text>,
+        /// Of several linked tasks the one that ended last; null when one is linked, or one of them has no end.
+        pub last_task_id: Option<Text>,
         /// How the task was linked.
         pub link_kind: Option<LinkKind>,
         /// How sure the link is.
@@ -117,11 +135,11 @@ table! {
 
         /// An approval is required by the settings for this tier; break-glass grants need none beforehand.
         pub approval_required: bool,
-        /// Approvals found for the grant with verdict approve.
+        /// People who approved: several records of one person are one, since a quorum needs different people. Null: not known, or records that name nobody leave open whether there are enough.
         pub n_approvals: Option<i64>,
         /// Approvals required by the request or the settings.
         pub approvals_needed: i64,
-        /// An approve verdict exists. Null: no approval source and the ledger carries no decision.
+        /// An approve verdict exists. Null: no approval source, and the ledger carries no decision on the grant.
         pub approved: Option<bool>,
         /// Approver of the earliest sufficient approval.
         pub approver_id: Option<Text>,
@@ -131,6 +149,8 @@ table! {
         pub approval_id: Option<Text>,
         /// Approver is requester, beneficiary, owner of the beneficiary or the person behind it. Null: no approver known.
         pub self_approved: Option<bool>,
+        /// The approver for whom it holds.
+        pub self_approver_id: Option<Text>,
         /// Which of those relations held.
         pub self_approval_relation: Option<Text>,
         /// Approval time minus the earlier of start and first use, seconds; positive = late.
@@ -196,7 +216,9 @@ table! {
         /// That expiry minus end of access, seconds.
         pub residual_s: Option<i64>,
 
-        /// Evidence the chain lacks: `requester`, `reason`, `approver`, `scope`, `start`, `end`, `task`, `principal`. Empty = complete.
+        /// Parts of the evidence chain that the inputs show for this grant, whether its ledger ever records them or not: `request` (its time), `requester`, `reason`, `decision`, `approver` (or the rule that decided), `scope`, `start`, `end`, `task` (found), `use` (observed, be it none); grants model, section 5.12.
+        pub evidenced: Vec<Text>,
+        /// Evidence the chain lacks although its ledger, or the inputs, record it for others: `requester`, `reason`, `approver`, `scope`, `start`, `end`, `task`, `principal`. Empty = complete as far as the ledger goes.
         pub evidence_missing: Vec<Text>,
         /// Instants that contradict each other (`end before start`, `approved before requested`, ...). Empty = none.
         pub contradictions: Vec<Text>,

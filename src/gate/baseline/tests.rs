@@ -3,6 +3,7 @@ use serde_json::json;
 
 use super::*;
 use crate::gate::testing::{finding, view};
+use crate::report::view::UnreadRow;
 
 fn run() -> View {
     view()
@@ -103,6 +104,7 @@ fn incomplete_runs_are_refused() {
     refused(|v| v.sources[0].completeness = "truncated".into(), "truncated");
     refused(|v| v.sources[1].quarantined = 2, "quarantine");
     refused(|v| v.rules.iter_mut().for_each(|r| r.outcome = "not_assessed".into()), "no rule");
+    refused(|v| v.unread.push(UnreadRow { file: "a.gz".into(), ..UnreadRow::default() }), "a.gz");
     refused(|v| v.findings.clear(), "filtered");
     let mut v = run();
     v.sources[1].quarantined = 2;

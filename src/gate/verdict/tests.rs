@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::gate::testing::{finding, rule, view};
-use crate::report::view::WaiverRow;
+use crate::report::view::{UnreadRow, WaiverRow};
 
 fn now() -> Time {
     parse_rfc3339("2026-11-01T00:00:00Z").unwrap()
@@ -57,7 +57,7 @@ fn conditions() {
 #[test]
 fn each_code_alone() {
     type Edit = fn(&mut View, &mut Policy);
-    let cases: [(&str, u8, Edit); 16] = [
+    let cases: [(&str, u8, Edit); 18] = [
         ("clean", 0, |_, _| {}),
         ("finding", 1, |v, _| v.findings.push(finding("a", Severity::High))),
         ("unknown rule", 2, |_, p| p.fail_on = vec![Condition::Rule("NO-1".into())]),
@@ -83,6 +83,11 @@ fn each_code_alone() {
             v.rules[0].outcome = "not_assessed".into();
             p.fail_on = vec![Condition::Rule("GRT-003".into())];
         }),
+        ("file not read", 4, |v, _| v.unread.push(UnreadRow::default())),
+        ("file not read, layer covered", 4, |v, p| {
+            v.unread.push(UnreadRow::default());
+            p.coverage = parse_coverage("ledger").unwrap();
+        }),
         ("waiver invalid", 5, |v, _| v.waivers.push(waiver("invalid"))),
         ("waiver expired, not asked", 0, |v, _| v.waivers.push(waiver("expired"))),
         ("waiver expired, asked", 1, |v, p| {
@@ -99,6 +104,26 @@ fn each_code_alone() {
     let nothing =
         decide(&GateInput { view: None, policy: &Policy::default(), now: now(), faults: &[] });
     assert_eq!(nothing.code, 3);
+}
+
+#[test]
+fn files_that_could_not_be_read_are_named_with_the_remedy() {
+    let mut v = clean();
+    v.unread = (0..25)
+        .map(|n| UnreadRow {
+            file: format!("f{n}.gz"),
+            why: "could not be read: compressed data ends too early".into(),
+            remedy: "export the file again".into(),
+        })
+        .collect();
+    let got = run(&v, &Policy::default());
+    assert_eq!(got.code, 4);
+    assert_eq!(got.reasons.len(), 21);
+    assert_eq!(
+        got.reasons[0].text,
+        "`f0.gz` was given and nothing of it was judged: could not be read: compressed data ends too early; export the file again"
+    );
+    assert_eq!(got.reasons[20].text, "5 more files could not be read; see `overstay inspect`");
 }
 
 #[test]

@@ -177,6 +177,7 @@ impl Reader {
             f.list("findingDetails").into_iter().filter_map(|d| Obj::parse(d).ok()).collect();
         let mut kinds: Vec<&str> = Vec::new();
         let mut usage = Vec::new();
+        let mut access = Vec::new();
         for d in &details {
             for (key, kind) in DETAILS {
                 let Some(detail) = d.obj(key) else { continue };
@@ -184,7 +185,7 @@ impl Reader {
                 if kind.starts_with("Unused") {
                     unused(kind, &detail, &mut row, &mut usage);
                 } else {
-                    external(&detail, &mut row);
+                    access.push(detail);
                 }
             }
         }
@@ -197,6 +198,15 @@ impl Reader {
         // What a resolved finding said is no longer so.
         if matches!(&*row.status, "ACTIVE" | "ARCHIVED") && f.str(&["error"]).is_none() {
             batch.facts.usage.append(&mut usage);
+        }
+        // Each detail is an access of its own: one party, its actions, its condition.
+        for detail in access.iter().skip(1) {
+            let mut one = row.clone();
+            external(detail, &mut one);
+            batch.facts.provider_findings.push(one);
+        }
+        if let Some(first) = access.first() {
+            external(first, &mut row);
         }
         batch.facts.provider_findings.push(row);
     }
@@ -392,6 +402,33 @@ mod tests {
         assert!(pool.condition.as_deref().unwrap().contains("us-west-2:EXAMPLE0"));
         assert_eq!(of("b01a34f2").realm.as_deref(), Some("aws:123456789012"));
         assert!(found.facts.usage.is_empty(), "no sample states a last use");
+    }
+
+    /// Every detail of access is kept: what the last one says is not what all say.
+    #[test]
+    fn each_access_of_a_finding_is_a_row() {
+        let detail = |public: bool, party: &str| {
+            format!(
+                r#"{{"externalAccessDetails":{{"action":["s3:GetObject"],"condition":{{}},"isPublic":{public},"principal":{{"AWS":"{party}"}}}}}}"#
+            )
+        };
+        let text = format!(
+            r#"{{"id":"f","resource":"arn:aws:s3:::b","resourceType":"AWS::S3::Bucket","resourceOwnerAccount":"1","status":"ACTIVE","findingType":"ExternalAccess","analyzedAt":"2026-03-02T00:00:00Z","findingDetails":[{},{}]}}"#,
+            detail(true, "*"),
+            detail(false, "888877776666")
+        );
+        let found = read(&[("f.json", &text)]);
+        let mut rows: Vec<_> = found
+            .facts
+            .provider_findings
+            .iter()
+            .map(|f| (f.party.as_deref(), f.public, f.actions.len(), &*f.finding_id))
+            .collect();
+        rows.sort_unstable();
+        assert_eq!(
+            rows,
+            [(Some("*"), Some(true), 1, "f"), (Some("888877776666"), Some(false), 1, "f")]
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::{When, account_of, alias, name_of, owner, realm, reason, tag, utf8};
 use crate::facts::*;
 use crate::ingest::reader;
 use crate::ingest::source::{Adapter, Batch, Context, IngestError, Input, Match, Probe, Shape};
-use crate::privilege::aws::document::{Document, Party, compact_json, url_decoded};
+use crate::privilege::aws::document::{Document, Party, Statement, compact_json, url_decoded};
 
 mod rows;
 

@@ -133,6 +133,11 @@ fn principal_of(name: &str) -> Option<String> {
     Some(account.map_or_else(|| name.to_owned(), |a| format!("arn:aws:iam::{a}:{kind}/{name}")))
 }
 
+/// The start of a name, for messages.
+fn cut(name: &str) -> String {
+    name.chars().take(60).collect()
+}
+
 impl State {
     fn details(&mut self, d: &Details<'_>, place: &str, batch: &mut Batch) {
         self.truncated |= d.truncated.unwrap_or(false);
@@ -199,6 +204,11 @@ impl State {
         for action in s.actions.iter().flatten() {
             let Some(name) = &action.name else { continue };
             let last = action.last.as_ref().and_then(When::time);
+            if action.last.is_some() && last.is_none() {
+                batch
+                    .quarantine(at, format!("`LastAccessedTime` of `{}` is not a date", cut(name)));
+                continue;
+            }
             let mut one = row.clone();
             one.action = Some(text(format!("{}:{name}", s.namespace)));
             one.last_at = last;

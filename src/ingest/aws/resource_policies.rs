@@ -226,6 +226,9 @@ fn write(
 ) {
     batch.records += 1;
     let policy = policy.filter(|p| *p != "null" && *p != "\"\"").map(json::policy);
+    if let Some(wrong) = policy.as_ref().and_then(|p| p.malformed.as_deref()) {
+        batch.quarantine(here, format!("policy of the resource: {wrong}; what it says is unknown"));
+    }
     let owner =
         account_of(arn).or(account.filter(|a| is_account(a))).or_else(|| in_name(name, is_account));
     batch.facts.resource_policies.push(ResourcePolicy {
@@ -357,6 +360,7 @@ mod tests {
         assert_eq!(rows.len(), 4);
         assert!(rows[..3].iter().all(|r| r.malformed.is_some()), "{rows:?}");
         let places: Vec<_> = found.facts.quarantine.iter().map(|q| &*q.source_ref).collect();
-        assert_eq!(places, ["L2", "L3", "L4", "L5"]);
+        let unread = ["/arn:aws:s3:::a", "/arn:aws:s3:::b", "/arn:aws:s3:::b2"];
+        assert_eq!(places, [&unread[..], &["L2", "L3", "L4", "L5"]].concat());
     }
 }

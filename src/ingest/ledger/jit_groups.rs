@@ -73,6 +73,8 @@ fn entry(doc: Doc<'_>, place: &Text, history: &mut History, _: &mut Batch) -> Re
         .transpose()?
         .flatten()
         .map(|p| p.hi);
+    let unasked =
+        expiry.is_some() && message.is_some_and(|m| m.contains("approval was not required"));
     let inputs = labels.and_then(serde_json::Value::as_object).map(|all| {
         let mut said: Vec<String> = all
             .iter()
@@ -90,6 +92,8 @@ fn entry(doc: Doc<'_>, place: &Text, history: &mut History, _: &mut Batch) -> Re
         requester: Some(text(user)),
         privilege: text(group),
         not_after: expiry,
+        // The policy of the group asks for nobody's approval: a rule decided.
+        decision: if unasked { Decision::AutoApproved } else { Decision::Unknown },
         justification: inputs.filter(|s| !s.is_empty()).map(text),
         grant_kind: Some(text("group membership")),
         ..Grant::default()

@@ -182,7 +182,7 @@ fn teleport_ends() {
         life(grant(&log(&all), "r1"))
     };
     let expired = r#"{"event":"access_request.expire","code":"T5005I","time":"2026-01-01T18:00:01Z","id":"r1"}"#;
-    assert!(with(expired).ends_with("ended 2026-01-01T18:00:01Z..- expired"), "{}", with(expired));
+    assert!(with(expired).ends_with("ended 2026-01-01T18:00:00Z..- expired"), "{}", with(expired));
     let lock = r#"{"event":"lock.created","code":"TLK00I","time":"2026-01-01T12:00:00Z","uid":"l","user":"root","target":{"user":"alice"},"expires":"0001-01-01T00:00:00Z"}"#;
     assert!(
         with(lock).ends_with("ended 2026-01-01T12:00:00Z..2026-01-01T12:00:00Z revoked_by_system"),

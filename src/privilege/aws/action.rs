@@ -50,7 +50,7 @@ pub struct Catalogue {
     types: Vec<ResourceType>,
     /// Few for most of them, so they are listed and are no sets.
     actions_of_type: Vec<Vec<u32>>,
-    types_of_action: Vec<Vec<u16>>,
+    types_of_action: Vec<Box<[u16]>>,
     types_of_service: BTreeMap<String, Vec<u16>>,
     wildcard_only: ActionSet,
     every: ActionSet,
@@ -79,7 +79,9 @@ impl Catalogue {
             type_ids.insert(format!("{service}/{name}"), id);
             types.push(ResourceType { arn_service, parts });
         }
-        let mut rows: Vec<(String, String, Level, Vec<u16>)> = Vec::new();
+        let mut rows: Vec<(Text, Text, Level, usize)> = Vec::new();
+        let mut lists: Vec<Vec<u16>> = Vec::new();
+        let (mut name, mut key) = (String::new(), String::new());
         for row in csv::Reader::from_reader(ACTIONS.as_bytes()).records().flatten() {
             let [service, level, of, names] = [0, 1, 2, 3].map(|i| row.get(i).unwrap_or_default());
             let level = match level {
@@ -93,10 +95,14 @@ impl Catalogue {
                 .split('|')
                 .filter_map(|t| type_ids.get(&format!("{service}/{t}")).copied())
                 .collect();
-            for name in names.split(' ') {
-                let full = format!("{service}:{name}");
-                rows.push((full.to_ascii_lowercase(), full, level, of.clone()));
+            for action in names.split(' ') {
+                name.clear();
+                name.extend([service, ":", action]);
+                key.clone_from(&name);
+                key.make_ascii_lowercase();
+                rows.push((key.as_str().into(), name.as_str().into(), level, lists.len()));
             }
+            lists.push(of);
         }
         rows.sort_by(|a, b| a.0.cmp(&b.0));
         rows.dedup_by(|a, b| a.0 == b.0);
@@ -115,7 +121,8 @@ impl Catalogue {
             wildcard_only: ActionSet::new(),
             every: ActionSet::below(n),
         };
-        for (id, (key, name, level, of)) in rows.into_iter().enumerate() {
+        for (id, (key, name, level, list)) in rows.into_iter().enumerate() {
+            let of = lists.get(list).map_or(&[][..], Vec::as_slice);
             let service = key.split(':').next().unwrap_or_default();
             match out.services.last_mut() {
                 Some((last, range)) if **last == *service => range.end = id + 1,
@@ -124,21 +131,20 @@ impl Catalogue {
             if of.is_empty() {
                 out.wildcard_only.insert(id);
             }
-            for t in &of {
+            for t in of {
                 if let (Some(list), Ok(id)) =
                     (out.actions_of_type.get_mut(usize::from(*t)), u32::try_from(id))
                 {
                     list.push(id);
                 }
             }
-            out.names.push(name.into());
-            let key = Text::from(key);
+            out.names.push(name);
             if let Ok(place) = u32::try_from(id) {
                 out.places.insert(key.clone(), place);
             }
             out.keys.push(key);
             out.levels.push(level);
-            out.types_of_action.push(of);
+            out.types_of_action.push(of.into());
         }
         // The order of `service:action` is not that of services: `-` is before `:`.
         out.services.sort_unstable_by(|a, b| a.0.cmp(&b.0));
@@ -291,7 +297,7 @@ impl Catalogue {
     /// Resource types of an action.
     #[must_use]
     pub fn types_of_action(&self, id: usize) -> &[u16] {
-        self.types_of_action.get(id).map_or(&[], Vec::as_slice)
+        self.types_of_action.get(id).map_or(&[], |list| list)
     }
 
     /// Actions that one pattern stands for (5.2.1). A pattern without `:` that is not `*`, or with

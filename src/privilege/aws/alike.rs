@@ -2,13 +2,15 @@
 //! others. A search then asks one target of each class and not every target.
 //!
 //! What a path sees of a target is its kind and account, the facts that paths ask for, its trust policy,
-//! and which of the resource patterns of all policies take its ARN in. Two things tell targets of one
-//! class apart all the same: a trust policy that names the principal ([`Alike::single`]), and a pattern
-//! with a variable in it, which makes a path see names ([`sees_names`]).
+//! which of the resource patterns of all policies take its ARN in, and, for paths that rewrite a policy of
+//! the target, which of them take in the ARNs of the policies attached to it. Two things tell targets of
+//! one class apart all the same, and these targets are asked one by one ([`Alike::apart`]): a trust policy
+//! that names the principal, and a pattern with variables, which stand for other names for each principal.
+
+mod names;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 use std::sync::OnceLock;
 
 use rayon::prelude::*;
@@ -16,23 +18,26 @@ use rayon::prelude::*;
 use super::action::{ActionSet, catalogue};
 use super::arn::{self, Home};
 use super::escalation::{Node, TrustRule};
-use super::evaluate::{Rights, SubjectKind};
-use super::paths::{Path, assume_role, path_actions};
-use crate::privilege::glob;
-
-/// Comparisons of patterns with ARNs for each target, and at least. Where a class takes more to find, the
-/// search goes without.
-const COMPARISONS: usize = 1_024;
-const COMPARISONS_LEAST: usize = 1 << 20;
+use super::evaluate::{Compiled, Rights, Subject, SubjectKind};
+use super::paths::{Path, Target, assume_role, path_actions};
+use super::variable;
+use names::{Names, Refinement};
 
 /// Classes of all targets.
 #[derive(Debug)]
-pub(super) struct Alike {
+pub(super) struct Alike<'a> {
     class: Vec<u32>,
+    /// The same, where the policies attached to a target are seen too.
+    with_policies: Vec<u32>,
     single: Vec<Vec<usize>>,
+    targets: Names<'a>,
+    /// Customer-managed policies that are attached to roles.
+    policies: Names<'a>,
+    /// The roles that each of them is attached to.
+    carriers: Vec<Vec<usize>>,
 }
 
-/// Actions on principals that paths ask for.
+/// Actions on principals and their policies that paths ask for.
 fn on_principals() -> &'static ActionSet {
     static ACTIONS: OnceLock<ActionSet> = OnceLock::new();
     ACTIONS.get_or_init(|| {
@@ -56,15 +61,33 @@ fn names_one(rule: &TrustRule) -> bool {
         && !rule.trusted.ends_with(":root")
 }
 
-/// Whether what the rights say of the actions of a path depends on the name of a target: a pattern has a
-/// variable in it, other than the name of the user that asks.
-pub(super) fn sees_names(rights: &Rights<'_>, path: &Path) -> bool {
-    let asked = path.actions.iter().copied().chain(assume_role());
-    let asked: Vec<usize> = asked.collect();
-    rights
-        .policies()
-        .flat_map(|p| &p.statements)
-        .any(|s| s.names_by_variable() && asked.iter().any(|a| s.actions.contains(*a)))
+/// Statements of rights in whose resource patterns variables may stand for the names of any principals.
+pub(super) fn naming<'r>(rights: &Rights<'r>) -> Vec<&'r Compiled> {
+    let all = rights.policies().flat_map(|p| &p.statements);
+    all.filter(|s| s.names_by_variable().next().is_some()).collect()
+}
+
+/// The patterns with variables of these statements that a path asks about: where targets are told apart by
+/// what the variables stand for. `None` when that depends on a key that the path itself sets.
+pub(super) fn named(naming: &[&Compiled], path: &Path) -> Option<Vec<String>> {
+    let asked = |s: &&&Compiled| {
+        path.actions.iter().copied().chain(assume_role()).any(|a| s.actions.contains(a))
+    };
+    let mut out = BTreeSet::new();
+    for s in naming.iter().filter(asked) {
+        for pattern in s.names_by_variable() {
+            if variable::variables(pattern).any(|(key, _)| set_by_paths(&key)) {
+                return None;
+            }
+            out.insert(pattern);
+        }
+    }
+    Some(out.into_iter().map(str::to_owned).collect())
+}
+
+/// Context keys to which paths give values ([`super::own::keys`] and the services of a passed role).
+fn set_by_paths(key: &str) -> bool {
+    key.starts_with("iam:") || key == "aws:sourceaccount"
 }
 
 /// What a path sees of a target besides its ARN.
@@ -95,88 +118,111 @@ impl<'a> Look<'a> {
     }
 }
 
-impl Alike {
+impl<'a> Alike<'a> {
     /// Classes of the nodes; `None` when they are not in the order of ARNs, or when there is so much to
     /// compare that every target may as well be asked.
-    pub(super) fn new(nodes: &[Node<'_>]) -> Option<Self> {
-        if !nodes.is_sorted_by(|a, b| arn_of(a) < arn_of(b)) {
-            return None;
-        }
-        let mut classes = Refinement::one(nodes.len());
-        let accounts = accounts(nodes);
-        let mut left = nodes.len().saturating_mul(COMPARISONS).max(COMPARISONS_LEAST);
-        for (range, _) in &accounts {
-            classes.split(&range.clone().collect::<Vec<_>>());
-        }
-        for pattern in patterns(nodes) {
-            for (range, home) in &accounts {
-                left = left.checked_sub(1)?;
-                let Some(tail) = arn::tail_in_account(&pattern, home) else { continue };
-                let start = format!("{}{}", prefix(home), before_wildcard(tail));
-                let of = nodes.get(range.clone()).unwrap_or_default();
-                let from = of.partition_point(|n| arn_of(n) < start.as_str());
-                let near = of.get(from..).unwrap_or_default();
-                let near = near.iter().take_while(|n| arn_of(n).starts_with(&start));
-                let skip = prefix(home).len();
-                let mut seen = 0;
-                let taken: Vec<usize> = near
-                    .enumerate()
-                    .inspect(|_| seen += 1)
-                    .filter(|(_, n)| glob::matches(tail, arn_of(n).get(skip..).unwrap_or_default()))
-                    .map(|(at, _)| range.start + from + at)
-                    .collect();
-                left = left.checked_sub(seen)?;
-                classes.split(&taken);
+    pub(super) fn new(nodes: &'a [Node<'a>]) -> Option<Self> {
+        let targets = Names::new(nodes.iter().map(arn_of).collect())?;
+        let mut carried: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (i, node) in
+            nodes.iter().enumerate().filter(|(_, n)| n.subject.kind == SubjectKind::Role)
+        {
+            for policy in &node.attached_policies {
+                push(carried.entry(policy).or_default(), i);
             }
         }
-        let mut looks: BTreeMap<(u32, Look<'_>), u32> = BTreeMap::new();
-        let mut class = Vec::with_capacity(nodes.len());
+        let policies = Names::new(carried.keys().copied().collect())?;
+        let patterns = patterns(nodes);
+        let class = classes(nodes, &targets.classes(&patterns)?);
+        let of_policies = policies.classes(&patterns)?;
+        let mut known: BTreeMap<(u32, Vec<u32>), u32> = BTreeMap::new();
+        let with_policies = nodes.iter().zip(&class).map(|(node, class)| {
+            let attached = node.attached_policies.iter().filter_map(|p| policies.find(p));
+            let mut attached: Vec<u32> = attached.map(|p| of_policies.of(p)).collect();
+            attached.sort_unstable();
+            attached.dedup();
+            let next = u32::try_from(known.len()).unwrap_or(u32::MAX);
+            *known.entry((*class, attached)).or_insert(next)
+        });
+        let with_policies = with_policies.collect();
         let mut naming: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        let mut next = 0;
         for (i, node) in nodes.iter().enumerate() {
-            let known = looks.entry((classes.of(i), Look::of(node))).or_insert_with(|| {
-                next += 1;
-                next - 1
-            });
-            let regular = arn_of(node).starts_with(&prefix(&node.subject.home));
-            class.push(if regular && !arn_of(node).contains(":policy/") {
-                *known
-            } else {
-                // Not as ARNs of principals are: in a class of its own, come what may.
-                next += 1;
-                next - 1
-            });
             for rule in node.trust.iter().filter(|r| names_one(r)) {
-                let list = naming.entry(&rule.trusted).or_default();
-                if list.last() != Some(&i) {
-                    list.push(i);
-                }
+                push(naming.entry(&rule.trusted).or_default(), i);
             }
         }
-        let single = nodes.par_iter().map(|n| single(nodes, n, &naming)).collect();
-        Some(Self { class, single })
+        let single = nodes.par_iter().map(|n| single(&targets, n, &naming)).collect();
+        let carriers = carried.into_values().collect();
+        Some(Self { class, with_policies, single, targets, policies, carriers })
     }
 
-    /// Class of a target.
-    pub(super) fn class(&self, i: usize) -> Option<u32> {
-        self.class.get(i).copied()
+    /// Class of a target, for a path.
+    pub(super) fn class(&self, i: usize, path: &Path) -> Option<u32> {
+        let sees_policies = path.target == Target::PolicyOfOtherRole;
+        let classes = if sees_policies { &self.with_policies } else { &self.class };
+        classes.get(i).copied()
     }
 
-    /// Targets that a principal is to ask one by one, in order: their trust policies name it, or their
-    /// name is the one that a variable in a pattern stands for.
-    pub(super) fn single(&self, from: usize) -> &[usize] {
-        self.single.get(from).map_or(&[], Vec::as_slice)
+    /// Class of a target where its policies are not seen, and where they are.
+    pub(super) fn classes(&self, i: usize) -> Option<(u32, u32)> {
+        self.class.get(i).copied().zip(self.with_policies.get(i).copied())
+    }
+
+    /// Targets that a principal is to ask one by one, in order: their trust policies name it, or one of
+    /// the names for which variables in patterns stand is theirs or that of a policy attached to them.
+    /// `named`: these patterns ([`named`]).
+    pub(super) fn apart(
+        &self,
+        from: usize,
+        subject: &Subject,
+        named: &[String],
+    ) -> Cow<'_, [usize]> {
+        let single = self.single.get(from).map_or(&[][..], Vec::as_slice);
+        if named.is_empty() {
+            return Cow::Borrowed(single);
+        }
+        let mut out = single.to_vec();
+        for pattern in named {
+            out.extend(self.targets.filled(pattern, subject));
+            let of_policies = self.policies.filled(pattern, subject).into_iter();
+            out.extend(of_policies.filter_map(|p| self.carriers.get(p)).flatten());
+        }
+        out.sort_unstable();
+        out.dedup();
+        Cow::Owned(out)
     }
 }
 
-/// [`Alike::single`] of one principal; `naming`: targets whose trust policies name a principal, by its ARN.
-fn single(nodes: &[Node<'_>], node: &Node<'_>, naming: &BTreeMap<&str, Vec<usize>>) -> Vec<usize> {
+/// Classes by looks of nodes that patterns do not tell apart.
+fn classes(nodes: &[Node<'_>], by_name: &Refinement) -> Vec<u32> {
+    let mut looks: BTreeMap<(u32, Look<'_>), u32> = BTreeMap::new();
+    let mut next = 0;
+    let mut new = || {
+        next += 1;
+        next - 1
+    };
+    let mut out = Vec::with_capacity(nodes.len());
+    for (i, node) in nodes.iter().enumerate() {
+        let regular = arn_of(node).starts_with(&prefix(&node.subject.home));
+        out.push(if regular && !arn_of(node).contains(":policy/") {
+            *looks.entry((by_name.of(i), Look::of(node))).or_insert_with(&mut new)
+        } else {
+            // Not as ARNs of principals are: in a class of its own, come what may.
+            new()
+        });
+    }
+    out
+}
+
+/// Targets that every path of a principal tells apart from others: their trust policies name it, or a user
+/// has its name. `naming`: targets whose trust policies name a principal, by its ARN.
+fn single(targets: &Names<'_>, node: &Node<'_>, naming: &BTreeMap<&str, Vec<usize>>) -> Vec<usize> {
     let me = node.subject;
     let mut out = naming.get(me.arn.as_str()).cloned().unwrap_or_default();
     if me.kind == SubjectKind::User {
         let namesake = format!("{}user/{}", prefix(&me.home), me.name);
         if namesake != me.arn
-            && let Ok(i) = nodes.binary_search_by(|n| n.subject.arn.as_str().cmp(&namesake))
+            && let Some(i) = targets.find(&namesake)
         {
             out.push(i);
             out.sort_unstable();
@@ -186,6 +232,12 @@ fn single(nodes: &[Node<'_>], node: &Node<'_>, naming: &BTreeMap<&str, Vec<usize
     out
 }
 
+fn push(list: &mut Vec<usize>, i: usize) {
+    if list.last() != Some(&i) {
+        list.push(i);
+    }
+}
+
 fn arn_of<'n>(node: &'n Node<'_>) -> &'n str {
     &node.subject.arn
 }
@@ -193,22 +245,6 @@ fn arn_of<'n>(node: &'n Node<'_>) -> &'n str {
 /// How the ARN of a principal of an account begins.
 fn prefix(home: &Home) -> String {
     format!("arn:{}:iam::{}:", home.partition, home.account)
-}
-
-fn before_wildcard(tail: &str) -> &str {
-    tail.split(['*', '?']).next().unwrap_or_default()
-}
-
-/// Runs of nodes of one account, with that account.
-fn accounts<'n>(nodes: &'n [Node<'_>]) -> Vec<(Range<usize>, &'n Home)> {
-    let mut out = Vec::new();
-    let mut start = 0;
-    for run in nodes.chunk_by(|a, b| a.subject.home == b.subject.home) {
-        let end = start + run.len();
-        out.extend(run.first().map(|n| (start..end, &n.subject.home)));
-        start = end;
-    }
-    out
 }
 
 /// Resource patterns of all statements about actions on principals, each once. Patterns that take in
@@ -231,70 +267,4 @@ fn patterns<'a>(nodes: &'a [Node<'a>]) -> BTreeSet<Cow<'a, str>> {
         }
     }
     out
-}
-
-/// Classes that are split pattern by pattern.
-struct Refinement {
-    class: Vec<u32>,
-    size: Vec<usize>,
-}
-
-impl Refinement {
-    /// All in one class.
-    fn one(n: usize) -> Self {
-        Self { class: vec![0; n], size: vec![n] }
-    }
-
-    fn of(&self, i: usize) -> u32 {
-        self.class.get(i).copied().unwrap_or_default()
-    }
-
-    /// Parts the members of a list, each of which is in it once, from the rest of their classes.
-    fn split(&mut self, list: &[usize]) {
-        let mut hits: BTreeMap<u32, usize> = BTreeMap::new();
-        // Neighbours are mostly of one class.
-        for run in list.chunk_by(|a, b| self.class.get(*a) == self.class.get(*b)) {
-            let class = run.first().map_or(0, |i| self.of(*i));
-            *hits.entry(class).or_default() += run.len();
-        }
-        let mut parted: BTreeMap<u32, u32> = BTreeMap::new();
-        for (class, n) in hits {
-            let Some(size) = self.size.get_mut(class as usize).filter(|size| **size > n) else {
-                continue;
-            };
-            *size -= n;
-            let Ok(new) = u32::try_from(self.size.len()) else { return };
-            self.size.push(n);
-            parted.insert(class, new);
-        }
-        if parted.is_empty() {
-            return;
-        }
-        for i in list {
-            if let Some(slot) = self.class.get_mut(*i)
-                && let Some(new) = parted.get(slot)
-            {
-                *slot = *new;
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn classes_are_split_as_often_as_patterns_tell_apart() {
-        let mut r = Refinement::one(6);
-        r.split(&[0, 1, 2]);
-        r.split(&[1, 4]);
-        r.split(&[0, 1, 2, 3, 4, 5]);
-        r.split(&[]);
-        let same = |a: usize, b: usize| r.of(a) == r.of(b);
-        assert!(same(0, 2) && same(3, 5));
-        assert!(!same(0, 1) && !same(3, 4) && !same(1, 4) && !same(0, 3));
-        assert_eq!(r.size.iter().sum::<usize>(), 6);
-        assert_eq!(r.size.len(), 4);
-    }
 }

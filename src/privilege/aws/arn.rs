@@ -107,12 +107,12 @@ fn each(
     pairs.by_ref().take(5).all(|(x, y)| head(x, y)) && pairs.all(|(x, y)| tail(x, y))
 }
 
-/// The sixth part of a pattern whose first five take in ARNs of the principals of an account.
+/// The sixth part of a pattern whose first five take in ARNs with these first five parts.
 #[must_use]
-pub fn tail_in_account<'p>(pattern: &'p str, home: &Home) -> Option<&'p str> {
-    let [head @ .., tail] = six(pattern);
-    let wanted = ["arn", home.partition.as_str(), "iam", "", home.account.as_str()];
-    head.iter().zip(wanted).all(|(p, part)| glob::matches_ignore_case(p, part)).then_some(tail)
+pub fn tail_under<'p>(pattern: &'p str, head: &str) -> Option<&'p str> {
+    let [wanted @ .., tail] = six(pattern);
+    let mut pairs = wanted.iter().zip(head.split(':'));
+    pairs.all(|(p, part)| glob::matches_ignore_case(p, part)).then_some(tail)
 }
 
 /// A wildcard inside the product part, before the first `/` or `:` of the sixth part, which AWS

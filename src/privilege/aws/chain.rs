@@ -194,7 +194,8 @@ pub fn title(node: &Node<'_>) -> String {
         SubjectKind::User => "user",
         SubjectKind::Role => "role",
         SubjectKind::Group => "group",
-        SubjectKind::Policy => "policy",
+        // What somebody may do with a permission set in an account.
+        SubjectKind::Policy => "permission set",
     };
     format!("{kind} `{}`", node.subject.name)
 }

@@ -241,6 +241,29 @@ impl Condition {
             && wider.clauses.iter().all(|w| self.clauses.iter().any(|c| c.implies(w)))
     }
 
+    /// Values that a key must have: it is compared by an operator that is not negated and fails when the
+    /// key is absent, so not with `...IfExists` or `ForAllValues:`.
+    #[must_use]
+    pub fn demanded(&self, key: &str) -> Vec<&str> {
+        let demands = |c: &&Clause| {
+            let fails = !c.negated && !c.if_exists && c.set != SetPrefix::All;
+            c.key == key && fails && c.base != Base::Null
+        };
+        self.clauses
+            .iter()
+            .filter(demands)
+            .flat_map(|c| c.values.iter().map(String::as_str))
+            .collect()
+    }
+
+    /// Values that are compared as dates and are none: such a comparison never holds (5.3.3).
+    #[must_use]
+    pub fn no_dates(&self) -> Vec<&str> {
+        let dates = self.clauses.iter().filter(|c| matches!(c.base, Base::Date(_)));
+        let values = dates.flat_map(|c| c.values.iter().map(String::as_str));
+        values.filter(|v| !v.contains("${") && date(v).is_none()).collect()
+    }
+
     /// Start and end of validity by `aws:CurrentTime` or `aws:EpochTime`.
     #[must_use]
     pub fn time_bounds(&self) -> (Option<Time>, Option<Time>) {

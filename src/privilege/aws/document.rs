@@ -1,13 +1,19 @@
 //! Policy documents: parsing and normalisation (5.1). A malformed document is unknown, never a crash
-//! and never silently empty.
+//! and never silently empty: what cannot be seen of it may allow and may deny anything.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::Deserialize;
+use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::condition::Condition;
 use crate::facts::Time;
+
+/// What is said of a permission set whose boundary the inputs name and do not hold.
+pub const UNSEEN_BOUNDARY: &str = "it is limited by a permissions boundary";
 
 /// Allow or Deny.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -187,19 +193,23 @@ impl Document {
             && !matches!(v, "2012-10-17" | "2008-10-17")
         {
             out.malformed = Some(format!("unknown version `{v}`"));
+            // What a version to come does with variables is not known; they match more than their text.
+            out.variables = true;
         }
         out.read_statements(raw.statement.get());
         out.finish()
     }
 
     /// A document whose envelope is not as it should be: what can be seen of its statements still counts.
+    /// Where none can be seen there may be any.
     fn broken(text: &str, cause: &serde_json::Error) -> Self {
         let mut out = Self { variables: true, ..Self::default() };
-        let loose: Result<BTreeMap<String, &RawValue>, _> = serde_json::from_str(text);
-        if let Ok(keys) = loose
-            && let Some(statement) = keys.get("Statement")
-        {
+        let keys = Pairs::of(text).unwrap_or_default();
+        for (_, statement) in keys.0.iter().filter(|(key, _)| key == "Statement") {
             out.read_statements(statement.get());
+        }
+        if out.statements.is_empty() {
+            out.statements.extend(Statement::unseen(0));
         }
         out.malformed = Some(shorten(&cause.to_string()));
         out.finish()
@@ -212,16 +222,20 @@ impl Document {
                 Ok(one) => vec![one],
                 Err(e) => {
                     self.note(shorten(&e.to_string()));
+                    self.statements.extend(Statement::unseen(0));
                     return;
                 }
             },
         };
         for (index, raw) in list.iter().enumerate() {
-            let (statement, reason) = Statement::parse(index, raw.get());
+            let (statement, open, reason) = Statement::parse(index, raw.get());
             if let Some(reason) = reason {
                 self.note(format!("statement {index}: {reason}"));
             }
+            // Without an effect that can be read it may be either.
+            let other = open.then(|| Statement { effect: Effect::Deny, ..statement.clone() });
             self.statements.push(statement);
+            self.statements.extend(other);
         }
     }
 
@@ -237,6 +251,19 @@ impl Document {
             }
         }
         self
+    }
+
+    /// What of a document that can be read never holds because a value in it is no date: the first such
+    /// statement, for people.
+    #[must_use]
+    pub fn never_holds(&self) -> Option<String> {
+        self.statements.iter().find_map(|s| {
+            let value = shorten(s.condition.no_dates().first()?);
+            Some(format!(
+                "statement {}: `{value}` is not a date; what is compared with it never holds",
+                s.index
+            ))
+        })
     }
 
     /// Validity that `aws:CurrentTime` conditions give, when every Allow statement has a bound of that
@@ -257,26 +284,23 @@ fn shorten(message: &str) -> String {
 }
 
 impl Statement {
-    fn parse(index: usize, text: &str) -> (Self, Option<String>) {
+    /// The statement, whether its effect is open (it is given as an Allow then), and what is wrong with it.
+    fn parse(index: usize, text: &str) -> (Self, bool, Option<String>) {
         let raw: RawStatement<'_> = match serde_json::from_str(text) {
             Ok(raw) => raw,
-            Err(e) => return (Self::salvage(index, text), Some(shorten(&e.to_string()))),
-        };
-        let mut reason = None;
-        let effect = match raw.effect.as_deref() {
-            Some("Allow") => Effect::Allow,
-            Some("Deny") => Effect::Deny,
-            other => {
-                reason = Some(match other {
-                    Some(word) => format!("effect `{}`", shorten(word)),
-                    None => "no effect".to_owned(),
-                });
-                match other {
-                    Some(word) if word.eq_ignore_ascii_case("Deny") => Effect::Deny,
-                    _ => Effect::Allow,
-                }
+            Err(e) => {
+                let (statement, open) = Self::salvage(index, text);
+                return (statement, open, Some(shorten(&e.to_string())));
             }
         };
+        let mut reason = None;
+        let effect = raw.effect.as_deref().map_or(Seen::Open, Seen::of);
+        if !matches!(raw.effect.as_deref(), Some("Allow" | "Deny")) {
+            reason = Some(match &raw.effect {
+                Some(word) => format!("effect `{}`", shorten(word)),
+                None => "no effect".to_owned(),
+            });
+        }
         let actions = pair(raw.action, raw.not_action);
         let resources = pair(raw.resource, raw.not_resource);
         let actions = actions.flatten();
@@ -288,7 +312,7 @@ impl Statement {
         collect_parties(raw.not_principal, true, &mut parties);
         let (condition, condition_text) = match raw.condition {
             None => (Condition::default(), String::new()),
-            Some(c) => match Condition::parse(c.get()) {
+            Some(c) => match read_condition(c.get()) {
                 Ok(parsed) => (parsed, compact_json(c.get())),
                 Err(e) => {
                     reason.get_or_insert(format!("condition: {}", shorten(&e)));
@@ -304,50 +328,176 @@ impl Statement {
         let statement = Self {
             index,
             sid: raw.sid,
-            effect,
-            actions: actions.unwrap_or_else(|| Patterns { list: vec!["*".into()], negate: false }),
+            effect: effect.effect(),
+            actions: actions.unwrap_or_else(anything),
             resources: resources.flatten(),
             parties,
             condition,
             condition_text,
             doubtful: reason.is_some(),
         };
-        (statement, reason)
+        (statement, effect == Seen::Open, reason)
     }
 
-    /// What can still be seen of a statement with a wrong shape: enough to be counted as possible.
-    fn salvage(index: usize, text: &str) -> Self {
-        let keys: BTreeMap<String, serde_json::Value> =
-            serde_json::from_str(text).unwrap_or_default();
-        let list = |key: &str| -> Vec<String> {
-            match keys.get(key) {
-                Some(serde_json::Value::String(s)) => vec![s.clone()],
-                Some(serde_json::Value::Array(a)) => {
-                    a.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect()
-                }
-                _ => Vec::new(),
-            }
+    /// What can still be seen of a statement with a wrong shape, and whether its effect is open. What
+    /// cannot be seen is taken as wide as it may be, so that the statement counts as possible.
+    fn salvage(index: usize, text: &str) -> (Self, bool) {
+        let keys = Pairs::of(text).unwrap_or_default();
+        let all = |name: &str| -> Vec<&RawValue> {
+            keys.0.iter().filter(|(key, _)| key == name).map(|(_, v)| *v).collect()
         };
-        let deny = keys.get("Effect").and_then(|e| e.as_str()) == Some("Deny");
-        let negate = keys.contains_key("NotAction") && !keys.contains_key("Action");
-        let actions = list(if negate { "NotAction" } else { "Action" });
-        let resources = list("Resource");
+        // The texts under a key, wherever it is repeated; `None` when one of them cannot be read.
+        let list = |name: &str| -> Option<Vec<String>> {
+            let mut out = Vec::new();
+            for raw in all(name) {
+                out.extend(serde_json::from_str::<OneOrMany>(raw.get()).ok()?.list());
+            }
+            Some(out)
+        };
+        let there = |name: &str| keys.0.iter().any(|(key, _)| key == name);
+        let mut effects = BTreeSet::new();
+        for raw in all("Effect") {
+            let word = serde_json::from_str::<String>(raw.get()).ok();
+            effects.insert(word.map_or(Seen::Open, |word| Seen::of(&word)));
+        }
+        let effect = match effects.len() {
+            1 => effects.first().copied().unwrap_or(Seen::Open),
+            _ => Seen::Open,
+        };
+        let patterns = |plain: &str, negated: &str| match (there(plain), there(negated)) {
+            (true, false) => list(plain).map(|list| Patterns { list, negate: false }),
+            (false, true) if all(negated).len() == 1 => {
+                list(negated).map(|list| Patterns { list, negate: true })
+            }
+            _ => None,
+        };
+        let mut parties = Vec::new();
+        for (name, negate) in [("Principal", false), ("NotPrincipal", true)] {
+            for raw in all(name) {
+                match serde_json::from_str::<RawParties>(raw.get()) {
+                    Ok(read) => collect_parties(Some(read), negate, &mut parties),
+                    Err(_) => parties.push(unreadable_party()),
+                }
+            }
+        }
+        let statement = Self {
+            parties,
+            actions: patterns("Action", "NotAction").unwrap_or_else(anything),
+            resources: Some(patterns("Resource", "NotResource").unwrap_or_else(anything)),
+            effect: effect.effect(),
+            ..Self::unread(index, Effect::Allow)
+        };
+        (statement, effect == Seen::Open)
+    }
+
+    /// A statement of which nothing but a possible effect is known.
+    fn unread(index: usize, effect: Effect) -> Self {
         Self {
             index,
             sid: None,
-            effect: if deny { Effect::Deny } else { Effect::Allow },
-            actions: Patterns { list: actions, negate },
-            resources: Some(Patterns {
-                list: if resources.is_empty() { vec!["*".into()] } else { resources },
-                negate: false,
-            }),
+            effect,
+            actions: anything(),
+            resources: Some(anything()),
             parties: Vec::new(),
             condition: Condition::default(),
             condition_text: String::new(),
             doubtful: true,
         }
     }
+
+    /// What stands for statements that cannot be seen: they may allow anything, and deny anything (5.1.1).
+    fn unseen(index: usize) -> [Self; 2] {
+        [Effect::Allow, Effect::Deny].map(|effect| Self::unread(index, effect))
+    }
 }
+
+/// Effect of a statement as far as it can be read. AWS knows `Allow` and `Deny` in this case only; in
+/// another case it is plain what is meant, but not that it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Seen {
+    Allow,
+    Deny,
+    /// It may be either.
+    Open,
+}
+
+impl Seen {
+    fn of(word: &str) -> Self {
+        if word.eq_ignore_ascii_case("Deny") {
+            Self::Deny
+        } else if word.eq_ignore_ascii_case("Allow") {
+            Self::Allow
+        } else {
+            Self::Open
+        }
+    }
+
+    fn effect(self) -> Effect {
+        if self == Self::Deny { Effect::Deny } else { Effect::Allow }
+    }
+}
+
+fn anything() -> Patterns {
+    Patterns { list: vec!["*".into()], negate: false }
+}
+
+/// A party that is there and cannot be read: it may be anybody or nobody.
+fn unreadable_party() -> Party {
+    Party { kind: "unreadable".into(), value: "unreadable".into(), negate: false }
+}
+
+/// A condition block. An operator or key that is there twice leaves open which of the two counts.
+fn read_condition(text: &str) -> Result<Condition, String> {
+    let parsed = Condition::parse(text)?;
+    let twice = |pairs: &Pairs<'_>| {
+        let mut seen = BTreeSet::new();
+        pairs.0.iter().find(|(key, _)| !seen.insert(key.clone())).map(|(key, _)| shorten(key))
+    };
+    let operators = Pairs::of(text).map_err(|e| e.to_string())?;
+    let mut found = twice(&operators);
+    for (_, keys) in &operators.0 {
+        found = found.or_else(|| Pairs::of(keys.get()).ok().and_then(|keys| twice(&keys)));
+    }
+    match found {
+        Some(key) => Err(format!("`{key}` is there twice")),
+        None => Ok(parsed),
+    }
+}
+
+/// Keys of a JSON object with their raw values, repeated ones too.
+#[derive(Debug, Default)]
+struct Pairs<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'a> Pairs<'a> {
+    fn of(text: &'a str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(decoder: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = Pairs<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<'de>, A::Error> {
+                let mut out = Vec::new();
+                while let Some(Key(key)) = map.next_key()? {
+                    out.push((key, map.next_value()?));
+                }
+                Ok(Pairs(out))
+            }
+        }
+        decoder.deserialize_map(Read)
+    }
+}
+
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// `None`: neither; `Some(None)`: both; else the patterns.
 #[expect(clippy::option_option, reason = "three outcomes that callers tell apart")]
@@ -395,15 +545,23 @@ mod tests {
         assert_eq!(compact_json("{ \"a b\\\" \" : [1, 2]\n}"), "{\"a b\\\" \":[1,2]}");
     }
 
-    /// 5.1.1: each kind of malformed document keeps its statements, in doubt.
+    /// 5.1.1: each kind of malformed document keeps its statements, in doubt; where the effect cannot be
+    /// seen there are two of them, and two stand for a document of which nothing can be seen.
     #[test]
     fn malformed_is_unknown() {
         for (text, kept) in [
-            ("", 0),
-            ("[]", 0),
-            ("{}", 0),
-            (r#"{"Statement":3}"#, 1),
-            (r#"{"Statement":[{"Action":"*","Resource":"*"}]}"#, 1),
+            ("", 2),
+            ("[]", 2),
+            ("{}", 2),
+            (r#"{"Version":"2012-10-17"}"#, 2),
+            (r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Res"#, 2),
+            (r#"{"Statement":3}"#, 2),
+            (r#"{"Statement":null}"#, 2),
+            (r#"{"Statement":["x",[]]}"#, 4),
+            (r#"{"Statement":[{"Effect":"Maybe","Action":"*","Resource":"*"}]}"#, 2),
+            (r#"{"Statement":[{"Effect":5,"Action":"*","Resource":"*"}]}"#, 2),
+            (r#"{"Statement":[],"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#, 1),
+            (r#"{"Statement":[{"Action":"*","Resource":"*"}]}"#, 2),
             (r#"{"Statement":[{"Effect":"allow","Action":"*","Resource":"*"}]}"#, 1),
             (r#"{"Statement":[{"Effect":"Allow","Resource":"*"}]}"#, 1),
             (
@@ -417,7 +575,7 @@ mod tests {
             (r#"{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Extra":1}]}"#, 1),
             (
                 r#"{"Statement":[{"Effect":"Allow","Effect":"Deny","Action":"*","Resource":"*"}]}"#,
-                1,
+                2,
             ),
             (r#"{"Statement":[{"Effect":"Allow","Action":["*",3],"Resource":"*"}]}"#, 1),
             (r#"{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":[]}]}"#, 1),
@@ -432,6 +590,52 @@ mod tests {
             assert_eq!(d.statements.len(), kept, "{text}");
             assert!(d.statements.iter().all(|s| s.doubtful), "{text}");
         }
+    }
+
+    /// What cannot be seen of a statement is taken as wide as it may be: nothing of it is lost.
+    #[test]
+    fn a_broken_statement_keeps_all_that_it_may_say() {
+        let one = |body: &str| {
+            Document::parse(&format!(r#"{{"Version":"2012-10-17","Statement":[{{{body}}}]}}"#))
+        };
+        let number = one(r#""Effect":"Deny","Action":5,"Resource":"*""#);
+        assert_eq!(number.statements.len(), 1);
+        assert_eq!(
+            (number.statements[0].effect, number.statements[0].doubtful),
+            (Effect::Deny, true)
+        );
+        assert_eq!(number.statements[0].actions, anything());
+        let twice = one(
+            r#""Effect":"Allow","Action":"s3:Get*","Action":["iam:*"],"Resource":"a","Resource":7"#,
+        );
+        assert_eq!(twice.statements[0].actions.list, ["s3:Get*", "iam:*"]);
+        assert_eq!(twice.statements[0].resources, Some(anything()));
+        let not = one(r#""Effect":"Allow","NotAction":"s3:*","NotResource":"b","Extra":1"#);
+        assert!(not.statements[0].actions.negate);
+        assert_eq!(not.statements[0].resources.as_ref().map(|r| r.negate), Some(true));
+        let not = one(r#""Effect":"Allow","NotAction":["s3:*",5],"Resource":"b""#);
+        assert_eq!(not.statements[0].actions, anything());
+        let party = one(r#""Effect":"Allow","Action":"*","Principal":{"AWS":5}"#);
+        assert_eq!(party.statements[0].parties, [unreadable_party()]);
+        let party = one(r#""Effect":"Allow","Action":"*","Principal":{"AWS":"1"},"Extra":1"#);
+        assert_eq!(party.statements[0].parties[0].value, "1");
+    }
+
+    /// Of a key that is there twice in a condition it is not known which counts (5.1.1).
+    #[test]
+    fn a_repeated_key_of_a_condition_is_malformed() {
+        for condition in [
+            r#"{"StringEquals":{"aws:a":"1"},"StringEquals":{"aws:b":"1"}}"#,
+            r#"{"StringEquals":{"aws:a":"1","aws:a":"2"}}"#,
+        ] {
+            let d = Document::parse(&format!(
+                r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Deny","Action":"*","Resource":"*","Condition":{condition}}}}}"#
+            ));
+            assert!(d.malformed.as_deref().unwrap().contains("twice"), "{condition}");
+            assert!(d.statements[0].doubtful && d.statements[0].condition.is_empty());
+        }
+        let two = r#"{"StringEquals":{"aws:a":"1","aws:b":"1"},"StringLike":{"aws:a":"1"}}"#;
+        assert!(read_condition(two).is_ok());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! its statements keep few. Paths that hold for certain are looked for first, then those that need an
 //! undecided condition, then those that need something the inputs do not show.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -23,6 +23,7 @@ pub use super::paths::path_actions;
 pub use super::reached::{Found, Gain, Hop, Reached, Used};
 use super::same::share;
 use super::search::Targets;
+use super::stronger::Stronger;
 use super::tri::Tri;
 
 /// One statement of a trust policy.
@@ -142,6 +143,8 @@ pub struct Graph<'a> {
     reaching: [Targets<'a>; 3],
     /// Whether policies written to each node may give it everything.
     raisable: Vec<Tri>,
+    /// Targets that policies written to them give everything for certain, and those that they may.
+    raising: [Targets<'a>; 2],
     /// All targets in the order of ARNs.
     all: Targets<'a>,
     /// All targets, strongest first.
@@ -166,7 +169,7 @@ impl<'a> Graph<'a> {
         Self::searching(nodes, None)
     }
 
-    fn searching(nodes: &'a [Node<'a>], alike: Option<Alike>) -> Self {
+    fn searching(nodes: &'a [Node<'a>], alike: Option<Alike<'a>>) -> Self {
         let alike = alike.map(Arc::new);
         let own: Vec<OwnPaths> = nodes.par_iter().map(|n| own_paths(n, nodes)).collect();
         let admin: Vec<Tri> = nodes
@@ -185,6 +188,12 @@ impl<'a> Graph<'a> {
         });
         let mut by_arn: Vec<usize> = (0..nodes.len()).collect();
         by_arn.sort_by_key(|i| nodes.get(*i).map(|n| &n.subject.arn));
+        let raisable: Vec<Tri> = nodes.par_iter().map(raisable).collect();
+        let raising = [Tri::T, Tri::U].map(|least| {
+            let of = |i: &usize| raisable.get(*i).is_some_and(|r| *r >= least);
+            let list: Vec<usize> = by_arn.iter().copied().filter(of).collect();
+            Targets::new(nodes, &list, alike.as_ref())
+        });
         let mut out = Self {
             nodes,
             own,
@@ -193,8 +202,9 @@ impl<'a> Graph<'a> {
             views_of,
             ways: vec![None; nodes.len()],
             reaching: [Targets::default(), Targets::default(), Targets::default()],
-            raisable: nodes.par_iter().map(raisable).collect(),
-            all: Targets::new(nodes, &by_arn, alike.as_ref()),
+            raisable,
+            raising,
+            all: Targets::new(nodes, &by_arn, None),
             strongest: Targets::ranked(nodes, &order, &by_arn, alike.as_ref()),
         };
         for (grade, place) in GRADES.into_iter().zip(0..) {
@@ -247,7 +257,7 @@ impl<'a> Graph<'a> {
     }
 
     /// Level by level: who reaches a target of this level is one hop further away.
-    fn spread(&mut self, grade: Grade, by_arn: &[usize], alike: Option<&Arc<Alike>>) {
+    fn spread(&mut self, grade: Grade, by_arn: &[usize], alike: Option<&Arc<Alike<'a>>>) {
         let mut level = 0;
         loop {
             let at = |i: &usize| self.way(*i).is_some_and(|w| w.hops == level);
@@ -277,7 +287,7 @@ impl<'a> Graph<'a> {
         self.views(from).iter().filter(|v| v.path().is_some_and(|p| grade.takes(p))).find_map(|v| {
             let hit = if first { self.raise(from, v, least) } else { None };
             hit.or_else(|| {
-                let (to, verdict) = frontier.first(self.nodes, from, v, least, |_, _| true)?;
+                let (to, verdict) = frontier.first(self.nodes, from, v, least, None)?;
                 Some(Step::Hop { path: v.path, to, verdict, raised: false })
             })
         })
@@ -288,10 +298,11 @@ impl<'a> Graph<'a> {
         if !view.path().is_some_and(|p| p.raises) {
             return None;
         }
-        let raisable = |i: usize| self.raisable.get(i).copied().unwrap_or(Tri::F);
-        let (to, verdict) =
-            self.all.first(self.nodes, from, view, least, |i, _| raisable(i) >= least)?;
-        let verdict = verdict.and(raisable(to));
+        let [certain, possible] = &self.raising;
+        let targets = if least == Tri::T { certain } else { possible };
+        let (to, verdict) = targets.first(self.nodes, from, view, least, None)?;
+        let raisable = self.raisable.get(to).copied().unwrap_or(Tri::F);
+        let verdict = verdict.and(raisable);
         Some(Step::Hop { path: view.path, to, verdict, raised: true })
     }
 
@@ -376,17 +387,15 @@ impl<'a> Graph<'a> {
     /// Notes what a principal reaches through others.
     fn on_others(&self, index: usize, out: &mut Reached) {
         let mut stronger: Option<(bool, Tri, usize, usize)> = None;
-        let mut known = HashMap::new();
+        let Some(mut others) = Stronger::new(self.nodes, index, &self.views_of) else { return };
         for view in self.views(index) {
             let Some(path) = view.path() else { continue };
             if let Some((to, verdict)) = self.to_admin(index, view) {
                 out.note(path, verdict, true, self.name(to));
                 continue;
             }
-            let mut search = |least| {
-                let wanted = |i: usize, _: &Node<'_>| self.exceeds_known(i, index, &mut known);
-                self.strongest.first(self.nodes, index, view, least, wanted)
-            };
+            let mut search =
+                |least| self.strongest.first(self.nodes, index, view, least, Some(&mut others));
             // Verdicts of a path that needs something unseen are never certain.
             let certain = if path.potential { None } else { search(Tri::T) };
             if let Some((to, verdict)) = certain.or_else(|| search(Tri::U)) {
@@ -435,27 +444,12 @@ impl<'a> Graph<'a> {
             if let Some(Step::Hop { to, verdict, .. }) = self.raise(index, view, least) {
                 return Some((to, verdict));
             }
-            if let Some((to, verdict)) = targets.first(self.nodes, index, view, least, |_, _| true)
-            {
+            if let Some((to, verdict)) = targets.first(self.nodes, index, view, least, None) {
                 let sure = grade == Grade::Certain;
                 return Some((to, if sure { verdict } else { verdict.and(Tri::U) }));
             }
         }
         None
-    }
-
-    /// Whether a target has rights that the principal lacks.
-    fn exceeds(&self, target: usize, of: usize) -> bool {
-        let (Some(a), Some(b)) = (self.nodes.get(of), self.nodes.get(target)) else { return false };
-        !std::ptr::eq(a.rights, b.rights) && b.rights.grants.exceeds(&a.rights.grants)
-    }
-
-    /// [`Graph::exceeds`] for many targets of one principal, which share their rights.
-    fn exceeds_known(&self, target: usize, of: usize, known: &mut HashMap<usize, bool>) -> bool {
-        match self.views_of.get(target) {
-            Some(at) => *known.entry(*at).or_insert_with(|| self.exceeds(target, of)),
-            None => self.exceeds(target, of),
-        }
     }
 
     /// The hops of a way, to its end.
@@ -501,6 +495,7 @@ impl<'a> Graph<'a> {
 
     /// Looks behind principals that are not stronger for one that is. Certain hops first.
     fn further(&self, index: usize, out: &mut Reached) {
+        let Some(mut others) = Stronger::new(self.nodes, index, &self.views_of) else { return };
         for least in [Tri::T, Tri::U] {
             let mut left = SEARCH;
             let mut before: BTreeMap<usize, Hop> = BTreeMap::new();
@@ -534,7 +529,7 @@ impl<'a> Graph<'a> {
                             raises: false,
                         };
                         before.insert(to, step);
-                        if self.exceeds(to, index) {
+                        if others.exceeds(to) {
                             let hops = walk_back(&before, to, index);
                             let verdict = Tri::all(hops.iter().map(|h| h.verdict));
                             out.escalates = out.escalates.or(verdict);

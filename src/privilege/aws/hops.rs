@@ -1,6 +1,6 @@
 //! One hop: whether a principal can get at what another principal has, by a known path (5.6).
 
-use super::alike::sees_names;
+use super::alike::{named, naming};
 use super::arn;
 use super::escalation::{Node, TrustRule};
 use super::evaluate::{Grants, Scope, Setting, Subject, SubjectKind};
@@ -23,8 +23,9 @@ pub(super) struct View {
     pub(super) most: Tri,
     /// What the statements for the action on the target can take in, when targets differ.
     pub(super) reaches: Vec<Reaches>,
-    /// The verdict is the same for targets that look alike ([`super::alike`]).
-    pub(super) alike: bool,
+    /// Patterns with variables, which tell apart targets that look alike ([`super::alike`]); `None` when
+    /// every target must be asked.
+    pub(super) named: Option<Vec<String>>,
 }
 
 /// Beginning of the ARNs that an Allow statement takes in for the action on the target.
@@ -51,6 +52,7 @@ fn shape(home: &arn::Home, kind: &str) -> String {
 pub(super) fn views(node: &Node<'_>) -> Vec<View> {
     let held = node.rights.grants.possible(Scope::Some);
     let assume = assume_role();
+    let naming = naming(node.rights);
     let mut out = Vec::new();
     for (index, path) in paths().iter().enumerate().filter(|(_, p)| !p.retired) {
         let own = matches!(
@@ -70,7 +72,8 @@ pub(super) fn views(node: &Node<'_>) -> Vec<View> {
         }
         let rest = rest(node, path);
         if rest.possible() {
-            out.push(view(node, index, path, rest));
+            let named = named(&naming, path);
+            out.push(View { named, ..view(node, index, path, rest) });
         }
     }
     out
@@ -88,9 +91,7 @@ fn view(node: &Node<'_>, index: usize, path: &Path, rest: Tri) -> View {
         (None, None) => vec![Reaches { prefix: String::new(), sure: true }],
         (Some(_), _) => Vec::new(),
     };
-    // The policies of a target do not count as its looks.
-    let alike = path.target != Target::PolicyOfOtherRole && !sees_names(node.rights, path);
-    View { path: index, steady, rest, most, reaches, alike }
+    View { path: index, steady, rest, most, reaches, named: None }
 }
 
 /// The action of a path whose patterns say most about the target, with its place in the path.

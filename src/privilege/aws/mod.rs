@@ -22,6 +22,8 @@ pub mod reached;
 mod same;
 mod search;
 pub mod set;
+mod short;
+mod stronger;
 pub mod subject;
 pub mod tri;
 pub mod variable;

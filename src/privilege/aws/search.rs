@@ -5,14 +5,14 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use fixedbitset::FixedBitSet;
-
 use super::alike::Alike;
 use super::arn::{self, Home};
 use super::escalation::Node;
 use super::evaluate::SubjectKind;
-use super::hops::{View, hop, is_root, literal_prefix, narrowing_action};
+use super::hops::{View, hop, literal_prefix, narrowing_action};
 use super::paths::{ASSUME, Path, Target, assume_role};
+use super::short::Short;
+use super::stronger::Stronger;
 use super::tri::Tri;
 
 /// Candidates of one account.
@@ -41,18 +41,6 @@ pub(super) struct Targets<'a> {
     short: Option<Box<Short<'a>>>,
 }
 
-/// Targets that look alike, listed once.
-#[derive(Debug)]
-struct Short<'a> {
-    alike: Arc<Alike>,
-    /// The first target of each class.
-    lists: Targets<'a>,
-    /// All targets by class, in the order of the lists.
-    members: BTreeMap<u32, Vec<usize>>,
-    /// All targets.
-    there: FixedBitSet,
-}
-
 /// A narrowed list is put in the order of ranks when it is this many times shorter than the whole.
 const RANKED: usize = 4;
 
@@ -64,18 +52,18 @@ fn push(list: &mut Vec<usize>, i: usize) {
 
 impl<'a> Targets<'a> {
     /// Lists the nodes at these places in the order of ARNs, in which they are given.
-    pub(super) fn new(nodes: &'a [Node<'a>], order: &[usize], alike: Option<&Arc<Alike>>) -> Self {
+    pub(super) fn new(
+        nodes: &'a [Node<'a>],
+        order: &[usize],
+        alike: Option<&Arc<Alike<'a>>>,
+    ) -> Self {
         let mut out = Self::listed(nodes, order, true);
-        out.short = alike.map(|alike| {
-            let (first, members) = classes(order, alike);
-            let lists = Self::listed(nodes, &first, true);
-            Box::new(Short { alike: Arc::clone(alike), lists, members, there: places(order) })
-        });
+        out.short = alike.map(|alike| Box::new(Short::new(nodes, order, None, alike)));
         out
     }
 
     /// Lists the nodes at these places, in this order. `by_arn`: the order is that of ARNs.
-    fn listed(nodes: &'a [Node<'a>], order: &[usize], by_arn: bool) -> Self {
+    pub(super) fn listed(nodes: &'a [Node<'a>], order: &[usize], by_arn: bool) -> Self {
         let mut out = Self { by_arn, ..Self::default() };
         for i in order.iter().copied() {
             let Some(node) = nodes.get(i) else { continue };
@@ -114,7 +102,7 @@ impl<'a> Targets<'a> {
         nodes: &'a [Node<'a>],
         order: &[usize],
         by_arn: &[usize],
-        alike: Option<&Arc<Alike>>,
+        alike: Option<&Arc<Alike<'a>>>,
     ) -> Self {
         let mut ranks = vec![0; nodes.len()];
         for (rank, i) in order.iter().enumerate() {
@@ -123,18 +111,21 @@ impl<'a> Targets<'a> {
             }
         }
         let ranks = Arc::new(ranks);
-        let both = |order: &[usize], by_arn: &[usize]| {
-            let mut out = Self::listed(nodes, order, false);
-            let sorted = Self::listed(nodes, by_arn, true);
-            out.sorted = Some((Box::new(sorted), Arc::clone(&ranks)));
-            out
-        };
-        let mut out = both(order, by_arn);
-        out.short = alike.map(|alike| {
-            let (first, members) = classes(order, alike);
-            let lists = both(&first, &classes(by_arn, alike).0);
-            Box::new(Short { alike: Arc::clone(alike), lists, members, there: places(order) })
-        });
+        let mut out = Self::in_order(nodes, order, by_arn, &ranks);
+        out.short =
+            alike.map(|alike| Box::new(Short::new(nodes, by_arn, Some((order, &ranks)), alike)));
+        out
+    }
+
+    /// Lists the nodes at these places, given in the order of ranks and in the order of ARNs.
+    pub(super) fn in_order(
+        nodes: &'a [Node<'a>],
+        order: &[usize],
+        by_arn: &[usize],
+        ranks: &Arc<Vec<usize>>,
+    ) -> Self {
+        let mut out = Self::listed(nodes, order, false);
+        out.sorted = Some((Box::new(Self::listed(nodes, by_arn, true)), Arc::clone(ranks)));
         out
     }
 
@@ -245,26 +236,27 @@ impl<'a> Targets<'a> {
         out
     }
 
-    /// The first target of a path that is reached with at least this certainty.
+    /// The first target of a path that is reached with at least this certainty; with `stronger`, the first
+    /// of those that have rights which the principal lacks.
     pub(super) fn first(
         &self,
         nodes: &[Node<'_>],
         from: usize,
         view: &View,
         least: Tri,
-        mut wanted: impl FnMut(usize, &Node<'_>) -> bool,
+        mut stronger: Option<&mut Stronger<'_>>,
     ) -> Option<(usize, Tri)> {
         if view.most < least {
             return None;
         }
-        let node = nodes.get(from)?;
-        if let (Some(short), true) = (&self.short, view.alike) {
-            return short.first(nodes, from, view, least, wanted);
+        if let (Some(short), Some(named)) = (&self.short, &view.named) {
+            return short.first(nodes, from, (view, named), least, stronger);
         }
+        let node = nodes.get(from)?;
         self.candidates(nodes, node, view, least).iter().copied().filter(|i| *i != from).find_map(
             |i| {
                 let target = nodes.get(i)?;
-                if !wanted(i, target) {
+                if !stronger.as_deref_mut().is_none_or(|s| s.exceeds(i)) {
                     return None;
                 }
                 let verdict = hop(node, target, view, least);
@@ -272,118 +264,6 @@ impl<'a> Targets<'a> {
             },
         )
     }
-}
-
-impl Short<'_> {
-    /// As [`Targets::first`]: one target of each class is asked, and the first of those that say yes is
-    /// the answer.
-    fn first(
-        &self,
-        nodes: &[Node<'_>],
-        from: usize,
-        view: &View,
-        least: Tri,
-        mut wanted: impl FnMut(usize, &Node<'_>) -> bool,
-    ) -> Option<(usize, Tri)> {
-        let (node, path) = (nodes.get(from)?, view.path()?);
-        let verdict = |i: usize| {
-            let found = nodes.get(i).map_or(Tri::F, |target| hop(node, target, view, least));
-            (found >= least && found.possible()).then_some(found)
-        };
-        let mut best: Option<(Place, usize, Tri)> = None;
-        let single = self.alike.single(from);
-        for i in single.iter().copied().filter(|i| *i != from && self.there.contains(*i)) {
-            let Some(target) = nodes.get(i).filter(|t| path.may_end_at(node, t)) else { continue };
-            let place = self.place(node, target, path, i);
-            if best.as_ref().is_none_or(|b| place < b.0)
-                && wanted(i, target)
-                && let Some(found) = verdict(i)
-            {
-                best = Some((place, i, found));
-            }
-        }
-        // In the order of their places, but for those that several lists of trust policies name.
-        let ordered = path.id != ASSUME;
-        for i in self.lists.candidates(nodes, node, view, least).iter() {
-            let behind = |b: &(Place, usize, Tri)| {
-                nodes.get(*i).is_some_and(|target| self.place(node, target, path, *i) >= b.0)
-            };
-            if ordered && best.as_ref().is_some_and(behind) {
-                break;
-            }
-            let Some(class) = self.alike.class(*i) else { continue };
-            let members = self.members.get(&class).map_or(&[][..], Vec::as_slice);
-            let apart = |i: &usize| *i == from || single.binary_search(i).is_ok();
-            let mut members = members.iter().copied().filter(|i| !apart(i));
-            let Some(first) = members.next() else { continue };
-            // Members come in the order of their places, so the first is the nearest.
-            let near = |i: usize, best: &Option<(Place, usize, Tri)>| {
-                let place = self.place(node, nodes.get(i)?, path, i);
-                best.as_ref().is_none_or(|b| place < b.0).then_some(place)
-            };
-            if near(first, &best).is_none() {
-                continue;
-            }
-            let Some(found) = verdict(first) else { continue };
-            for i in std::iter::once(first).chain(members) {
-                let Some(place) = near(i, &best) else { break };
-                if nodes.get(i).is_some_and(|target| wanted(i, target)) {
-                    best = Some((place, i, found));
-                    break;
-                }
-            }
-        }
-        best.map(|(_, i, found)| (i, found))
-    }
-
-    /// Where a target stands among the candidates of a path.
-    fn place(&self, node: &Node<'_>, target: &Node<'_>, path: &Path, i: usize) -> Place {
-        match &self.lists.sorted {
-            None => (0, i),
-            Some((_, ranks)) => {
-                let section = if path.id == ASSUME { section(node, target) } else { 0 };
-                (section, ranks.get(i).copied().unwrap_or(usize::MAX))
-            }
-        }
-    }
-}
-
-/// Section of the candidates, and place in it.
-type Place = (u8, usize);
-
-/// Those who may be assumed by name come first, then those whom anybody may, then those of the account
-/// ([`Targets::assumable`]).
-fn section(node: &Node<'_>, target: &Node<'_>) -> u8 {
-    let me = node.subject;
-    let rules = target.trust.iter().filter(|r| r.allow && r.assume && r.kind != "service");
-    let one = rules.map(|r| match r.trusted.as_str() {
-        not if not.starts_with("not:") => 2,
-        _ if r.kind == "any" => 1,
-        who if who == me.arn => 0,
-        who if is_root(who, &me.home) => 3,
-        who if who == me.home.account => 4,
-        _ => u8::MAX,
-    });
-    one.min().unwrap_or(u8::MAX)
-}
-
-/// The first target of each class, and all targets by class, in the order given.
-fn classes(order: &[usize], alike: &Alike) -> (Vec<usize>, BTreeMap<u32, Vec<usize>>) {
-    let mut first = Vec::new();
-    let mut members: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-    for i in order {
-        let Some(class) = alike.class(*i) else { continue };
-        let list = members.entry(class).or_default();
-        if list.is_empty() {
-            first.push(*i);
-        }
-        list.push(*i);
-    }
-    (first, members)
-}
-
-fn places(order: &[usize]) -> FixedBitSet {
-    order.iter().copied().collect()
 }
 
 /// Of a list in the order of ARNs, what the statements for the action on the target can take in, when

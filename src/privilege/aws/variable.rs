@@ -53,8 +53,14 @@ impl<'a> Pieces<'a> {
         self.more.push((text, literal));
     }
 
-    fn list(&self) -> &[Piece<'a>] {
+    /// The runs, in order.
+    pub(super) fn list(&self) -> &[Piece<'a>] {
         if self.more.is_empty() { self.few.get(..self.len).unwrap_or_default() } else { &self.more }
+    }
+
+    /// No run stands for itself: nothing was put in but wildcards.
+    pub(super) fn is_plain(&self) -> bool {
+        self.list().iter().all(|(_, literal)| !literal)
     }
 
     /// Whether the whole of `s` matches, case-sensitive.
@@ -176,7 +182,7 @@ pub fn lacks(pattern: &str, context: &dyn Context) -> bool {
 }
 
 /// Variables of a pattern: lower-case key, and whether there is a default.
-fn variables(pattern: &str) -> impl Iterator<Item = (String, bool)> + '_ {
+pub(super) fn variables(pattern: &str) -> impl Iterator<Item = (String, bool)> + '_ {
     let closed = pattern.split("${").skip(1).map_while(|after| Some(after.split_once('}')?.0));
     closed
         .map(|inside| {

@@ -3,15 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{Assemble, number, strips};
-use crate::facts::{Derived, GrantFact, Standing};
+use crate::facts::{Derived, EVIDENCE_CHAIN, GrantFact, Standing};
 use crate::report::view::{Charts, StandingCount};
 
 /// Points of the curve.
 const MAX_POINTS: usize = 200;
-
-/// Parts of the evidence chain, in the order of a grant's life.
-const PARTS: [&str; 8] =
-    ["principal", "requester", "reason", "task", "scope", "approver", "start", "end"];
 
 /// All chart data.
 pub(super) fn charts(input: &Assemble<'_>) -> Charts {
@@ -117,12 +113,11 @@ fn completeness(grants: &[GrantFact]) -> Vec<(String, u64, u64)> {
         return Vec::new();
     }
     let total = number(grants.len());
-    PARTS
+    EVIDENCE_CHAIN
         .iter()
         .map(|part| {
-            let missing =
-                grants.iter().filter(|g| g.evidence_missing.iter().any(|m| &**m == *part)).count();
-            ((*part).to_string(), total - number(missing), total)
+            let shown = grants.iter().filter(|g| g.evidenced.iter().any(|e| &**e == *part)).count();
+            ((*part).to_string(), number(shown), total)
         })
         .collect()
 }
@@ -149,6 +144,18 @@ mod tests {
                 None => prop_assert!(values.iter().all(Option::is_none)),
             }
         }
+    }
+
+    #[test]
+    fn a_part_counts_only_where_it_is_shown() {
+        let mut shown = grant(None);
+        shown.evidenced = vec!["request".into(), "use".into()];
+        let denied = GrantFact { effective: false, ..shown.clone() };
+        let rows = completeness(&[shown, grant(None), denied]);
+        let of = |part: &str| rows.iter().find(|(p, ..)| p == part).map(|(_, n, of)| (*n, *of));
+        assert_eq!(of("request"), Some((1, 2)));
+        assert_eq!(of("requester"), Some((0, 2)));
+        assert_eq!(of("use"), Some((1, 2)));
     }
 
     #[test]

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use super::{Assemble, number, unsigned};
 use crate::report::text::{count, titled, words};
-use crate::report::view::NotAssessed;
+use crate::report::view::{NotAssessed, UnreadRow};
 
 /// Lists everything, layers first.
-pub(super) fn not_assessed(input: &Assemble<'_>) -> Vec<NotAssessed> {
+pub(super) fn not_assessed(input: &Assemble<'_>, unread: &[UnreadRow]) -> Vec<NotAssessed> {
     let mut out = layers(input);
-    out.extend(inputs(input));
+    out.extend(inputs(input, unread));
     out.extend(rules(input));
     out.extend(frameworks(input));
     out.extend(input.blind_spots.iter().cloned());
@@ -34,6 +34,8 @@ fn remedy(reason: &str) -> Option<&'static str> {
         "group_membership_missing" => "add the group membership export",
         "role_unexpanded" => "add the role definitions, or declare the tier in `[[privilege]]`",
         "end_unknown" => "record when access was removed",
+        "unreadable" => "repair or export the file again",
+        "incomplete_ledger" => "export the ledger again, whole and with all open grants",
         "use_aggregated" => "give single uses, or sums that name the grant",
         _ => return None,
     })
@@ -54,20 +56,28 @@ fn layers(input: &Assemble<'_>) -> Vec<NotAssessed> {
         .collect()
 }
 
-fn inputs(input: &Assemble<'_>) -> Vec<NotAssessed> {
+/// Files of which nothing could be read, with what to do about each.
+pub(super) fn unread(input: &Assemble<'_>) -> Vec<UnreadRow> {
+    let row = |(file, why): &(String, String), word: &str, remedy: &str| UnreadRow {
+        file: file.clone(),
+        why: format!("{word}: {why}"),
+        remedy: remedy.to_owned(),
+    };
+    let failed = input
+        .failed_files
+        .iter()
+        .map(|f| row(f, "could not be read", "repair or export the file again"));
+    let unknown = input.unknown_files.iter().map(|f| {
+        let remedy = "name its format in `[[mapping]]`, or list it under `ignore`";
+        row(f, "format not recognised", remedy)
+    });
+    failed.chain(unknown).collect()
+}
+
+fn inputs(input: &Assemble<'_>, unread: &[UnreadRow]) -> Vec<NotAssessed> {
     let mut out = Vec::new();
-    for (file, why) in &input.failed_files {
-        let why = format!("could not be read: {why}");
-        out.push(item("input", file.clone(), why, Some("repair or export the file again"), 0));
-    }
-    for (file, why) in &input.unknown_files {
-        out.push(item(
-            "input",
-            file.clone(),
-            format!("format not recognised: {why}"),
-            Some("name its format in `[[mapping]]`, or list it under `ignore`"),
-            0,
-        ));
+    for f in unread {
+        out.push(item("input", f.file.clone(), f.why.clone(), Some(&f.remedy), 0));
     }
     for s in input.facts.sources.iter().filter(|s| s.quarantined > 0) {
         let (bad, all) = (unsigned(s.quarantined), unsigned(s.records));

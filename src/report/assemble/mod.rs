@@ -69,7 +69,8 @@ pub fn assemble(mut input: Assemble<'_>) -> View {
     let summary = summary::summary(&input);
     let coverage = coverage(&input);
     let fix_first = ranking::fix_first(&input.findings, input.derived);
-    let not_assessed = gaps::not_assessed(&input);
+    let unread = gaps::unread(&input);
+    let not_assessed = gaps::not_assessed(&input, &unread);
     let charts = charts::charts(&input);
     let grants = grants(input.derived, &input.findings);
     let stories = stories::stories(&input.findings, input.facts, input.derived, input.as_of);
@@ -88,6 +89,7 @@ pub fn assemble(mut input: Assemble<'_>) -> View {
         coverage,
         sources: sources(input.facts),
         quarantine: quarantine(input.facts),
+        unread,
         rules: input.results,
         fix_first,
         frameworks: input.frameworks,

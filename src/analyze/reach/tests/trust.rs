@@ -11,8 +11,15 @@ fn rows<'a>(r: &'a Reach, name: &str) -> Vec<&'a TrustFact> {
 }
 
 fn github(sub_operator: &str, sub: &str) -> String {
+    let audience = r#""token.actions.githubusercontent.com:aud":"sts.amazonaws.com""#;
+    let subject = format!(r#""token.actions.githubusercontent.com:sub":"{sub}""#);
+    let condition = if sub_operator == "StringEquals" {
+        format!(r#"{{"StringEquals":{{{audience},{subject}}}}}"#)
+    } else {
+        format!(r#"{{"StringEquals":{{{audience}}},"{sub_operator}":{{{subject}}}}}"#)
+    };
     format!(
-        r#"{{"Effect":"Allow","Principal":{{"Federated":"arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"}},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{{"StringEquals":{{"token.actions.githubusercontent.com:aud":"sts.amazonaws.com"}},"{sub_operator}":{{"token.actions.githubusercontent.com:sub":"{sub}"}}}}}}"#
+        r#"{{"Effect":"Allow","Principal":{{"Federated":"arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"}},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{condition}}}"#
     )
 }
 
@@ -133,7 +140,9 @@ fn resource_policies_join_the_trusts() {
     assert_eq!(one(":::third"), ("unknown_account".into(), Some(true), "open".into()));
     assert_eq!(one(":::logs").0, "service");
     assert_eq!(words(&rows(&r, ":::logs")[0].missing_guards), ["source_account"]);
-    for none in [":::own", ":::none", ":::bad"] {
+    // Whom a policy lets in that cannot be read is not known.
+    assert_eq!(one(":::bad"), ("any".into(), None, "conditional".into()));
+    for none in [":::own", ":::none"] {
         assert!(rows(&r, none).is_empty(), "{none}");
     }
     assert_eq!(&*rows(&r, ":::open")[0].resource_kind, "s3");

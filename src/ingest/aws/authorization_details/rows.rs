@@ -237,25 +237,7 @@ impl<'b> Reader<'b> {
                 self.batch.facts.aliases.push(row);
             }
         }
-        if let Some(last) = &r.last_used {
-            let at = last.at.as_ref().and_then(When::time);
-            self.batch.facts.usage.push(Usage {
-                principal: p.principal_id.clone(),
-                principal_id: Some(p.principal_id.clone()),
-                platform: p.platform.clone(),
-                first_at: None,
-                last_at: at,
-                // The account tracks use of roles for 400 days; an empty record is "looked, none seen".
-                count: if at.is_none() { Some(0) } else { None },
-                grain: UsageGrain::Identity,
-                source_id: self.batch.source_id.clone(),
-                source_ref: text_of(&format!("{place}/RoleLastUsed")),
-                ..Usage::default()
-            });
-            if let Some(t) = at {
-                self.batch.see(t);
-            }
-        }
+        self.last_used(&p, r.last_used.as_ref(), &place);
         if let Some(trust) = &r.trust {
             self.trusts(&p.principal_id, &trust.parsed, &place);
         }
@@ -270,12 +252,50 @@ impl<'b> Reader<'b> {
         self.batch.facts.principals.push(p);
     }
 
+    /// `RoleLastUsed`: an empty record is "looked, none seen" in the 400 days that are tracked. A date that
+    /// cannot be read says that there was use, and not when: that is no answer.
+    fn last_used(&mut self, p: &Principal, last: Option<&LastUsed<'_>>, place: &Text) {
+        let Some(last) = last else { return };
+        let here = text_of(&format!("{place}/RoleLastUsed"));
+        let at = last.at.as_ref().and_then(When::time);
+        if last.at.is_some() && at.is_none() {
+            self.batch.quarantine(
+                format!("{here}/LastUsedDate"),
+                "not a date; the rest of the record is read",
+            );
+            return;
+        }
+        self.batch.facts.usage.push(Usage {
+            principal: p.principal_id.clone(),
+            principal_id: Some(p.principal_id.clone()),
+            platform: p.platform.clone(),
+            first_at: None,
+            last_at: at,
+            count: if at.is_none() { Some(0) } else { None },
+            grain: UsageGrain::Identity,
+            source_id: self.batch.source_id.clone(),
+            source_ref: here,
+            ..Usage::default()
+        });
+        if let Some(t) = at {
+            self.batch.see(t);
+        }
+    }
+
+    /// Tells of a condition that never holds because a value in it cannot be read (5.3.3).
+    fn lint(&mut self, document: Option<&Document>, place: &Text) {
+        if let Some(why) = document.and_then(Document::never_holds) {
+            self.batch.quarantine(place, format!("{why}; the rest of the policy is read"));
+        }
+    }
+
     fn bindings(&mut self, h: &Holder<'_, '_>) {
         for (i, inline) in h.inline.iter().enumerate() {
             let place = text_of(&format!("{}/{}/{i}", h.place, h.inline_key));
             let role_id = format!("inline:{}/{}", h.id, inline.name);
             let document = inline.document.as_ref();
             let bounds = document.map_or((None, None), |d| d.parsed.time_bounds());
+            self.lint(document.map(|d| &d.parsed), &place);
             let mut row = self.entitlement(h, &role_id, &inline.name, "inline", &place);
             (row.not_before, row.not_after) = bounds;
             self.batch.facts.roles.push(Role {
@@ -355,6 +375,7 @@ impl<'b> Reader<'b> {
         if let Some(Doc(text)) = document {
             let parsed = Document::parse(text);
             self.bounds.insert(m.arn.to_string(), parsed.time_bounds());
+            self.lint(Some(&parsed), &place);
             wrong = parsed.malformed;
         }
         let provider_managed = m.arn.split(':').nth(4) == Some("aws");
@@ -400,16 +421,20 @@ impl<'b> Reader<'b> {
         let own = account_of(role).unwrap_or_default().to_owned();
         for s in &parsed.statements {
             let condition = (!s.condition_text.is_empty()).then(|| self.shared(&s.condition_text));
-            // What could not be read must not look unconditional.
-            let condition =
-                condition.or_else(|| s.doubtful.then(|| text_of("{\"unreadable\":{}}")));
+            // What could not be read must not look unconditional, nor bound by its condition alone.
+            let condition = if s.doubtful { Some(unreadable(s)) } else { condition };
             let actions: Vec<Text> = if s.actions.negate {
                 s.actions.list.iter().map(|a| self.shared(&format!("not:{a}"))).collect()
             } else {
                 s.actions.list.iter().map(|a| self.shared(a)).collect()
             };
-            for party in &s.parties {
+            // Who is let in, or kept out, by what cannot be read may be anybody.
+            let anybody = Party { kind: "*".into(), value: "*".into(), negate: false };
+            let unseen = s.doubtful && s.parties.iter().all(|p| p.kind == "unreadable");
+            let parties = if unseen { std::slice::from_ref(&anybody) } else { &s.parties };
+            for party in parties {
                 let (trusted, kind, external) = trusted(party, &own);
+                let external = external.filter(|_| !unseen);
                 let (trusted, kind) = (self.shared(&trusted), self.shared(kind));
                 self.batch.facts.trusts.push(Trust {
                     principal_id: role.clone(),
@@ -453,6 +478,15 @@ impl<'b> Reader<'b> {
         if let (Some(only), None) = (realms.next(), realms.next()) {
             self.batch.realm = Some(only);
         }
+    }
+}
+
+/// Condition of a statement that could not be read in full: its own where that could be read, and one
+/// that nothing decides.
+fn unreadable(s: &Statement) -> Text {
+    match s.condition_text.strip_prefix('{').filter(|_| !s.condition.is_empty()) {
+        Some(rest) => text_of(&format!("{{\"unreadable\":{{}},{rest}")),
+        None => text_of("{\"unreadable\":{}}"),
     }
 }
 

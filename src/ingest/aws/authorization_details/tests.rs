@@ -114,3 +114,21 @@ fn default_version() {
     );
     assert_eq!(b.facts.quarantine.len(), 1);
 }
+
+/// A date in a policy that is none: the statement never holds, which looks like no right at all, and that
+/// is told (5.3.3).
+#[test]
+fn a_policy_date_that_cannot_be_read_is_told() {
+    let with = |date: &str| {
+        format!(
+            r#"{{"UserDetailList":[{{"UserName":"u","Arn":"arn:aws:iam::1:user/u","UserPolicyList":[{{"PolicyName":"p","PolicyDocument":{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"iam:*","Resource":"*","Condition":{{"DateLessThan":{{"aws:CurrentTime":"{date}"}}}}}}]}}}}]}}],"IsTruncated":false}}"#
+        )
+    };
+    let b = read(&with("2026-13-01T00:00:00Z")).unwrap();
+    assert_eq!(b.facts.quarantine.len(), 1);
+    assert!(b.facts.quarantine[0].reason.contains("`2026-13-01T00:00:00Z` is not a date"));
+    assert_eq!(b.facts.entitlements.len(), 1, "the binding is read");
+    for date in ["2026-07-01T00:00:00Z", "1782864000", "${aws:PrincipalTag/end}"] {
+        assert!(read(&with(date)).unwrap().facts.quarantine.is_empty(), "{date}");
+    }
+}

@@ -1,6 +1,7 @@
 //! Joins what several files say of one permission set.
 
 use super::*;
+use crate::privilege::aws::document::UNSEEN_BOUNDARY;
 
 /// What the parts of a set add up to.
 #[derive(Default)]
@@ -44,6 +45,7 @@ pub fn finish(facts: &mut Facts) {
             limits.entry(s.clone()).or_default().extend(missing.iter().copied());
         }
         if let Some(mut row) = set.row {
+            row.malformed = (!missing.is_empty()).then(|| text(missing.join("; ")));
             row.document = content;
             facts.roles.push(row);
         }
@@ -161,7 +163,9 @@ impl Set {
         }
     }
 
-    /// One document with the statements of all policies, or what is missing for it.
+    /// One document with the statements of all policies that the inputs have, or nothing when none can be
+    /// seen; and what is missing. A part that is missing leaves the known ones as they are (5.1.1); only a
+    /// boundary that is not known may take away from them.
     fn content(&self, documents: &BTreeMap<Text, Text>) -> (Option<Text>, Vec<&'static str>) {
         let mut missing = Vec::new();
         if self.inline.is_none() {
@@ -178,15 +182,12 @@ impl Set {
             Some(false) => {}
         }
         if self.boundary {
-            missing.push("it is limited by a permissions boundary");
+            missing.push(UNSEEN_BOUNDARY);
         }
         let managed = self.managed.as_deref().unwrap_or_default();
         let texts: Vec<&Text> = managed.iter().filter_map(|arn| documents.get(arn)).collect();
         if texts.len() < managed.len() {
             missing.push("a managed policy of it is in no input");
-        }
-        if !missing.is_empty() {
-            return (None, missing);
         }
         let inline = self.inline.iter().flatten();
         let mut statements: Vec<&str> = Vec::new();
@@ -203,6 +204,9 @@ impl Set {
                 Some(one) => statements.push(one),
                 None => return (None, vec!["a policy of it cannot be read"]),
             }
+        }
+        if statements.is_empty() && !missing.is_empty() {
+            return (None, missing);
         }
         let union = format!(r#"{{"Version":"2012-10-17","Statement":[{}]}}"#, statements.join(","));
         (Some(text(union)), missing)

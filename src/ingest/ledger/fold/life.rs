@@ -175,6 +175,11 @@ fn only_asked(draft: &Draft, g: &Grant, life: &Life) -> bool {
 fn finish_end(draft: &Draft, g: &mut Grant, life: &Life, start: Option<Time>, until: Option<Time>) {
     if life.end_kind.is_some() {
         (g.ended_at_lo, g.ended_at_hi) = (life.ended_lo, life.ended_hi);
+        // A record that is cleared away after the due time does not show that access went on until then
+        // (landscape, scenarios 14 and 15).
+        if life.end_kind == Some(EndKind::Expired) && life.ended_hi.is_none() {
+            g.ended_at_lo = g.ended_at_lo.map(|at| g.not_after.map_or(at, |due| at.min(due)));
+        }
     }
     let refused = matches!(
         g.decision,

@@ -3,7 +3,21 @@
 use std::collections::BTreeMap;
 
 use super::{Book, Draft, Event, Target, join_credential, life};
-use crate::facts::{EventKind, Facts, Quarantined, Text, Time, text};
+use crate::facts::{Credential, CredentialKind, EventKind, Facts, Quarantined, Text, Time, text};
+
+/// A token or lease that was used after its end was renewed, and until when the log does not say (grants
+/// model, section 2: renewal makes a short life standing).
+fn renewed(mut c: Credential) -> Credential {
+    let renewable = matches!(c.kind, CredentialKind::Token | CredentialKind::Lease);
+    let late = c.expires_at.zip(c.last_used_at).is_some_and(|(e, u)| u.secs_since(e) > SKEW_S);
+    if renewable && late && c.revoked_at.is_none() {
+        c.expires_at = None;
+    }
+    c
+}
+
+/// Clock skew between systems, seconds (section 4.6).
+const SKEW_S: i64 = 120;
 
 /// Joins what all files say and writes grants, events, credentials and uses. Returns contradictions.
 ///
@@ -30,7 +44,8 @@ pub fn settle(books: Vec<Book>, facts: &mut Facts) -> Vec<Quarantined> {
         }
         facts.grant_events.extend(draft.events.into_iter().map(|e| e.row(Some(&grant_id))));
     }
-    facts.credentials.extend(all.credentials.into_values().filter(|c| !c.principal.is_empty()));
+    let credentials = all.credentials.into_values().filter(|c| !c.principal.is_empty());
+    facts.credentials.extend(credentials.map(renewed));
     facts.usage.extend(all.uses.into_values());
     facts.usage.extend(all.sessions.into_values());
     for s in &mut facts.sources {

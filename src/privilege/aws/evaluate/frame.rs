@@ -9,6 +9,7 @@ use super::super::arn;
 use super::super::document::Effect;
 use super::super::tri::Tri;
 use super::{Boundary, Compiled, Grants, Rights, Scope};
+use crate::privilege::glob;
 use crate::privilege::memo::Memo;
 
 /// Address of a policy, and whether each of its statements applies.
@@ -75,12 +76,18 @@ impl Compiled {
         list.map(move |r| if widen { arn::widen_variables(r) } else { Cow::Borrowed(r.as_str()) })
     }
 
-    /// Whether a resource pattern has a variable in it that may stand for the name of any principal. The
-    /// name of the user that asks, alone, stands for no other user of the account.
-    pub(in crate::privilege::aws) fn names_by_variable(&self) -> bool {
-        let own = |r: &str| r.splitn(6, ':').nth(5) == Some("user/${aws:username}");
-        let mut list = self.resources.iter().flatten();
-        self.variables && list.any(|r| r.contains("${") && !own(r))
+    /// Resource patterns with variables in them that may stand for the names of any principals or of their
+    /// policies. The name of the user that asks, alone, stands for no other user of the account.
+    pub(in crate::privilege::aws) fn names_by_variable(&self) -> impl Iterator<Item = &str> {
+        let list = self.variables.then_some(&self.resources).into_iter().flatten().flatten();
+        list.map(String::as_str).filter(|r| {
+            let Some((head, tail)) = arn::split_tail(r) else { return false };
+            // Variables count in the last part only (5.2.6).
+            let service = head.split(':').nth(2).unwrap_or_default();
+            r.contains("${")
+                && tail != "user/${aws:username}"
+                && glob::matches_ignore_case(service, "iam")
+        })
     }
 
     /// Whether this Allow statement by itself, whatever cuts it, gives one of these actions at a scope:
