@@ -65,6 +65,8 @@ fn requirements(ix: &Index<'_>, f: &mut GrantFact) {
 /// Approvals that name the grant, or that the grant names; each once, in order of time.
 fn of_grant<'a>(ix: &Index<'a>, g: &Grant) -> Vec<&'a Approval> {
     let mut out: Vec<&Approval> = ix.approvals_of_grant(g);
+    // What was decided after the as-of time was not decided then.
+    let known = |a: &&Approval| a.at.is_none_or(|t| t <= ix.as_of);
     if let Some(id) = &g.approval_ref {
         for a in ix.approvals_by_id(id) {
             if !out.iter().any(|have| std::ptr::eq(*have, *a)) {
@@ -72,6 +74,7 @@ fn of_grant<'a>(ix: &Index<'a>, g: &Grant) -> Vec<&'a Approval> {
             }
         }
     }
+    out.retain(known);
     out.sort_by(|a, b| {
         (a.at, &a.approver_id, &a.source_id).cmp(&(b.at, &b.approver_id, &b.source_id))
     });

@@ -8,10 +8,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::index::Index;
 use super::interval::{self, union};
 use super::scope;
+use super::use_spans::{BIN_S, UseSpans};
 use crate::facts::{AccessSpan, Chain, GrantFact, RoleKind, Text, Time};
 
 /// Fills the chain and overlap columns and derives `chains` and `access_spans`.
-pub fn derive(ix: &Index<'_>, facts: &mut [GrantFact]) -> (Vec<Chain>, Vec<AccessSpan>) {
+/// `uses` has the use of each grant, in the order of `facts`.
+pub fn derive(
+    ix: &Index<'_>,
+    facts: &mut [GrantFact],
+    uses: &[UseSpans],
+) -> (Vec<Chain>, Vec<AccessSpan>) {
     let groups = group(facts);
     let period = period(ix, facts);
     let sessions = Sessions::new(ix);
@@ -28,6 +34,8 @@ pub fn derive(ix: &Index<'_>, facts: &mut [GrantFact]) -> (Vec<Chain>, Vec<Acces
         for same in by_scope.into_values() {
             chains.extend(chain(ix, facts, &same));
             if let Some(mut span) = access_span(ix, facts, &same, period) {
+                (span.duty_cycle, span.duty_cycle_hi) =
+                    duty(facts, &same, uses, period, span.covered_s);
                 (span.starts_sessions, span.max_session_s) =
                     sessions.of(span.platform.as_deref(), &span.privilege);
                 spans.push(span);
@@ -230,7 +238,8 @@ fn access_span(
         shortest_grant_s: rows.iter().filter_map(|f| f.duration_s).min(),
         starts_sessions: None,
         max_session_s: None,
-        duty_cycle: duty(&rows, covered_s),
+        duty_cycle: None,
+        duty_cycle_hi: None,
         owner: first.owner.clone(),
         refs: rows.iter().filter_map(|f| f.refs.first().cloned()).take(MAX_REFS).collect(),
     })
@@ -284,22 +293,29 @@ impl<'f> Sessions<'f> {
     }
 }
 
-/// Upper bound of the duty cycle from first and last use of each grant: logs that aggregate do not
-/// tell more. Null unless use of every member is observable.
-fn duty(rows: &[&GrantFact], covered_s: i64) -> Option<f64> {
-    if covered_s == 0 || rows.iter().any(|f| f.use_count.is_none()) {
-        return None;
+/// Time used inside grants over time held (grants model, metric 4): the share that is proved, and the share
+/// that is possible. Null unless use of every member is observable.
+fn duty(
+    facts: &[GrantFact],
+    members: &[usize],
+    uses: &[UseSpans],
+    (from, until): (Time, Time),
+    covered_s: i64,
+) -> (Option<f64>, Option<f64>) {
+    let (mut sure, mut most) = (Vec::new(), Vec::new());
+    for &i in members {
+        let (Some(f), Some(own)) = (facts.get(i), uses.get(i)) else { return (None, None) };
+        let (Some(start), Some(_)) = (f.started_at, f.use_count) else { return (None, None) };
+        let (a, b) = (start.max(from), end_of(f).min(until));
+        sure.extend(own.used(a, b, BIN_S));
+        most.extend(own.used_at_most(a, b, BIN_S));
     }
-    let used = union(
-        rows.iter()
-            .filter_map(|f| {
-                let (a, b) = (f.first_used_at?.max(f.started_at?), f.last_used_at?.min(end_of(f)));
-                Some((a, b))
-            })
-            .collect(),
-    );
+    if covered_s == 0 {
+        return (None, None);
+    }
     #[expect(clippy::cast_precision_loss, reason = "seconds of a period fit a double exactly")]
-    Some(interval::total_s(&used) as f64 / covered_s as f64)
+    let share = |spans| Some(interval::total_s(&union(spans)) as f64 / covered_s as f64);
+    (share(sure), share(most))
 }
 
 #[cfg(test)]
@@ -361,7 +377,7 @@ mod tests {
             grant("g7", "elsewhere", 1, 1),
             GrantFact { platform: Some(text("okta")), ..grant("g8", "AdminSet", 1, 1) },
         ];
-        let (_, spans) = derive(&ix, &mut grants);
+        let (_, spans) = derive(&ix, &mut grants, &[]);
         let of = |privilege: &str, platform: Option<&str>| {
             let found = spans
                 .iter()

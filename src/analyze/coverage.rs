@@ -1,11 +1,13 @@
 //! What the inputs cover: one row per layer and one per source.
 
+use std::collections::BTreeSet;
+
 use super::grants::Profile;
 use super::index::{Index, source_window};
 use super::interval::{total_s, union};
 use super::tasks;
 use crate::facts::store::evidence_ref;
-use crate::facts::{Completeness, Coverage, Layer, Source, Time, text};
+use crate::facts::{Completeness, Coverage, Layer, Source, Time, UsageGrain, text};
 use crate::settings::Settings;
 
 /// Layers that the analysis reconciles, in the order reports print them.
@@ -51,7 +53,13 @@ pub fn unread(settings: &Settings, file: &str, why: &str) -> Coverage {
 }
 
 fn layer_row(ix: &Index<'_>, profile: &Profile, layer: Layer, needed: bool) -> Coverage {
-    let sources: Vec<&Source> = ix.facts.sources.iter().filter(|s| s.layer == layer).collect();
+    let mut sources: Vec<&Source> = ix.facts.sources.iter().filter(|s| s.layer == layer).collect();
+    let borrowed = sources.is_empty();
+    if borrowed {
+        // A broker's log may hold uses and credentials beside its grants.
+        let carriers = carriers(ix, layer);
+        sources = ix.facts.sources.iter().filter(|s| carriers.contains(&*s.source_id)).collect();
+    }
     let windows: Vec<_> = sources.iter().map(|s| source_window(s)).collect();
     let start = windows.iter().filter_map(|w| w.0).min();
     let end = windows.iter().filter_map(|w| w.1).max();
@@ -75,12 +83,38 @@ fn layer_row(ix: &Index<'_>, profile: &Profile, layer: Layer, needed: bool) -> C
         conflicting_duplicates: sources.iter().map(|s| s.conflicting_duplicates).sum(),
         ambiguous_times: sources.iter().map(|s| s.ambiguous_times).sum(),
         inverted_intervals: inverted(ix, |id| sources.iter().any(|s| &*s.source_id == id)),
-        limitation: limitation(profile, layer, &sources),
+        limitation: if borrowed && !sources.is_empty() {
+            let files: Vec<&str> = sources.iter().map(|s| &*s.file).collect();
+            Some(text(format!("no source of its own: its records stand in {}", files.join(", "))))
+        } else {
+            limitation(profile, layer, &sources)
+        },
         refs: sources.iter().map(|s| evidence_ref(&s.source_id, "")).collect(),
         ..Coverage::default()
     };
     judge(ix, &mut row);
+    if borrowed && row.present {
+        let why = "records of it stand in files of another layer, which may not hold all";
+        let more = row.reason.as_deref().map_or_else(String::new, |r| format!("; {r}"));
+        row.outcome = text("partial");
+        row.reason = Some(text(format!("{why}{more}")));
+    }
     row
+}
+
+/// Sources of other layers that hold records of a layer.
+fn carriers<'a>(ix: &Index<'a>, layer: Layer) -> BTreeSet<&'a str> {
+    let facts = ix.facts;
+    match layer {
+        Layer::Usage => facts
+            .usage
+            .iter()
+            .filter(|u| matches!(u.grain, UsageGrain::Event | UsageGrain::Action))
+            .map(|u| &*u.source_id)
+            .collect(),
+        Layer::Credential => facts.credentials.iter().map(|c| &*c.source_id).collect(),
+        _ => BTreeSet::new(),
+    }
 }
 
 fn source_row(ix: &Index<'_>, s: &Source, needed: bool) -> Coverage {

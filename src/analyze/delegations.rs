@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::index::Index;
+use super::observe::{Place, reserved_set};
 use super::scope;
 use crate::facts::identity::normalise;
 use crate::facts::store::evidence_ref;
@@ -174,7 +175,7 @@ fn hops<'a>(ix: &Index<'a>, grants: &Grants<'a>) -> Vec<Hop<'a>> {
 fn by_use<'a>(ix: &Index<'a>) -> Vec<Hop<'a>> {
     type Key = (Text, Text, Option<Text>, Option<Text>);
     let mut found: BTreeMap<Key, Hop<'a>> = BTreeMap::new();
-    for u in &ix.facts.usage {
+    for u in ix.facts.usage.iter().filter(|u| u.first_at.is_none_or(|t| t <= ix.as_of)) {
         let Some(parent) = u.on_behalf_of.as_deref().map(normalise) else { continue };
         let child = u.principal_id.clone().unwrap_or_else(|| u.principal.clone());
         if parent == child || u.outcome == Outcome::Denied || u.count == Some(0) {
@@ -186,6 +187,8 @@ fn by_use<'a>(ix: &Index<'a>) -> Vec<Hop<'a>> {
             child,
             privilege: u.privilege.clone(),
             scope: u.scope.clone(),
+            // Identity Center decides each sign-in by an assignment (grants model, rule A5).
+            decided: u.principal_id.as_deref().and_then(reserved_set).map(|_| true),
             evidence: text("usage"),
             ..Hop::default()
         });
@@ -340,7 +343,13 @@ impl Stage<'_, '_, '_> {
         out.boundary = if h.privilege.is_some() || used {
             Some(true)
         } else {
-            match ix.use_observable(out.platform.as_deref(), from, until.max(from)) {
+            let place = Place {
+                platform: out.platform.as_deref(),
+                scope: h.scope.as_deref(),
+                principal: &h.child,
+                ..Place::default()
+            };
+            match ix.use_observable(place, from, until.max(from)) {
                 Ok(()) => Some(false),
                 Err(reason) => {
                     out.decided_unknown = Some(text(reason));

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::grants::Profile;
 use super::index::Index;
+use super::observe::Place;
 use crate::facts::identity::normalise;
 use crate::facts::store::evidence_ref;
 use crate::facts::{
@@ -205,7 +206,9 @@ fn days_used(ix: &Index<'_>, p: &IdentityFact) -> Result<i64, &'static str> {
     if seen > limits.whole("emergency_uses") {
         return Ok(seen);
     }
-    ix.use_observable(p.platform.as_deref(), from, ix.as_of).map(|()| seen)
+    let place =
+        Place { platform: p.platform.as_deref(), principal: &p.principal_id, ..Place::default() };
+    ix.use_observable(place, from, ix.as_of).map(|()| seen)
 }
 
 fn day(t: Time) -> i64 {

@@ -156,9 +156,12 @@ impl Profile {
 
 /// Derives all grant facts but those that need other grants (chains) or IAM state.
 #[must_use]
-pub fn grant_facts(ix: &Index<'_>, profile: &Profile) -> Vec<GrantFact> {
-    let unlinked = uses::Unlinked::new(ix);
-    ix.facts.grants.par_iter().map(|g| derive(ix, profile, &unlinked, g)).collect()
+pub fn grant_facts(
+    ix: &Index<'_>,
+    profile: &Profile,
+    unlinked: &uses::Unlinked<'_>,
+) -> Vec<GrantFact> {
+    ix.facts.grants.par_iter().map(|g| derive(ix, profile, unlinked, g)).collect()
 }
 
 fn derive(
@@ -236,8 +239,9 @@ fn timeline(ix: &Index<'_>, profile: &Profile, g: &Grant) -> GrantFact {
         (a, b) => a.or(b),
     };
     // A removal that the ledger itself calls failed has lasted until now at least.
+    let happened = recorded_end.filter(|t| *t <= ix.as_of);
     let removed =
-        recorded_end.or((g.end_kind == EndKind::FailedToRevoke).then_some(ix.as_of)).or(overdue);
+        happened.or((g.end_kind == EndKind::FailedToRevoke).then_some(ix.as_of)).or(overdue);
     let revoked = matches!(
         g.end_kind,
         EndKind::RevokedByUser
@@ -245,8 +249,9 @@ fn timeline(ix: &Index<'_>, profile: &Profile, g: &Grant) -> GrantFact {
             | EndKind::RevokedByAdmin
             | EndKind::RevokedBySystem
             | EndKind::FailedToRevoke
-    ) || g.revoke_requested_at.is_some()
-        || ended_early(g, recorded_end);
+    ) && (recorded_end.is_none() || happened.is_some())
+        || g.revoke_requested_at.is_some_and(|t| t <= ix.as_of)
+        || ended_early(g, happened);
     let settings = ix.settings;
     let break_glass = g.break_glass.unwrap_or(false)
         || ix.principal(&principal_id).is_some_and(|p| p.break_glass)

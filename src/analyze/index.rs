@@ -1,13 +1,16 @@
 //! Look-ups over base facts that several derivations share. Built once; holds references only.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use super::names::Names;
+pub use super::names::{TaskRef, system_key};
+use super::observe::{Place, UsageSource, reserved_set};
+pub use super::observe::{inside, source_window};
 use super::survey::Survey;
-use crate::facts::identity::Resolution;
+use crate::facts::identity::{Resolution, normalise};
 use crate::facts::{
-    Approval, Facts, Grant, GrantEvent, Layer, Owner, Principal, PrincipalKind, Source, Task,
-    TaskState, Text, Tier, Time, Usage, UsageGrain,
+    Approval, Confidence, Facts, Grant, GrantEvent, Layer, Owner, Principal, PrincipalKind,
+    RoleKind, Task, TaskState, Text, Tier, Time, Usage, UsageGrain,
 };
 use crate::privilege::glob;
 use crate::settings::{DeclaredPrivilege, Environment, Settings};
@@ -67,12 +70,18 @@ pub struct Index<'a> {
     usage_by_grant: HashMap<&'a str, Vec<&'a Usage>>,
     usage_by_principal: HashMap<&'a str, Vec<&'a Usage>>,
     events_by_grant: HashMap<&'a str, Vec<&'a GrantEvent>>,
+    /// Ids of grants.
+    grant_ids: HashSet<&'a str>,
     /// Grant ids that more than one ledger uses.
     shared_ids: BTreeSet<&'a str>,
+    /// Names of people, as sessions carry them, to their canonical ids; none where two have the name.
+    people: HashMap<Text, Option<&'a Text>>,
+    /// Names of permission sets by their ids.
+    permission_sets: HashMap<&'a str, &'a str>,
     owners: HashMap<&'a str, &'a Owner>,
     windows: BTreeMap<Layer, Vec<Window>>,
     ledger_windows: Vec<Window>,
-    usage_platforms: Vec<(Window, Option<BTreeSet<&'a str>>)>,
+    usage_sources: Vec<UsageSource<'a>>,
     privilege_cache: HashMap<Named<'a>, Weight>,
     scope_environments: HashMap<&'a str, Option<usize>>,
     principal_environments: HashMap<&'a str, Option<usize>>,
@@ -123,17 +132,21 @@ impl<'a> Index<'a> {
             usage_by_grant: HashMap::new(),
             usage_by_principal: HashMap::new(),
             events_by_grant: HashMap::new(),
+            grant_ids: HashSet::new(),
             shared_ids: BTreeSet::new(),
+            people: HashMap::new(),
+            permission_sets: HashMap::new(),
             owners: HashMap::new(),
             windows: BTreeMap::new(),
             ledger_windows: Vec::new(),
-            usage_platforms: Vec::new(),
+            usage_sources: Vec::new(),
             privilege_cache: HashMap::new(),
             scope_environments: HashMap::new(),
             principal_environments: HashMap::new(),
         };
         index.fill_work();
         index.fill_evidence();
+        index.fill_people();
         index.fill_windows();
         index.fill_caches();
         index
@@ -142,6 +155,7 @@ impl<'a> Index<'a> {
     fn fill_work(&mut self) {
         let mut systems: HashMap<&str, &str> = HashMap::new();
         for g in &self.facts.grants {
+            self.grant_ids.insert(&g.grant_id);
             if **systems.entry(&g.grant_id).or_insert(&g.system) != *g.system {
                 self.shared_ids.insert(&g.grant_id);
             }
@@ -172,7 +186,8 @@ impl<'a> Index<'a> {
                 self.approvals_by_grant.entry(g).or_default().push(a);
             }
         }
-        for e in &self.facts.grant_events {
+        // What happened after the as-of time was not known then.
+        for e in self.facts.grant_events.iter().filter(|e| e.occurred_at <= self.as_of) {
             if let Some(g) = &e.grant_id {
                 self.events_by_grant.entry(g).or_default().push(e);
             }
@@ -180,7 +195,7 @@ impl<'a> Index<'a> {
     }
 
     fn fill_evidence(&mut self) {
-        for u in &self.facts.usage {
+        for u in self.facts.usage.iter().filter(|u| u.first_at.is_none_or(|t| t <= self.as_of)) {
             if let Some(g) = &u.grant_id {
                 self.usage_by_grant.entry(g).or_default().push(u);
             }
@@ -198,6 +213,67 @@ impl<'a> Index<'a> {
                 self.owners.insert(p, o);
             }
         }
+    }
+
+    /// Names under which sessions of IAM Identity Center show a person: aliases, addresses, and what
+    /// ledgers call a beneficiary.
+    fn fill_people(&mut self) {
+        let facts = self.facts;
+        let mut note = |name: &str, id: &'a Text| {
+            let slot = self.people.entry(normalise(name)).or_insert(Some(id));
+            *slot = slot.filter(|have| *have == id);
+        };
+        for g in &facts.grants {
+            if let Some(id) = &g.beneficiary_id {
+                note(&g.beneficiary, id);
+            }
+        }
+        for p in &facts.principals {
+            if let Some(email) = &p.email {
+                note(email, &p.principal_id);
+            }
+        }
+        for a in facts.aliases.iter().filter(|a| a.confidence != Confidence::Weak) {
+            note(&a.alias, &a.principal_id);
+        }
+        for r in facts.roles.iter().filter(|r| r.kind == RoleKind::PermissionSet) {
+            self.permission_sets.insert(&r.role_id, &r.name);
+            if let Some((_, last)) = r.role_id.rsplit_once('/') {
+                self.permission_sets.insert(last, &r.name);
+            }
+        }
+    }
+
+    /// Who acted in a use, and with which privilege, as far as the log says. A session of a role that
+    /// Identity Center made for a permission set (`AWSReservedSSO_<set>_<16 hex>`) is named after its user:
+    /// grants of the set are made to that person (grants model, rule A5).
+    #[must_use]
+    pub fn actor(&self, u: &'a Usage) -> Option<(&'a str, Option<&'a str>)> {
+        let own = u.principal_id.as_deref()?;
+        if let (Some(set), Some(person)) = (reserved_set(own), u.on_behalf_of.as_deref())
+            && let Some(Some(id)) = self.people.get(&normalise(person))
+        {
+            return Some((&***id, Some(set)));
+        }
+        Some((own, u.privilege.as_deref()))
+    }
+
+    /// One name for a privilege: that of a permission set for its id.
+    #[must_use]
+    pub fn privilege_name<'p>(&self, privilege: &'p str) -> &'p str
+    where
+        'a: 'p,
+    {
+        match self.permission_sets.get(privilege) {
+            Some(name) => name,
+            None => privilege,
+        }
+    }
+
+    /// Whether a grant of this id is among the inputs.
+    #[must_use]
+    pub fn has_grant(&self, id: &str) -> bool {
+        self.grant_ids.contains(id)
     }
 
     fn fill_windows(&mut self) {
@@ -218,11 +294,21 @@ impl<'a> Index<'a> {
             if s.layer == Layer::Ledger {
                 self.ledger_windows.push(window);
             }
-            let platforms = grains.get(&*s.source_id).filter(|_| s.layer != Layer::Context);
-            if let Some(platforms) = platforms {
+            // A ledger that shows some uses by the way does not say that it shows all of them.
+            let claimed = s.window_start.is_some() && s.window_end.is_some();
+            let lists = match s.layer {
+                Layer::Context => false,
+                Layer::Ledger => claimed,
+                _ => true,
+            };
+            if let Some(platforms) = grains.get(&*s.source_id).filter(|_| lists) {
                 let named: BTreeSet<&str> = platforms.iter().flatten().copied().collect();
                 let all = platforms.contains(&None);
-                self.usage_platforms.push((window, (!all).then_some(named)));
+                self.usage_sources.push(UsageSource {
+                    window,
+                    platforms: (!all).then_some(named),
+                    realm: s.realm.as_deref(),
+                });
             }
         }
     }
@@ -459,27 +545,23 @@ impl<'a> Index<'a> {
         self.ledger_windows.iter().any(|w| inside(*w, t))
     }
 
-    /// Whether use of a privilege on this platform during `[from, until]` would have been seen. `Err`
-    /// is the reason code.
+    /// Whether use of what is given at a place during `[from, until]` would have been seen. `Err` is the
+    /// reason code.
     ///
     /// # Errors
-    /// `no_source` when no usage source lists uses on the platform, `out_of_window` when none covers
-    /// the whole span.
+    /// `no_source` when no usage source lists uses on the platform and in the account or project,
+    /// `out_of_window` when none covers the whole span.
     pub fn use_observable(
         &self,
-        platform: Option<&str>,
+        place: Place<'_>,
         from: Time,
         until: Time,
     ) -> Result<(), &'static str> {
         let mut seen = false;
-        for (window, platforms) in &self.usage_platforms {
-            let fits = match (platforms, platform) {
-                (None, _) | (_, None) => true,
-                (Some(set), Some(p)) => set.contains(p),
-            };
-            if fits {
+        for s in &self.usage_sources {
+            if s.shows(place) {
                 seen = true;
-                if inside(*window, from) && inside(*window, until) {
+                if inside(s.window, from) && inside(s.window, until) {
                     return Ok(());
                 }
             }
@@ -496,65 +578,6 @@ impl<'a> Index<'a> {
 
 /// Tasks of one principal looked through for one grant.
 const MAX_OVERLAPS: usize = 256;
-
-/// What a reference to a task means.
-#[derive(Clone, Debug, PartialEq)]
-pub enum TaskRef<'a> {
-    /// No task of the inputs.
-    Nothing,
-    /// These, which are one work: a task, or the attempts of a run.
-    These(Vec<&'a Task>),
-    /// One of these, and nothing says which.
-    Ambiguous(Vec<&'a Task>),
-}
-
-/// Tasks by name. Most names are of one task; those of several are kept apart, so that the common case
-/// costs one reference.
-#[derive(Default)]
-struct Names<'a> {
-    first: HashMap<&'a str, &'a Task>,
-    more: HashMap<&'a str, Vec<&'a Task>>,
-}
-
-impl<'a> Names<'a> {
-    fn add(&mut self, name: &'a str, task: &'a Task) {
-        match self.first.entry(name) {
-            Entry::Vacant(free) => {
-                free.insert(task);
-            }
-            Entry::Occupied(_) => self.more.entry(name).or_default().push(task),
-        }
-    }
-
-    fn get(&self, name: &str) -> Vec<&'a Task> {
-        let Some(first) = self.first.get(name) else { return Vec::new() };
-        let more = self.more.get(name).map_or(&[][..], Vec::as_slice);
-        std::iter::once(*first).chain(more.iter().copied()).collect()
-    }
-}
-
-/// Name of a system without what spellings differ in: `Service Now` and `servicenow` are one.
-#[must_use]
-pub fn system_key(name: &str) -> String {
-    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-}
-
-/// Window that a source covers: stated, else the span of its records.
-#[must_use]
-pub fn source_window(s: &Source) -> Window {
-    match (s.window_start, s.window_end) {
-        (None, None) => (s.first_time, s.last_time),
-        stated => stated,
-    }
-}
-
-/// Whether an instant is inside a window; an unknown end is open, an unknown window covers nothing.
-fn inside(window: Window, t: Time) -> bool {
-    match window {
-        (None, None) => false,
-        (a, b) => a.is_none_or(|a| t >= a) && b.is_none_or(|b| t <= b),
-    }
-}
 
 fn find_environment(
     settings: &Settings,

@@ -15,18 +15,26 @@ pub mod effective;
 pub mod emergencies;
 pub mod estate;
 pub mod grants;
+pub mod hours;
 pub mod index;
 pub mod interval;
 pub mod machine_use;
+pub mod metrics;
+pub mod names;
+pub mod observe;
 pub mod organisation;
 pub mod reach;
 pub mod reviews;
 pub mod scope;
+pub mod snapshots;
 pub mod state;
+pub mod strays;
 pub mod survey;
 pub mod tasks;
 pub mod timeline;
+pub mod use_spans;
 pub mod uses;
+pub mod work;
 
 use crate::facts::identity::{DeclaredIdentity, Resolution, resolve};
 use crate::facts::{Derived, Facts, Layer, Time, text};
@@ -73,6 +81,7 @@ pub fn derive(
     resolution: &Resolution,
     options: &Options<'_>,
 ) -> Derived {
+    snapshots::fold(facts, options.as_of);
     let reached = reach::reach(facts, settings, options.as_of);
     let mut derived = Derived {
         holdings: reached.holdings,
@@ -96,12 +105,18 @@ pub fn derive(
             &reached.tiers,
         );
         let profile = grants::Profile::new(&ix);
-        let mut grant_facts = grants::grant_facts(&ix, &profile);
+        let unlinked = uses::Unlinked::new(&ix);
+        let mut grant_facts = grants::grant_facts(&ix, &profile, &unlinked);
+        let strays = strays::find(&ix, &unlinked, &grant_facts);
+        strays::after_end(&strays, &mut grant_facts);
+        let spans = use_spans::of_grants(&ix, &unlinked, &grant_facts);
         state::reconcile_grants(&ix, &mut grant_facts, &derived.holdings);
-        (derived.chains, derived.access_spans) = chains::derive(&ix, &mut grant_facts);
+        (derived.chains, derived.access_spans) = chains::derive(&ix, &mut grant_facts, &spans);
         state::reconcile_holdings(&ix, &grant_facts, &mut derived.holdings);
         reviews::on_holdings(&ix, &mut derived.holdings);
-        derived.segments = timeline::segments(&ix, &grant_facts, &derived.holdings);
+        let uses = timeline::Uses { of_grants: &spans, strays: &strays };
+        let (segments, hours) = timeline::segments(&ix, &grant_facts, &derived.holdings, &uses);
+        derived.segments = segments;
         derived.usage_facts = uses::usage_facts(&ix, &grant_facts);
         derived.delegation_facts =
             delegations::delegation_facts(&ix, &grant_facts, &derived.holdings);
@@ -110,6 +125,16 @@ pub fn derive(
             emergencies::emergency_facts(&ix, &profile, &grant_facts, &derived.identity_facts);
         derived.machine_uses = machine_use::machine_uses(&ix);
         derived.coverage = coverage::coverage(&ix, &profile, options.needed);
+        let basis = metrics::Basis {
+            grants: &grant_facts,
+            uses: &spans,
+            spans: &derived.access_spans,
+            chains: &derived.chains,
+            holdings: &derived.holdings,
+            usage: &derived.usage_facts,
+            hours: &hours,
+        };
+        derived.metrics = metrics::metrics(&ix, &basis);
         links = tasks::links(&ix, &grant_facts);
         derived.grant_facts = grant_facts;
     }

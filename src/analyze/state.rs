@@ -1,16 +1,20 @@
 //! Ledger against IAM state: what the ledger ended and IAM still shows, what IAM shows and no ledger
 //! knows, what the ledger calls active and IAM lacks.
 //!
-//! A snapshot speaks for its instant only. An export that does not state its instant was made no
+//! A snapshot speaks for its instant only, and for its realm: the policy of another project neither shows
+//! nor lacks a binding of this one. An export that does not state its instant was made no
 //! earlier than its newest record: a lower bound, good enough to prove presence *after* an end.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::grants::expects_binding;
 use super::index::Index;
 use super::{scope, tasks};
 use crate::facts::store::evidence_ref;
-use crate::facts::{Entitlement, GrantFact, Holding, Layer, Standing, Text, Time, text};
+use crate::facts::{
+    BindingKind, Completeness, Entitlement, GrantFact, Holding, Layer, Source, Standing, Text,
+    Time, text,
+};
 
 /// Instant of a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,19 +30,200 @@ const PROVISIONING_S: i64 = 60;
 /// Differences of ends below this are clock skew, seconds (section 4.6).
 const SKEW_S: i64 = 120;
 
+/// Snapshot of a source; `None` when nothing tells its instant.
+fn snapshot(ix: &Index<'_>, s: &Source) -> Option<Snapshot> {
+    let stated = s.collected_at.or(s.window_end);
+    let at = stated.or(s.last_time)?;
+    Some(Snapshot { at: at.min(ix.as_of), exact: stated.is_some() })
+}
+
 /// Snapshots by source.
 #[must_use]
 pub fn snapshots(ix: &Index<'_>) -> HashMap<Text, Snapshot> {
-    ix.facts
-        .sources
-        .iter()
-        .filter(|s| s.layer == Layer::State)
-        .filter_map(|s| {
-            let stated = s.collected_at.or(s.window_end);
-            let at = stated.or(s.last_time)?;
-            Some((s.source_id.clone(), Snapshot { at: at.min(ix.as_of), exact: stated.is_some() }))
-        })
-        .collect()
+    let sources = ix.facts.sources.iter().filter(|s| s.layer == Layer::State);
+    sources.filter_map(|s| Some((s.source_id.clone(), snapshot(ix, s)?))).collect()
+}
+
+/// Format and realm: exports that agree in both are of one policy.
+type Policy<'a> = (&'a str, Option<&'a str>);
+
+/// Snapshots of one policy, in order of time, and what they show besides what is bound now.
+#[derive(Debug, Default)]
+pub struct History<'a> {
+    sources: HashMap<&'a str, (&'a Source, Snapshot)>,
+    /// Sources by format and realm, in order of their instants.
+    series: BTreeMap<Policy<'a>, Vec<(Snapshot, bool)>>,
+    /// Realms of the sources of a format.
+    realms: HashMap<&'a str, BTreeSet<&'a str>>,
+    /// First sight of bindings that several snapshots show, by their evidence.
+    first_seen: HashMap<Text, Time>,
+    /// Bindings that were removed, by principal.
+    gone: HashMap<&'a str, Vec<&'a Entitlement>>,
+}
+
+impl<'a> History<'a> {
+    /// Collects them.
+    #[must_use]
+    pub fn new(ix: &Index<'a>) -> Self {
+        let mut out = Self::default();
+        for s in ix.facts.sources.iter().filter(|s| s.layer == Layer::State) {
+            let Some(snapshot) = snapshot(ix, s) else { continue };
+            out.sources.insert(&s.source_id, (s, snapshot));
+            let whole = s.completeness != Completeness::Truncated;
+            let of = out.series.entry((&*s.format, s.realm.as_deref())).or_default();
+            of.push((snapshot, whole));
+            out.realms.entry(&s.format).or_default().extend(s.realm.as_deref());
+        }
+        for list in out.series.values_mut() {
+            list.sort_by_key(|(s, _)| (s.at, s.exact));
+        }
+        for e in &ix.facts.entitlements {
+            if e.unbound_at_hi.is_some() {
+                out.gone.entry(&e.principal_id).or_default().push(e);
+            } else if let Some(t) = e.first_seen {
+                out.first_seen.insert(evidence_ref(&e.source_id, &e.source_ref), t);
+            }
+        }
+        out
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sources.is_empty()
+    }
+
+    fn of<'s>(&'s self, format: &'s str, realm: Option<&'s str>) -> &'s [(Snapshot, bool)] {
+        self.series.get(&(format, realm)).map_or(&[][..], Vec::as_slice)
+    }
+
+    /// The snapshots that would show a binding of a principal at a canonical scope: those of the realm that
+    /// the scope lies in, else those that list the principal. Of Google Cloud, where each file is the policy
+    /// of one resource, none when no file is of that project.
+    fn series<'s>(
+        &'s self,
+        ix: &'s Index<'_>,
+        principal: &str,
+        place: Option<&str>,
+    ) -> &'s [(Snapshot, bool)] {
+        let Some(p) = ix.principal(principal).filter(|p| p.inventoried) else { return &[] };
+        let Some((own, _)) = self.sources.get(&*p.source_id) else { return &[] };
+        let format = &*own.format;
+        let of = |realm| self.of(format, realm);
+        let (Some(place), Some(realm)) = (place, own.realm.as_deref()) else {
+            return of(own.realm.as_deref());
+        };
+        if scope::contains(realm, place) {
+            return of(Some(realm));
+        }
+        let realms = self.realms.get(format);
+        if let Some(holds) = realms.and_then(|r| r.iter().find(|r| scope::contains(r, place))) {
+            return of(Some(holds));
+        }
+        if realm.starts_with("projects/") && place.starts_with("projects/") {
+            return &[];
+        }
+        of(Some(realm))
+    }
+
+    /// The latest snapshot that would show a binding of a principal at a canonical scope.
+    fn latest(&self, ix: &Index<'_>, principal: &str, place: Option<&str>) -> Option<Snapshot> {
+        self.series(ix, principal, place).last().map(|(s, _)| *s)
+    }
+
+    /// Instants at which a holding was seen first and last; `None` when no source of it is a snapshot.
+    fn sight(&self, h: &Holding) -> Option<(Time, Time)> {
+        let mut out: Option<(Time, Time)> = None;
+        for r in &h.refs {
+            let Some(source) = r.split_once('#').and_then(|(id, _)| self.sources.get(id)) else {
+                continue;
+            };
+            let last = source.1.at;
+            let first = self.first_seen.get(r).copied().map_or(last, |t| t.min(last));
+            out = Some(out.map_or((first, last), |(a, b)| (a.min(first), b.max(last))));
+        }
+        out
+    }
+
+    /// Presence over time of a privilege that a principal holds, held, or does not hold. `held` are its
+    /// bindings of now that are meant by it; `meant` says whether a removed one is.
+    #[must_use]
+    pub fn track(
+        &self,
+        ix: &Index<'_>,
+        principal: &str,
+        place: Option<&str>,
+        held: &[&Holding],
+        meant: impl Fn(&Entitlement) -> bool,
+    ) -> Presence {
+        let series = self.series(ix, principal, place);
+        let snapshots: Vec<(Time, bool)> = series.iter().map(|(s, whole)| (s.at, *whole)).collect();
+        let mut out = Presence { snapshots, present: Vec::new(), open: Vec::new() };
+        let Some((begin, _)) = out.snapshots.first().copied() else { return out };
+        let inert = |h: &Holding| matches!(h.standing, Standing::Residue | Standing::Eligible);
+        for h in held.iter().filter(|h| !inert(h)) {
+            let from = self.sight(h).map_or(begin, |(first, _)| first);
+            out.since(from, None);
+        }
+        for e in self.gone.get(principal).into_iter().flatten().filter(|e| meant(e)) {
+            let source = self.sources.get(&*e.source_id).map(|(_, s)| s.at);
+            let Some(from) = e.bound_at_hi.or(e.first_seen).or(source) else { continue };
+            let (Some(lo), Some(hi)) = (e.unbound_at_lo, e.unbound_at_hi) else { continue };
+            // A snapshot shows the instant at which it was taken.
+            let lo = if hi > lo { lo.plus_secs(1).min(hi) } else { lo };
+            out.since(from, Some(lo.max(from)));
+            out.open.push((lo.max(from), hi));
+        }
+        out
+    }
+}
+
+/// Presence of a binding over time, as far as snapshots and events tell.
+#[derive(Debug, Default)]
+pub struct Presence {
+    /// Instants of the snapshots, and whether what they lack was absent.
+    snapshots: Vec<(Time, bool)>,
+    /// When it was there; an end that is null goes on.
+    present: Vec<(Time, Option<Time>)>,
+    /// When it may have been there.
+    open: Vec<(Time, Time)>,
+}
+
+impl Presence {
+    fn since(&mut self, from: Time, until: Option<Time>) {
+        self.present.push((from, until));
+        // The snapshot before lacked it: when it came in between, nobody says.
+        if let Some((before, _)) = self.snapshots.iter().rev().find(|(at, _)| *at < from) {
+            self.open.push((*before, from));
+        }
+    }
+
+    /// Whether no snapshot speaks.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.snapshots.is_empty()
+    }
+
+    /// Instants at which what is known changes.
+    pub fn cuts(&self) -> impl Iterator<Item = Time> + '_ {
+        let spans = self.present.iter().flat_map(|(a, b)| [Some(*a), *b]).flatten();
+        let open = self.open.iter().flat_map(|(a, b)| [*a, *b]);
+        self.snapshots.iter().map(|(at, _)| *at).chain(spans).chain(open)
+    }
+
+    /// Whether it was there at an instant; `None` when that is not known.
+    #[must_use]
+    pub fn at(&self, t: Time) -> Option<bool> {
+        if self.present.iter().any(|(a, b)| *a <= t && b.is_none_or(|b| t < b)) {
+            return Some(true);
+        }
+        if self.open.iter().any(|(a, b)| *a <= t && t < *b) {
+            return None;
+        }
+        // Before the first snapshot nothing is known, and one that is cut short proves no absence.
+        let (_, whole) = self.snapshots.iter().rev().find(|(at, _)| *at <= t)?;
+        whole.then_some(false)
+    }
 }
 
 /// Holdings by principal.
@@ -46,7 +231,7 @@ type Held<'a> = HashMap<&'a str, Vec<&'a Holding>>;
 
 /// Fills the state columns of the grants.
 pub fn reconcile_grants(ix: &Index<'_>, facts: &mut [GrantFact], holdings: &[Holding]) {
-    let snapshots = snapshots(ix);
+    let history = History::new(ix);
     let mut held: Held<'_> = HashMap::new();
     for h in holdings {
         held.entry(&h.principal_id).or_default().push(h);
@@ -54,6 +239,7 @@ pub fn reconcile_grants(ix: &Index<'_>, facts: &mut [GrantFact], holdings: &[Hol
     let roles: BTreeSet<&str> =
         ix.facts.roles.iter().flat_map(|r| [&*r.role_id, &*r.name]).collect();
     let claims = claims(facts, &held, ix.as_of);
+    let windows = windows(&history, facts);
     for f in facts.iter_mut() {
         if !f.effective || !expects_binding(f) {
             continue;
@@ -62,7 +248,7 @@ pub fn reconcile_grants(ix: &Index<'_>, facts: &mut [GrantFact], holdings: &[Hol
             f.state_unknown = Some(text("end_unknown"));
             continue;
         }
-        let context = match snapshot_of(ix, &snapshots, &roles, f) {
+        let mut context = match snapshot_of(ix, &history, &roles, f) {
             Ok(s) => s,
             Err(reason) => {
                 f.state_unknown = Some(text(reason));
@@ -71,8 +257,19 @@ pub fn reconcile_grants(ix: &Index<'_>, facts: &mut [GrantFact], holdings: &[Hol
         };
         let binding = held.get(&*f.principal_id).and_then(|hs| matching(f, hs));
         judge_active(ix, f, context, binding);
+        if let Some((_, last)) = binding.and_then(|b| history.sight(b)) {
+            context = Snapshot { at: last, ..context };
+        }
         let claim = binding.and_then(|b| claims.get(&address(b)));
         judge_ended(f, context, binding, claim, ix.as_of);
+        if binding.is_none()
+            && let Some((e, seen)) = removed_late(&history, &windows, f)
+        {
+            f.present_after_end = Some(true);
+            f.present_after_end_s = f.ended_at.map(|end| seen.secs_since(end));
+            f.refs.push(evidence_ref(&e.source_id, &e.source_ref));
+            context.at = seen;
+        }
         if let Some(b) = binding
             && (f.present_after_end == Some(true) || f.drift.is_some())
         {
@@ -85,6 +282,65 @@ pub fn reconcile_grants(ix: &Index<'_>, facts: &mut [GrantFact], holdings: &[Hol
             tasks::bounds(f, task_end, ix.as_of);
         }
     }
+}
+
+/// When a grant gave access, to tell whose residue a binding is that is gone now.
+struct Window {
+    grant_id: Text,
+    privilege: Text,
+    from: Time,
+    until: Option<Time>,
+}
+
+/// Windows of the grants of those principals that lost a binding.
+fn windows(history: &History<'_>, facts: &[GrantFact]) -> HashMap<Text, Vec<Window>> {
+    let mut out: HashMap<Text, Vec<Window>> = HashMap::new();
+    for f in facts.iter().filter(|f| f.effective && expects_binding(f)) {
+        if let (Some(from), true) = (f.started_at, history.gone.contains_key(&*f.principal_id)) {
+            out.entry(f.principal_id.clone()).or_default().push(Window {
+                grant_id: f.grant_id.clone(),
+                privilege: f.privilege.clone(),
+                from,
+                until: f.ended_at,
+            });
+        }
+    }
+    out
+}
+
+/// A binding of the grant that is gone now, and the last instant after the end of the grant at which a
+/// snapshot still showed it. Another grant of the privilege that was in force then, or ended later,
+/// explains it.
+fn removed_late<'a>(
+    history: &History<'a>,
+    windows: &HashMap<Text, Vec<Window>>,
+    f: &GrantFact,
+) -> Option<(&'a Entitlement, Time)> {
+    if f.present_after_end != Some(false) {
+        return None;
+    }
+    let end = f.ended_at?;
+    let others = windows.get(&f.principal_id).map_or(&[][..], Vec::as_slice);
+    let explained = |seen: Time| {
+        others.iter().any(|w| {
+            w.grant_id != f.grant_id
+                && w.privilege == f.privilege
+                && w.from <= seen
+                && w.until.is_none_or(|u| u > end)
+        })
+    };
+    let gone = history.gone.get(&*f.principal_id)?.iter();
+    gone.filter(|e| history.sources.contains_key(&*e.source_id) && removed(f, e))
+        .filter_map(|e| Some((*e, e.last_seen?)))
+        .filter(|(_, seen)| *seen > end && !explained(*seen))
+        .max_by_key(|(_, seen)| *seen)
+}
+
+/// Whether a removed binding is of the privilege and scope of a grant.
+fn removed(f: &GrantFact, e: &Entitlement) -> bool {
+    (*e.privilege == *f.privilege || *e.role_id == *f.privilege)
+        && e.binding_kind == BindingKind::Active
+        && place_fits(f.platform.as_deref(), f.scope.as_deref(), (&e.platform, &e.scope))
 }
 
 /// What the grants of a principal say about one binding, under whatever name or scope they ask for it.
@@ -123,11 +379,11 @@ fn family(platform: &Option<Text>) -> Option<&str> {
 
 fn snapshot_of(
     ix: &Index<'_>,
-    snapshots: &HashMap<Text, Snapshot>,
+    history: &History<'_>,
     roles: &BTreeSet<&str>,
     f: &GrantFact,
 ) -> Result<Snapshot, &'static str> {
-    if snapshots.is_empty() {
+    if history.is_empty() {
         return Err("no_source");
     }
     let Some(p) = ix.principal(&f.principal_id).filter(|p| p.inventoried) else {
@@ -139,7 +395,8 @@ fn snapshot_of(
     if !roles.contains(&*f.privilege) {
         return Err("role_unexpanded");
     }
-    snapshots.get(&p.source_id).copied().ok_or("no_source")
+    let place = f.scope.as_deref().map(|s| scope::canonical(f.platform.as_deref(), s));
+    history.latest(ix, &f.principal_id, place.as_deref()).ok_or("no_source")
 }
 
 /// The binding that the grant would have made: same privilege by name or id, on the grant's scope or
@@ -157,13 +414,21 @@ fn concerns(f: &GrantFact, h: &Holding) -> bool {
     if *h.privilege != *f.privilege && *h.role_id != *f.privilege && !policy {
         return false;
     }
-    let Some(asked) = f.scope.as_deref() else { return true };
-    let asked = scope::canonical(f.platform.as_deref(), asked);
-    let own = scope::canonical(Some(&h.platform), &h.scope);
+    place_fits(f.platform.as_deref(), f.scope.as_deref(), (&h.platform, &h.scope))
+}
+
+/// Whether a binding at a scope is at what is asked for: equal or nested scope.
+#[must_use]
+pub fn place_fits(
+    platform: Option<&str>,
+    asked: Option<&str>,
+    (bound_on, bound_at): (&str, &str),
+) -> bool {
+    let Some(asked) = asked else { return true };
+    let asked = scope::canonical(platform, asked);
+    let own = scope::canonical(Some(bound_on), bound_at);
     // A ledger's own word for a place (`prod-db`, a bucket) cannot be set against an account.
-    !names_place(&h.platform, &asked)
-        || scope::contains(&own, &asked)
-        || scope::contains(&asked, &own)
+    !names_place(bound_on, &asked) || scope::contains(&own, &asked) || scope::contains(&asked, &own)
 }
 
 /// A token of Vault: what it gives are the policies that its grant lists, not a binding of its own.

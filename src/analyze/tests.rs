@@ -487,10 +487,145 @@ fn sums_of_uses_that_reach_into_a_grant_leave_its_use_open() {
     assert_eq!((g.use_count, g.use_unknown.as_deref()), (None, Some("use_aggregated")));
     f.usage = vec![usage(None, 500, 900)];
     assert_eq!(first(f.clone()).use_count, Some(0));
-    // A row that goes on after the grant proves its first use only.
+    // Of a row that goes on after the grant the first use is in it and the last after its end.
     f.usage = vec![usage(None, 3000, 9000)];
     let g = first(f);
-    assert_eq!((g.use_count, g.uses_after_task, g.last_used_at), (Some(3), Some(0), at(3000)));
+    assert_eq!((g.use_count, g.uses_after_task, g.last_used_at), (Some(3), Some(0), at(9000)));
+    assert_eq!((g.first_used_at, g.used_after_end_s), (at(3000), Some(4000)));
+}
+
+fn segments_used(d: &Derived) -> Vec<(&str, &str, &str)> {
+    let used = d.segments.iter().filter(|s| &*s.usage == "1");
+    used.map(|s| (&*s.ledger, &*s.cell, &*s.severity)).collect()
+}
+
+/// Rows N, D and E with U1 (grants model, section 6).
+#[test]
+fn use_that_no_grant_explains() {
+    let settings =
+        Settings::parse("[[privilege]]\npattern = \"write-x\"\ntier = \"T0\"\n").unwrap();
+    let mut f = facts();
+    f.sources.push(source("S3", Layer::Usage, (0, 100 * DAY)));
+    f.usage = vec![usage(None, 7000, 7000)];
+    let d = run_with(&mut f.clone(), &settings);
+    let g = &d.grant_facts[0];
+    assert_eq!((g.use_count, g.used_after_end_s, g.last_used_at), (Some(3), Some(2000), at(7000)));
+    assert!(g.refs.contains(&text("S3#")), "{:?}", g.refs);
+    assert_eq!(segments_used(&d), [("E", "residual session after task", "critical")]);
+    // A later grant in force explains it.
+    let mut next = grant("g2");
+    (next.not_before, next.activated_at_lo, next.not_after) = (at(6000), at(6000), at(8000));
+    let mut with = f.clone();
+    with.grants.push(next);
+    let d = run_with(&mut with, &settings);
+    let after: Vec<_> = d.grant_facts.iter().map(|g| g.used_after_end_s).collect();
+    assert_eq!(after, [Some(0), Some(0)]);
+    // A refused request, and none at all.
+    let mut denied = f.clone();
+    (denied.grants[0].activated_at_lo, denied.grants[0].activated_at_hi) = (None, None);
+    denied.grants[0].decision = Decision::Denied;
+    let d = run_with(&mut denied, &settings);
+    assert_eq!(segments_used(&d), [("D", "denied but used", "critical")]);
+    let mut none = f.clone();
+    none.grants[0].beneficiary = text("eve@x.example");
+    let d = run_with(&mut none.clone(), &settings);
+    assert_eq!(segments_used(&d), [("N", "ghost use", "critical")]);
+    // What is not known to be privileged has no lane of its own, nor what no ledger covers.
+    assert_eq!(segments_used(&run(none.clone())), []);
+    none.sources[0].window_end = at(6000);
+    assert_eq!(segments_used(&run_with(&mut none, &settings)), []);
+}
+
+/// A record that names an action alone may rest on anything that its principal has.
+#[test]
+fn use_of_an_unnamed_privilege_is_possible_after_the_end() {
+    let mut f = facts();
+    f.sources.push(source("S3", Layer::Usage, (0, 100 * DAY)));
+    f.usage = vec![usage(None, 7000, 7000)];
+    f.usage[0].privilege = None;
+    let d = run(f);
+    assert_eq!(d.grant_facts[0].use_count, Some(0));
+    let open: Vec<_> = d.segments.iter().filter(|s| &*s.usage == "?").collect();
+    assert_eq!((open.len(), open[0].certainty), (1, Certainty::Possible), "{open:?}");
+    assert_eq!((open[0].from, open[0].until), (t(7000), at(7001)));
+}
+
+#[test]
+fn what_comes_after_the_as_of_time_is_not_known() {
+    let mut f = facts();
+    f.sources.push(source("S3", Layer::Usage, (0, 100 * DAY)));
+    f.usage = vec![usage(Some("g1"), 200 * DAY, 200 * DAY)];
+    f.grants[0].not_after = at(300 * DAY);
+    f.grants[0].end_kind = EndKind::RevokedByAdmin;
+    (f.grants[0].ended_at_lo, f.grants[0].ended_at_hi) = (at(150 * DAY), at(150 * DAY));
+    f.approvals[0].at = at(120 * DAY);
+    let d = run(f);
+    let g = &d.grant_facts[0];
+    assert_eq!((g.use_count, g.revoked, g.revocation_lag_s), (Some(0), false, None));
+    assert_eq!((g.approved, g.approved_at), (Some(false), None));
+    assert!(d.usage_facts.is_empty());
+}
+
+/// The log of one account shows nothing of another, and that of Vault nothing of a database.
+#[test]
+fn a_log_of_another_place_shows_no_use() {
+    let mut f = facts();
+    f.sources.push(source("S3", Layer::Usage, (0, 100 * DAY)));
+    f.sources[2].realm = Some(text("aws:111122223333"));
+    f.usage = vec![usage(Some("other"), 10, 20)];
+    f.grants[0].scope = Some(text("aws:111122223333"));
+    assert_eq!(first(f.clone()).use_count, Some(0));
+    f.grants[0].scope = Some(text("444455556666"));
+    assert_eq!(first(f.clone()).use_unknown.as_deref(), Some("no_source"));
+    f.grants[0].scope = None;
+    f.grants[0].beneficiary = text("arn:aws:iam::444455556666:user/ann");
+    assert_eq!(first(f.clone()).use_unknown.as_deref(), Some("no_source"));
+    f.usage[0].platform = Some(text("vault"));
+    f.sources[2].realm = None;
+    f.grants[0].platform = Some(text("vault"));
+    assert_eq!(first(f.clone()).use_count, Some(0));
+    f.grants[0].privilege = text("database/creds/readonly");
+    assert_eq!(first(f.clone()).use_unknown.as_deref(), Some("no_source"));
+    // A ledger that shows uses by the way shows all of them only if that is said.
+    f.grants[0].privilege = text("write-x");
+    f.sources[2].layer = Layer::Ledger;
+    assert_eq!(first(f.clone()).use_count, Some(0));
+    (f.sources[2].window_start, f.sources[2].window_end) = (None, None);
+    (f.sources[2].first_time, f.sources[2].last_time) = (at(0), at(100 * DAY));
+    assert_eq!(first(f).use_unknown.as_deref(), Some("no_source"));
+}
+
+/// Grants model, rule A5: the role that Identity Center made for a permission set, and its sessions.
+#[test]
+fn sessions_of_a_permission_set_are_their_persons() {
+    use super::observe::reserved_set;
+    let role = "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_write_x_0123456789abcdef";
+    assert_eq!(reserved_set(role), Some("write_x"));
+    for other in ["AWSReservedSSO_write_x", "AWSReservedSSO_write_0123456789abcdeg", "write"] {
+        let role = format!("arn:aws:iam::111122223333:role/{other}");
+        assert_eq!(reserved_set(&role), None, "{other}");
+    }
+    let mut f = facts();
+    f.grants[0].privilege = text("write_x");
+    f.sources.push(source("S3", Layer::Usage, (0, 100 * DAY)));
+    let session = |when: i64, who: &str| {
+        let mut u = usage(None, when, when);
+        u.principal = text(role);
+        u.privilege = None;
+        u.on_behalf_of = Some(text(who));
+        u
+    };
+    f.usage = vec![
+        session(1500, "Ann@x.example"),
+        session(7000, "ann@x.example"),
+        session(7000, "eve@x.example"),
+    ];
+    let d = run(f);
+    let g = &d.grant_facts[0];
+    assert_eq!((g.use_count, g.used_after_end_s), (Some(6), Some(2000)));
+    let links: Vec<_> = d.usage_facts.iter().map(|u| u.grant_id.as_deref()).collect();
+    assert_eq!(links, [Some("g1"), None, None]);
+    assert!(d.delegation_facts.iter().all(|x| x.decided == Some(true)), "{:?}", d.delegation_facts);
 }
 
 #[test]
@@ -559,4 +694,105 @@ fn ownership_has_a_time() {
     assert_eq!(state(&f), (Some(text("inactive")), Some(text("before")), None));
     f.owners.push(owner("now", at(10), None));
     assert_eq!(state(&f), (Some(text("present")), Some(text("now")), Some(text("now"))));
+}
+
+fn metric<'d>(d: &'d Derived, id: &str) -> (Option<f64>, Option<f64>, &'d str) {
+    let m = d.metrics.iter().find(|m| &*m.metric == id).unwrap_or_else(|| panic!("no {id}"));
+    (m.lo, m.hi, m.reason.as_deref().unwrap_or(&m.outcome))
+}
+
+#[test]
+fn metrics_are_pairs_or_say_why_not() {
+    let d = run(facts());
+    assert_eq!(metric(&d, "idle_hours"), (None, None, "no_source"));
+    let unseen = Some(4000.0 / 3600.0);
+    assert_eq!(metric(&d, "unobserved_hours"), (unseen, unseen, "assessed"));
+    assert_eq!(metric(&d, "zsp_score"), (None, None, "no_source"));
+    assert_eq!(metric(&d, "jit_coverage_task"), (Some(1.0), Some(1.0), "assessed"));
+    assert_eq!(metric(&d, "renewal_factor").2, "no_used_credential_with_lifetime");
+    let mut f = facts();
+    f.sources.push(source("S3", Layer::Usage, (0, 100 * DAY)));
+    f.usage = vec![usage(Some("g1"), 1500, 2500)];
+    // Three uses: two bins are proved, all between is possible.
+    let d = run(f.clone());
+    let close = |(lo, hi, _): (Option<f64>, Option<f64>, &str), want: (f64, f64)| {
+        assert!((lo.unwrap() - want.0).abs() < 1e-9, "{lo:?}");
+        assert!((hi.unwrap() - want.1).abs() < 1e-9, "{hi:?}");
+    };
+    close(metric(&d, "duty_cycle"), (0.15, 0.3));
+    close(metric(&d, "right_size"), (0.15, 0.3));
+    close(metric(&d, "idle_hours"), (2800.0 / 3600.0, 3400.0 / 3600.0));
+    close(metric(&d, "unobserved_hours"), (0.0, 0.0));
+    close(metric(&d, "unused_grants"), (0.0, 0.0));
+    close(metric(&d, "extension_ratio"), (1.0, 1.0));
+    // One use from one to the other is a session.
+    f.usage[0].count = Some(1);
+    close(metric(&run(f), "duty_cycle"), (0.25, 0.25));
+    let empty = run(Facts::default());
+    assert_eq!(metric(&empty, "duty_cycle"), (None, None, "no_grants"));
+    assert_eq!(metric(&empty, "unused_grants"), (None, None, "no_grants"));
+}
+
+/// The measured oracle of the grants model, section 5: 1,874 of 24,759 seconds, of which 189 are refused
+/// calls, which are no use.
+#[test]
+fn duty_cycle_of_issued_credentials() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../shared/data/grants/aws_sts/invictus_assumerole_and_use.json");
+    assert!(path.exists(), "this test needs the shared data at `{}`", path.display());
+    let settings = Settings::defaults();
+    let mut f = crate::ingest::ingest(&[path], &settings).unwrap().facts;
+    let resolution = identities(&mut f, &settings);
+    let as_of = time::parse_rfc3339("2023-07-11T00:00:00Z").unwrap();
+    let options = Options { as_of, needed: &|_| true, survey: None };
+    let d = derive(&mut f, &settings, &resolution, &options);
+    let (lo, hi, _) = metric(&d, "duty_cycle_credentials");
+    assert!((lo.unwrap() - 1685.0 / 24_759.0).abs() < 1e-9, "{lo:?}");
+    assert!((hi.unwrap() - 1874.0 / 24_759.0).abs() < 1e-9, "{hi:?}");
+}
+
+/// Hours that IAM shows against hours that the ledger gave.
+#[test]
+fn standing_hours_are_those_without_a_grant() {
+    use super::hours::Hours;
+    let settings =
+        Settings::parse("[[privilege]]\npattern = \"write-x\"\ntier = \"T0\"\n").unwrap();
+    let mut f = facts();
+    f.sources.push(source("S4", Layer::State, (2000, 2000)));
+    f.principals.push(Principal {
+        principal_id: text("ann@x.example"),
+        inventoried: true,
+        source_id: text("S4"),
+        ..Principal::default()
+    });
+    let d = run_with(&mut f.clone(), &settings);
+    // Nothing is bound at the snapshot; what was before it is open.
+    let (lo, hi, _) = metric(&d, "privilege_hours");
+    assert_eq!(lo, Some(0.0));
+    assert!((hi.unwrap() - 1100.0 / 3600.0).abs() < 1e-9, "{hi:?}");
+    assert_eq!(metric(&d, "standing_principals"), (Some(0.0), Some(1.0), "assessed"));
+    let held = Holding {
+        principal_id: text("ann@x.example"),
+        platform: text("aws"),
+        privilege: text("write-x"),
+        scope: text("aws:1"),
+        tier: Some(Tier::T0),
+        known_to_ledger: Some(true),
+        ..Holding::default()
+    };
+    let resolution = identities(&mut f, &settings);
+    let tiers = super::index::NoTiers;
+    let ix = super::index::Index::new(&f, &settings, &resolution, t(7000), &tiers);
+    let profile = super::grants::Profile::new(&ix);
+    let unlinked = super::uses::Unlinked::new(&ix);
+    let grants = super::grants::grant_facts(&ix, &profile, &unlinked);
+    let strays = super::strays::Strays::default();
+    let uses = super::timeline::Uses { of_grants: &[], strays: &strays };
+    let (_, hours): (_, Hours) = super::timeline::segments(&ix, &grants, &[held], &uses);
+    // Seen from 2000 on, granted until 5000, the task ended at 4000; before 2000 all is open.
+    assert_eq!(hours.held, (5000, 1100));
+    assert_eq!(hours.bare, (2000, 100));
+    assert_eq!(hours.off_task, (3000, 100));
+    assert_eq!((hours.standing, hours.lanes), ((1, 0), 1));
+    assert_eq!(hours.radius_s, 5000 * 8 * 10);
 }

@@ -10,43 +10,108 @@ use rayon::prelude::*;
 
 use super::cells::{self, Ledger, Modifiers, Work};
 use super::grants::expects_binding;
+use super::hours::Hours;
 use super::index::Index;
-use super::state::{self, Snapshot};
-use super::{scope, tasks};
+use super::metrics::{privilege_weight, scope_weight};
+use super::observe::Place;
+use super::scope;
+use super::state::{self, History, Presence};
+use super::strays::{self, Stray, Strays};
+use super::use_spans::{BIN_S, Begun, UseSpans, Used, cut_bin};
+use super::work::{WorkOf, principal_work, work_axis, work_word};
+use crate::facts::store::evidence_ref;
 use crate::facts::{
-    Certainty, Decision, EndKind, GrantFact, Holding, Layer, Segment, Standing, TaskState, Text,
-    Tier, Time, text,
+    BindingKind, Certainty, Decision, EndKind, Entitlement, GrantFact, Holding, Layer, Segment,
+    Text, Tier, Time, text,
 };
 use crate::findings::Severity;
 
 type Key = (Text, Text, Option<Text>);
+
+/// When what was used.
+#[derive(Clone, Copy, Debug)]
+pub struct Uses<'u, 'a> {
+    /// Of each grant, in the order of the grants.
+    pub of_grants: &'u [UseSpans],
+    /// Outside of grants.
+    pub strays: &'u Strays<'a>,
+}
 
 /// Everything one key is swept over.
 #[derive(Default)]
 struct Lane<'a> {
     grants: Vec<&'a GrantFact>,
     holdings: Vec<&'a Holding>,
+    uses: UseSpans,
+    /// Platform and evidence of uses that no grant explains.
+    platform: Option<&'a str>,
+    use_refs: Vec<Text>,
 }
 
 /// Derives all segments but the quiet ones (nothing granted, bound or used, or closed and gone).
 #[must_use]
-pub fn segments(ix: &Index<'_>, grants: &[GrantFact], holdings: &[Holding]) -> Vec<Segment> {
+pub fn segments(
+    ix: &Index<'_>,
+    grants: &[GrantFact],
+    holdings: &[Holding],
+    uses: &Uses<'_, '_>,
+) -> (Vec<Segment>, Hours) {
+    segments_of(ix, grants, holdings, uses, BIN_S)
+}
+
+/// What the lanes give, put together in their order.
+fn total(swept: Vec<(Vec<Segment>, Hours)>, lanes: &[(Key, Lane<'_>)]) -> (Vec<Segment>, Hours) {
+    let (mut out, mut hours) = (Vec::new(), Hours::default());
+    let mut standing: BTreeSet<&str> = BTreeSet::new();
+    let mut perhaps: BTreeSet<&str> = BTreeSet::new();
+    for ((segments, own), (key, _)) in swept.into_iter().zip(lanes) {
+        out.extend(segments);
+        hours.add(&own);
+        if own.bare.0 > 0 {
+            standing.insert(&key.0);
+        } else if own.bare.1 > 0 {
+            perhaps.insert(&key.0);
+        }
+    }
+    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    hours.standing = (count(standing.len()), count(perhaps.difference(&standing).count()));
+    (out, hours)
+}
+
+fn segments_of(
+    ix: &Index<'_>,
+    grants: &[GrantFact],
+    holdings: &[Holding],
+    uses: &Uses<'_, '_>,
+    bin_s: i64,
+) -> (Vec<Segment>, Hours) {
     let mut lanes: BTreeMap<Key, Lane<'_>> = BTreeMap::new();
-    for g in grants.iter().filter(|g| !g.interval_inverted) {
+    let mut of_grants = uses.of_grants.iter();
+    for g in grants {
+        let own = of_grants.next();
+        if g.interval_inverted {
+            continue;
+        }
         let place = g.scope.as_deref().map(|s| text(scope::canonical(g.platform.as_deref(), s)));
         let key = (g.principal_id.clone(), g.privilege.clone(), place);
-        lanes.entry(key).or_default().grants.push(g);
+        let lane = lanes.entry(key).or_default();
+        lane.grants.push(g);
+        if let Some(own) = own {
+            lane.uses.extend(own);
+        }
     }
     let mut by_principal: HashMap<&str, Vec<&Holding>> = HashMap::new();
     for h in holdings {
         by_principal.entry(&h.principal_id).or_default().push(h);
     }
-    for ((principal, privilege, _), lane) in &mut lanes {
+    for ((principal, privilege, place), lane) in &mut lanes {
         let held = by_principal.get(&**principal).map_or(&[][..], Vec::as_slice);
+        let platform = lane.grants.first().and_then(|g| g.platform.as_deref());
         lane.holdings = held
             .iter()
             .copied()
             .filter(|h| h.privilege == *privilege || h.role_id == *privilege)
+            .filter(|h| state::place_fits(platform, place.as_deref(), (&h.platform, &h.scope)))
             .collect();
     }
     for h in
@@ -58,65 +123,140 @@ pub fn segments(ix: &Index<'_>, grants: &[GrantFact], holdings: &[Holding]) -> V
             lane.holdings.push(h);
         }
     }
-    let snapshots = state::snapshots(ix);
+    put_strays(ix, &mut lanes, &by_principal, uses.strays);
+    let history = History::new(ix);
     let work = principal_work(ix);
+    let sweeper = Sweeper { ix, history: &history, work: &work, bin_s };
     let lanes: Vec<(Key, Lane<'_>)> = lanes.into_iter().collect();
-    lanes.par_iter().flat_map_iter(|(key, lane)| sweep(ix, &snapshots, &work, key, lane)).collect()
+    let swept = lanes.par_iter().map(|(key, lane)| sweeper.sweep(key, lane)).collect();
+    total(swept, &lanes)
 }
 
-/// Task intervals by principal, for keys without a grant.
-type WorkOf = HashMap<Text, Vec<(Time, Option<Time>)>>;
+/// Evidence of uses in one lane.
+const MAX_USE_REFS: usize = 4;
 
-fn principal_work(ix: &Index<'_>) -> WorkOf {
-    let mut out: WorkOf = HashMap::new();
-    for t in &ix.facts.tasks {
-        if let (Some(p), Some(s)) = (&t.principal_id, t.started_at_lo) {
-            let end = t.ended_at_hi.or(t.ended_at_lo);
-            let until = if tasks::is_running(t, ix.as_of) { None } else { Some(end.unwrap_or(s)) };
-            out.entry(p.clone()).or_default().push((s, until));
-        }
-    }
-    out
-}
-
-fn sweep(
+/// Puts uses that no grant explains into the lanes of their privilege, at their scope or one around it; a
+/// privileged one without any such lane has one of its own, where a ledger covers its time.
+fn put_strays<'a>(
     ix: &Index<'_>,
-    snapshots: &HashMap<Text, Snapshot>,
-    work: &WorkOf,
-    key: &Key,
-    lane: &Lane<'_>,
-) -> Vec<Segment> {
-    let snapshot = ix
-        .principal(&key.0)
-        .filter(|p| p.inventoried)
-        .and_then(|p| snapshots.get(&p.source_id))
-        .copied();
-    let mut cuts: BTreeSet<Time> = BTreeSet::new();
-    for g in &lane.grants {
-        cuts.extend([g.requested_at, g.started_at, g.ended_at].into_iter().flatten());
-        cuts.extend([g.task_started_at, g.task_ended_at, g.first_used_at].into_iter().flatten());
-        cuts.extend(g.last_used_at.map(|t| t.plus_secs(1)));
+    lanes: &mut BTreeMap<Key, Lane<'a>>,
+    by_principal: &HashMap<&str, Vec<&'a Holding>>,
+    strays: &Strays<'a>,
+) {
+    // A use names a role as its source does, a lane as the ledger or the platform.
+    let mut names: HashMap<(Text, Text), BTreeSet<Text>> = HashMap::new();
+    for (principal, privilege, _) in lanes.keys() {
+        let name = text(ix.privilege_name(privilege));
+        names.entry((principal.clone(), name)).or_default().insert(privilege.clone());
     }
-    cuts.extend(snapshot.map(|s| s.at));
-    cuts.insert(ix.as_of);
-    cuts.retain(|t| *t <= ix.as_of);
-    let points: Vec<Time> = cuts.into_iter().collect();
-    let track = Track::new(ix, snapshot, work, key, lane);
-    let mut cursor = Cursor::new(lane);
-    let mut out: Vec<Segment> = Vec::new();
-    for (i, from) in points.iter().enumerate() {
-        let until = points.get(i + 1).copied();
-        let moment = cursor.advance(*from, until);
-        let Some(s) = track.segment(moment) else { continue };
-        match out.last_mut() {
-            Some(last) if last.until == Some(*from) && same(last, &s) => {
-                last.until = s.until;
-                last.length_s += s.length_s;
-            }
-            _ => out.push(s),
+    for h in by_principal.values().flatten() {
+        if h.role_id != h.privilege {
+            let of = names.entry((h.principal_id.clone(), h.role_id.clone())).or_default();
+            of.insert(h.privilege.clone());
         }
     }
-    out
+    for stray in &strays.named {
+        let (principal, u) = (text(stray.principal), stray.usage);
+        let platform = u.platform.as_deref();
+        let named = text(ix.privilege_name(stray.privilege));
+        let place = u.scope.as_deref().map(|s| text(scope::canonical(platform, s)));
+        let mut met = false;
+        let own = (principal.clone(), named.clone());
+        for privilege in names.get(&own).into_iter().flatten() {
+            for at in strays::places(place.as_deref()) {
+                let key = (principal.clone(), privilege.clone(), at);
+                if let Some(lane) = lanes.get_mut(&key) {
+                    met = true;
+                    note(lane, stray);
+                }
+            }
+        }
+        let first = stray.spans.sure.iter().map(|(a, _)| *a).min();
+        let privileged = ix.privilege(platform, stray.privilege).0.is_some_and(|t| t <= Tier::T2);
+        if !met && privileged && first.is_some_and(|t| ix.ledger_covers(t)) {
+            note(lanes.entry((principal, named, place)).or_default(), stray);
+        }
+    }
+    for ((principal, ..), lane) in lanes.iter_mut().filter(|(_, lane)| !lane.grants.is_empty()) {
+        if let Some(vague) = strays.vague.get(&**principal) {
+            lane.uses.extend(vague);
+        }
+    }
+}
+
+fn note<'a>(lane: &mut Lane<'a>, stray: &Stray<'a>) {
+    lane.uses.extend(&stray.spans);
+    lane.platform = lane.platform.or(stray.usage.platform.as_deref());
+    if lane.use_refs.len() < MAX_USE_REFS {
+        lane.use_refs.push(evidence_ref(&stray.usage.source_id, &stray.usage.source_ref));
+    }
+}
+
+/// What all lanes share.
+struct Sweeper<'s, 'a> {
+    ix: &'s Index<'a>,
+    history: &'s History<'a>,
+    work: &'s WorkOf,
+    bin_s: i64,
+}
+
+impl Sweeper<'_, '_> {
+    fn sweep(&self, key: &Key, lane: &Lane<'_>) -> (Vec<Segment>, Hours) {
+        let track = Track::new(self, key, lane);
+        let mut cuts: BTreeSet<Time> = BTreeSet::new();
+        for g in &lane.grants {
+            cuts.extend([g.requested_at, g.started_at, g.ended_at].into_iter().flatten());
+            cuts.extend([g.task_started_at, g.task_ended_at].into_iter().flatten());
+        }
+        if lane.grants.is_empty() {
+            let own = self.work.get(&key.0).map_or(&[][..], Vec::as_slice);
+            let used = lane.uses.sure.iter();
+            // Work matters to a lane without grants only where something was used.
+            for (a, b) in used {
+                let near = own.iter().filter(|(s, e)| *s <= *b && e.is_none_or(|e| e >= *a));
+                cuts.extend(near.take(MAX_WORK).flat_map(|(s, e)| [Some(*s), *e]).flatten());
+            }
+        }
+        cuts.extend(track.presence.cuts());
+        cuts.extend(credential_ends(lane));
+        cuts.insert(self.ix.as_of);
+        cuts.retain(|t| *t <= self.ix.as_of);
+        let changes: Vec<Time> = cuts.iter().copied().collect();
+        let used: Vec<(Time, Time)> = lane
+            .uses
+            .sure
+            .iter()
+            .map(|(a, b)| if a == b { cut_bin(*a, self.bin_s, &changes) } else { (*a, *b) })
+            .collect();
+        let ends = used.iter().chain(&lane.uses.maybe).flat_map(|(a, b)| [*a, *b]);
+        cuts.extend(ends.filter(|t| *t <= self.ix.as_of));
+        let points: Vec<Time> = cuts.into_iter().collect();
+        let mut cursor = Cursor::new(lane, used);
+        let mut out: Vec<Segment> = Vec::new();
+        let mut hours = Hours::default();
+        for (i, from) in points.iter().enumerate() {
+            let until = points.get(i + 1).copied();
+            let moment = cursor.advance(*from, until);
+            track.count(&moment, &mut hours);
+            let Some(s) = track.segment(moment) else { continue };
+            match out.last_mut() {
+                Some(last) if last.until == Some(*from) && same(last, &s) => {
+                    last.until = s.until;
+                    last.length_s += s.length_s;
+                }
+                _ => out.push(s),
+            }
+        }
+        (out, hours)
+    }
+}
+
+/// Tasks of a principal that are looked at beside one use without a grant.
+const MAX_WORK: usize = 64;
+
+/// Ends of credentials, by which the presence of grants of credentials is judged.
+fn credential_ends<'l>(lane: &'l Lane<'_>) -> impl Iterator<Item = Time> + 'l {
+    lane.grants.iter().filter(|g| !expects_binding(g)).filter_map(|g| g.residual_until)
 }
 
 /// A stretch of time in which nothing changes, and what the grants of a lane say of it.
@@ -127,8 +267,8 @@ struct Moment<'a> {
     ledger: Option<Ledger>,
     /// The grants it rests on, in the order of the lane.
     in_play: Vec<&'a GrantFact>,
-    /// Use that some grant shows.
-    used: bool,
+    /// Use: proved, possible or none seen.
+    used: Used,
 }
 
 /// Instants with the grant they belong to and its place in the lane, in order.
@@ -140,18 +280,16 @@ struct Cursor<'a> {
     starts: Events<'a>,
     ends: Events<'a>,
     denials: Events<'a>,
-    /// First and last use of each grant, by the first.
-    uses: std::iter::Peekable<std::vec::IntoIter<(Time, Time)>>,
+    used: Begun,
+    perhaps: Begun,
     active: BTreeMap<usize, &'a GrantFact>,
     /// The last grant to end explains what is left; the ones before are history.
     ended: Option<&'a GrantFact>,
     denied: BTreeMap<usize, &'a GrantFact>,
-    /// Latest use of the grants whose use has begun.
-    used_until: Option<Time>,
 }
 
 impl<'a> Cursor<'a> {
-    fn new(lane: &Lane<'a>) -> Self {
+    fn new(lane: &Lane<'a>, used: Vec<(Time, Time)>) -> Self {
         let events = |at: &dyn Fn(&GrantFact) -> Option<Time>| -> Events<'a> {
             let mut all: Vec<(Time, usize, &'a GrantFact)> = lane
                 .grants
@@ -163,18 +301,15 @@ impl<'a> Cursor<'a> {
             all.into_iter().peekable()
         };
         let denied = |g: &GrantFact| !g.effective && g.decision != Decision::Unknown;
-        let mut uses: Vec<(Time, Time)> =
-            lane.grants.iter().filter_map(|g| g.first_used_at.zip(g.last_used_at)).collect();
-        uses.sort_unstable();
         Self {
             starts: events(&|g| g.started_at.filter(|_| g.effective)),
             ends: events(&|g| g.ended_at.filter(|_| g.effective)),
             denials: events(&|g| g.requested_at.filter(|_| denied(g))),
-            uses: uses.into_iter().peekable(),
+            used: Begun::new(used),
+            perhaps: Begun::new(lane.uses.maybe.clone()),
             active: BTreeMap::new(),
             ended: None,
             denied: BTreeMap::new(),
-            used_until: None,
         }
     }
 
@@ -190,11 +325,12 @@ impl<'a> Cursor<'a> {
         while let Some((_, i, g)) = self.denials.next_if(|e| e.0 <= from) {
             self.denied.insert(i, g);
         }
-        // The time of a use is a whole second at best. These bounds never go back, as `from` does not.
-        let before = until.unwrap_or(from).max(from.plus_secs(1));
-        while let Some((_, last)) = self.uses.next_if(|(first, _)| *first < before) {
-            self.used_until = self.used_until.max(Some(last));
-        }
+        let (sure, perhaps) = (self.used.holds(from), self.perhaps.holds(from));
+        let used = match (sure, perhaps) {
+            (true, _) => Used::Yes,
+            (_, true) => Used::Perhaps,
+            _ => Used::Unseen,
+        };
         let (ledger, in_play) = if !self.active.is_empty() {
             (Some(Ledger::Active), self.active.values().copied().collect())
         } else if let Some(g) = self.ended {
@@ -204,7 +340,7 @@ impl<'a> Cursor<'a> {
         } else {
             (None, Vec::new())
         };
-        Moment { from, until, ledger, in_play, used: self.used_until >= Some(from) }
+        Moment { from, until, ledger, in_play, used }
     }
 }
 
@@ -219,7 +355,7 @@ fn same(a: &Segment, b: &Segment) -> bool {
 /// What stays the same along a lane.
 struct Track<'t, 'a> {
     ix: &'t Index<'a>,
-    snapshot: Option<Snapshot>,
+    presence: Presence,
     work: &'t WorkOf,
     key: &'t Key,
     lane: &'t Lane<'t>,
@@ -228,33 +364,72 @@ struct Track<'t, 'a> {
 }
 
 impl<'t, 'a> Track<'t, 'a> {
-    fn new(
-        ix: &'t Index<'a>,
-        snapshot: Option<Snapshot>,
-        work: &'t WorkOf,
-        key: &'t Key,
-        lane: &'t Lane<'t>,
-    ) -> Self {
-        let tier = lane
-            .grants
-            .iter()
-            .find_map(|g| g.tier)
-            .or_else(|| lane.holdings.iter().find_map(|h| h.tier));
+    fn new(sweeper: &Sweeper<'t, 'a>, key: &'t Key, lane: &'t Lane<'t>) -> Self {
+        let (ix, work) = (sweeper.ix, sweeper.work);
         let platform = lane
             .grants
             .iter()
             .find_map(|g| g.platform.as_deref())
-            .or_else(|| lane.holdings.first().map(|h| &*h.platform));
-        Self { ix, snapshot, work, key, lane, tier, platform }
+            .or_else(|| lane.holdings.first().map(|h| &*h.platform))
+            .or(lane.platform);
+        let tier = lane
+            .grants
+            .iter()
+            .find_map(|g| g.tier)
+            .or_else(|| lane.holdings.iter().find_map(|h| h.tier))
+            .or_else(|| ix.privilege(platform, &key.1).0);
+        let meant = |e: &Entitlement| {
+            e.binding_kind == BindingKind::Active
+                && (e.privilege == key.1 || e.role_id == key.1)
+                && state::place_fits(platform, key.2.as_deref(), (&e.platform, &e.scope))
+        };
+        let place = key.2.as_deref();
+        let presence = sweeper.history.track(ix, &key.0, place, &lane.holdings, meant);
+        Self { ix, presence, work, key, lane, tier, platform }
+    }
+
+    /// Adds a stretch to the hours of privilege.
+    fn count(&self, moment: &Moment<'_>, hours: &mut Hours) {
+        let Some(until) = moment.until else { return };
+        let length = until.secs_since(moment.from);
+        let bound = self.state_axis(&moment.in_play, moment.from);
+        // Without any snapshot what may be bound has no bounds, and says nothing.
+        if bound == Some(false) || (bound.is_none() && self.presence.is_empty()) {
+            return;
+        }
+        if bound == Some(true) {
+            let place = self.key.2.as_deref().unwrap_or("");
+            let weight = privilege_weight(self.tier) * scope_weight(place);
+            hours.radius_s = hours.radius_s.saturating_add(length.saturating_mul(weight));
+        }
+        if self.tier.is_none_or(|t| t > Tier::T2) {
+            return;
+        }
+        let granted = moment.ledger == Some(Ledger::Active);
+        let work = work_axis(self.ix, self.work, &self.key.0, &moment.in_play, moment.from);
+        let add = |slot: &mut (i64, i64), open: bool| {
+            let side = if open { &mut slot.1 } else { &mut slot.0 };
+            *side = side.saturating_add(length);
+        };
+        add(&mut hours.held, bound.is_none());
+        if !granted {
+            add(&mut hours.bare, bound.is_none());
+        }
+        if !granted || work != Some(Work::Running) {
+            add(&mut hours.off_task, bound.is_none() || (granted && work.is_none()));
+        }
     }
 
     fn segment(&self, moment: Moment<'_>) -> Option<Segment> {
-        let Self { ix, snapshot, key, lane, tier, .. } = *self;
+        let Self { ix, key, lane, tier, .. } = *self;
         let Moment { from, until, ref in_play, .. } = moment;
+        if lane.grants.is_empty() && lane.holdings.is_empty() && moment.used != Used::Yes {
+            return None;
+        }
         // Unknown without a ledger.
         let ledger = moment.ledger.or_else(|| ix.has_layer(Layer::Ledger).then_some(Ledger::Never));
-        let task = work_axis(ix, self.work, key, in_play, from);
-        let bound = state_axis(lane, in_play, snapshot, from);
+        let task = work_axis(ix, self.work, &key.0, in_play, from);
+        let bound = self.state_axis(in_play, from);
         let used = self.use_axis(&moment);
         let m = Modifiers {
             privileged: tier.is_some_and(|t| t <= Tier::T1),
@@ -264,13 +439,17 @@ impl<'t, 'a> Track<'t, 'a> {
                 .iter()
                 .any(|g| g.externally_modified || g.end_kind == EndKind::FailedToRevoke),
         };
-        let cells = completions(ledger, task, bound, used, m);
-        let worst = cells.iter().max_by_key(|c| c.severity)?;
+        let mut cells = completions(ledger, task, bound, used, m);
+        if ledger.is_none() {
+            cells.iter_mut().for_each(without_ledger);
+        }
+        // Of equally severe cells the first, which assumes least: what no source shows as bound is not.
+        let worst = cells.iter().rev().max_by_key(|c| c.severity)?;
         let floor = cells.iter().map(|c| c.severity).min()?;
         worst.severity?;
         // A possibility that rests only on layers without any source is "not assessed", which the
         // coverage says once, and not a possible finding of every segment (section 7).
-        let absent = (bound.is_some() || snapshot.is_none())
+        let absent = (bound.is_some() || self.presence.is_empty())
             && (task.is_some() || !ix.has_layer(Layer::Task))
             && (used.is_some() || self.use_unsourced(from));
         if floor.is_none() && absent {
@@ -293,7 +472,7 @@ impl<'t, 'a> Track<'t, 'a> {
             task: text(task.map_or("?", work_word)),
             state: text(bound.map_or("?", |b| if b { "1" } else { "0" })),
             usage: text(used.map_or("?", |u| if u { "1" } else { "0" })),
-            cell: text(worst.name),
+            cell: cell_name(worst.name, ledger.is_some()),
             severity: text(worst.severity.map_or("ok", Severity::as_str)),
             certainty: if floor == worst.severity {
                 Certainty::Certain
@@ -308,26 +487,65 @@ impl<'t, 'a> Track<'t, 'a> {
                 .map(|(_, layer)| text(layer.as_str()))
                 .collect(),
             tier,
-            refs: in_play
-                .iter()
-                .filter_map(|g| g.refs.first().cloned())
-                .chain(lane.holdings.iter().filter_map(|h| h.refs.first().cloned()))
-                .take(8)
-                .collect(),
+            refs: self.refs(&moment, bound),
         })
     }
 
+    /// Evidence of a segment: its grants, what was used, and what is or may be bound.
+    fn refs(&self, moment: &Moment<'_>, bound: Option<bool>) -> Vec<Text> {
+        let grants = moment.in_play.iter().filter_map(|g| g.refs.first().cloned());
+        let used = self.lane.use_refs.iter().filter(|_| moment.used == Used::Yes).cloned();
+        let held = self.lane.holdings.iter().filter(|_| bound != Some(false));
+        grants.chain(used).chain(held.filter_map(|h| h.refs.first().cloned())).take(8).collect()
+    }
+
+    /// Presence in IAM. Credential and session brokers show a valid credential while the grant runs.
+    fn state_axis(&self, in_play: &[&GrantFact], at: Time) -> Option<bool> {
+        match in_play.iter().find(|g| !expects_binding(g)) {
+            Some(g) => g.residual_until.or(g.ended_at).map(|end| at < end),
+            None => self.presence.at(at),
+        }
+    }
+
     fn use_axis(&self, moment: &Moment<'_>) -> Option<bool> {
-        if moment.used {
-            return Some(true);
+        match moment.used {
+            Used::Yes => return Some(true),
+            Used::Perhaps => return None,
+            Used::Unseen => {}
         }
         let until = moment.until.unwrap_or(moment.from);
-        self.ix.use_observable(self.platform, moment.from, until).is_ok().then_some(false)
+        self.ix.use_observable(self.place(), moment.from, until).is_ok().then_some(false)
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place {
+            platform: self.platform,
+            privilege: &self.key.1,
+            scope: self.key.2.as_deref(),
+            principal: &self.key.0,
+        }
     }
 
     /// No source lists uses on the platform of the lane.
     fn use_unsourced(&self, at: Time) -> bool {
-        self.ix.use_observable(self.platform, at, at) == Err("no_source")
+        self.ix.use_observable(self.place(), at, at) == Err("no_source")
+    }
+}
+
+/// Without any ledger nobody can say that something is not in it (section 7): use of a standing binding is
+/// then no worse than the binding.
+fn without_ledger(cell: &mut cells::Cell) {
+    if cell.name.starts_with(UNLEDGERED) {
+        cell.severity = cell.severity.map(Severity::down);
+    }
+}
+
+const UNLEDGERED: &str = "unledgered ";
+
+fn cell_name(name: &str, ledger: bool) -> Text {
+    match name.strip_prefix(UNLEDGERED).filter(|_| !ledger) {
+        Some(rest) => text(format!("{rest}, no ledger supplied")),
+        None => text(name),
     }
 }
 
@@ -338,85 +556,6 @@ fn ledger_word(l: Ledger) -> &'static str {
         Ledger::Ended => "E",
         Ledger::Active => "A",
     }
-}
-
-fn work_word(w: Work) -> &'static str {
-    match w {
-        Work::None => "-",
-        Work::Before | Work::After => "X",
-        Work::Running => "R",
-    }
-}
-
-fn work_axis(
-    ix: &Index<'_>,
-    work: &WorkOf,
-    key: &Key,
-    in_play: &[&GrantFact],
-    at: Time,
-) -> Option<Work> {
-    if in_play.is_empty() {
-        if !ix.has_layer(Layer::Task) {
-            return None;
-        }
-        let own = work.get(&key.0).map_or(&[][..], Vec::as_slice);
-        let running = own.iter().any(|(s, e)| *s <= at && e.is_none_or(|e| at < e));
-        let past = own.iter().any(|(s, _)| *s <= at);
-        return Some(match (running, past, own.is_empty()) {
-            (true, ..) => Work::Running,
-            (_, true, _) => Work::After,
-            (_, _, false) => Work::Before,
-            _ => Work::None,
-        });
-    }
-    let mut best = None;
-    for g in in_play {
-        let w = match (g.task_resolved, g.task_started_at) {
-            (None, _) => return None,
-            (Some(false), _) => Work::None,
-            (Some(true), Some(s)) if at < s => Work::Before,
-            // It waits for its start, or was called off without one.
-            (Some(true), None) if unbegun(g, at) => Work::Before,
-            (Some(true), _) => match (g.task_running, g.task_ended_at) {
-                (Some(true), _) => Work::Running,
-                (_, Some(e)) if at < e => Work::Running,
-                (_, Some(_)) => Work::After,
-                _ => return None,
-            },
-        };
-        // The most favourable linked task speaks for the segment.
-        best = Some(best.map_or(w, |b: Work| b.max(w)));
-    }
-    best
-}
-
-/// Whether the linked task, of which no start is known, had not begun at an instant.
-fn unbegun(g: &GrantFact, at: Time) -> bool {
-    match g.task_state {
-        Some(TaskState::Waiting | TaskState::Queued) => g.task_ended_at.is_none(),
-        Some(TaskState::Canceled | TaskState::Skipped) => g.task_ended_at.is_some_and(|e| at < e),
-        _ => false,
-    }
-}
-
-/// Presence in IAM. A single snapshot decides from its instant on; credential and session brokers
-/// show a valid credential while the grant runs.
-fn state_axis(
-    lane: &Lane<'_>,
-    in_play: &[&GrantFact],
-    snapshot: Option<Snapshot>,
-    at: Time,
-) -> Option<bool> {
-    if let Some(g) = in_play.iter().find(|g| !expects_binding(g)) {
-        return g.residual_until.or(g.ended_at).map(|end| at < end);
-    }
-    let snap = snapshot?;
-    if at < snap.at {
-        return None;
-    }
-    Some(
-        lane.holdings.iter().any(|h| !matches!(h.standing, Standing::Residue | Standing::Eligible)),
-    )
 }
 
 /// Cells of every completion of the unknown axes.
@@ -470,6 +609,8 @@ mod tests {
         task: Option<(i64, Option<i64>)>,
         task_known: bool,
         used: Option<(i64, i64)>,
+        /// Time in which it may have been used.
+        perhaps: Option<(i64, i64)>,
     }
 
     fn story() -> impl Strategy<Value = Story> {
@@ -480,15 +621,36 @@ mod tests {
             prop::option::of((0..25i64, prop::option::of(0..15i64))),
             any::<bool>(),
             prop::option::of((0..30i64, 0..8i64)),
+            prop::option::weighted(0.2, (0..30i64, 1..8i64)),
         )
-            .prop_map(|(decided, start, len, task, task_known, used)| Story {
+            .prop_map(|(decided, start, len, task, task_known, used, perhaps)| Story {
                 decided,
                 start,
                 len,
                 task,
                 task_known,
                 used,
+                perhaps,
             })
+    }
+
+    /// Use in a story; an event is an instant.
+    fn spans(st: &Story) -> UseSpans {
+        let span = |(from, len): (i64, i64)| (s(from), s(from + len));
+        UseSpans {
+            sure: st.used.map(span).into_iter().collect(),
+            maybe: st.perhaps.map(span).into_iter().collect(),
+        }
+    }
+
+    fn swept(
+        ix: &Index<'_>,
+        grants: &[GrantFact],
+        held: &[Holding],
+        of_grants: &[UseSpans],
+    ) -> Vec<Segment> {
+        let uses = Uses { of_grants, strays: &Strays::default() };
+        segments_of(ix, grants, held, &uses, 1).0
     }
 
     fn fact(i: usize, st: &Story) -> GrantFact {
@@ -509,10 +671,6 @@ mod tests {
             g.task_started_at = Some(s(from));
             g.task_ended_at = len.map(|l| s(from + l));
             g.task_running = Some(len.is_none());
-        }
-        if let (Some((from, len)), true) = (st.used, st.decided) {
-            g.first_used_at = Some(s(from));
-            g.last_used_at = Some(s(from + len));
         }
         g
     }
@@ -567,11 +725,12 @@ mod tests {
             Some(at) if t >= at => vec![bound],
             _ => vec![false, true],
         };
-        let hit =
-            stories.iter().any(|x| x.decided && x.used.is_some_and(|(a, l)| a <= t && t <= a + l));
+        let during = |(a, l): (i64, i64)| a <= t && t < a + l.max(1);
+        let hit = stories.iter().any(|x| x.used.is_some_and(during));
+        let perhaps = stories.iter().any(|x| x.perhaps.is_some_and(during));
         let used = if hit {
             vec![true]
-        } else if observed {
+        } else if observed && !perhaps {
             vec![false]
         } else {
             vec![false, true]
@@ -579,6 +738,7 @@ mod tests {
         let decided = (snapshot.is_none() || state.len() == 1)
             && task.len() == 1
             && (!observed || used.len() == 1);
+        // The first of equally severe cells assumes least.
         let mut all = Vec::new();
         for w in task {
             for b in &state {
@@ -587,7 +747,7 @@ mod tests {
                 }
             }
         }
-        let worst = all.iter().max_by_key(|c| c.severity)?;
+        let worst = all.iter().rev().max_by_key(|c| c.severity)?;
         worst.severity?;
         if decided && all.iter().any(|c| c.severity.is_none()) {
             return None;
@@ -597,18 +757,18 @@ mod tests {
     }
 
     /// What the grants of a lane say of an instant, each grant asked anew.
-    fn asked<'a>(
-        lane: &Lane<'a>,
-        from: Time,
-        until: Option<Time>,
-    ) -> (Option<Ledger>, Vec<&'a GrantFact>, bool) {
+    fn asked<'a>(lane: &Lane<'a>, from: Time) -> (Option<Ledger>, Vec<&'a GrantFact>, Used) {
         let pick = |test: &dyn Fn(&GrantFact) -> bool| -> Vec<&'a GrantFact> {
             lane.grants.iter().copied().filter(|g| test(g)).collect()
         };
-        let before = until.unwrap_or(from).max(from.plus_secs(1));
-        let used = lane.grants.iter().any(|g| {
-            g.first_used_at.zip(g.last_used_at).is_some_and(|(a, b)| a < before && from <= b)
-        });
+        let during = |list: &[(Time, Time)]| list.iter().any(|(a, b)| *a <= from && from < *b);
+        let used = if during(&lane.uses.sure) {
+            Used::Yes
+        } else if during(&lane.uses.maybe) {
+            Used::Perhaps
+        } else {
+            Used::Unseen
+        };
         let active = pick(&|g| {
             g.effective && g.started_at <= Some(from) && g.ended_at.is_none_or(|e| from < e)
         });
@@ -635,14 +795,14 @@ mod tests {
         ) {
             let grants: Vec<GrantFact> =
                 stories.iter().enumerate().map(|(i, x)| fact(i, x)).collect();
-            let lane = Lane { grants: grants.iter().collect(), holdings: Vec::new() };
-            let mut cursor = Cursor::new(&lane);
-            // Finer than seconds: a use may reach into the next stretch.
+            let mut lane = Lane { grants: grants.iter().collect(), ..Lane::default() };
+            stories.iter().for_each(|x| lane.uses.extend(&spans(x)));
+            let mut cursor = Cursor::new(&lane, lane.uses.sure.clone());
             let points: Vec<Time> = points.into_iter().map(Time::from_micros).collect();
             for (i, from) in points.iter().enumerate() {
                 let until = points.get(i + 1).copied();
                 let m = cursor.advance(*from, until);
-                let (ledger, in_play, used) = asked(&lane, *from, until);
+                let (ledger, in_play, used) = asked(&lane, *from);
                 prop_assert_eq!((m.ledger, m.used), (ledger, used));
                 let ids = |list: &[&GrantFact]| -> Vec<Text> {
                     list.iter().map(|g| g.grant_id.clone()).collect()
@@ -665,8 +825,6 @@ mod tests {
                 decision: Decision::Approved,
                 started_at: Some(s(i * 10)),
                 ended_at: Some(s(i * 10 + 5)),
-                first_used_at: Some(s(i * 10 + 1)),
-                last_used_at: Some(s(i * 10 + 7)),
                 ..GrantFact::default()
             })
             .collect();
@@ -675,7 +833,10 @@ mod tests {
         let (settings, resolution) = (Settings::defaults(), Resolution::default());
         let ix = Index::new(&facts, &settings, &resolution, s(1_000_000), &NoTiers);
         let began = std::time::Instant::now();
-        let swept = segments(&ix, &stories, &[]);
+        let uses: Vec<UseSpans> = (0..60_000)
+            .map(|i| UseSpans { sure: vec![(s(i * 10 + 1), s(i * 10 + 7))], maybe: vec![] })
+            .collect();
+        let swept = swept(&ix, &stories, &[], &uses);
         assert!(swept.len() >= 60_000, "{}", swept.len());
         assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
     }
@@ -736,7 +897,8 @@ mod tests {
                 stories.iter().enumerate().map(|(i, st)| fact(i, st)).collect();
             let (settings, resolution) = (Settings::defaults(), Resolution::default());
             let ix = Index::new(&facts, &settings, &resolution, s(END), &NoTiers);
-            let got = segments(&ix, &grants, &held);
+            let uses: Vec<UseSpans> = stories.iter().map(spans).collect();
+            let got = swept(&ix, &grants, &held, &uses);
             for t in 0..END {
                 // Before the first boundary nothing of this key is known.
                 let first = stories.iter().map(|x| x.start - 1).min().unwrap();

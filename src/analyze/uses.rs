@@ -6,34 +6,65 @@ use rayon::prelude::*;
 
 use super::beyond::{self, Contents};
 use super::index::Index;
+use super::observe::Place;
 use super::scope;
 use crate::facts::store::evidence_ref;
 use crate::facts::{
     Grant, GrantFact, Outcome, Text, Tier, Time, Usage, UsageFact, UsageGrain, text,
 };
 
-/// Usage rows that name no grant, per principal, in order of time.
+/// Usage rows that name no grant of the inputs, by who acted, in order of time.
 #[derive(Debug)]
 pub struct Unlinked<'a>(HashMap<&'a str, Vec<Row<'a>>>);
 
 /// A row with its begin, and the latest end of the rows up to it.
 #[derive(Debug)]
-struct Row<'a> {
-    from: Time,
+pub struct Row<'a> {
+    /// Its begin.
+    pub from: Time,
     reach: Time,
-    usage: &'a Usage,
+    /// Privilege that it names, or that the session stands for.
+    pub privilege: Option<&'a str>,
+    /// The record.
+    pub usage: &'a Usage,
+}
+
+impl Row<'_> {
+    /// Whether it may be use of a privilege at a scope.
+    #[must_use]
+    pub fn fits(
+        &self,
+        ix: &Index<'_>,
+        platform: Option<&str>,
+        privilege: &str,
+        grant_scope: Option<&str>,
+    ) -> bool {
+        fits(ix, (self.usage, self.privilege), platform, privilege, grant_scope)
+    }
 }
 
 impl<'a> Unlinked<'a> {
-    /// Collects them.
+    /// Collects them, up to the as-of time.
     #[must_use]
     pub fn new(ix: &Index<'a>) -> Self {
         let mut sorted: Vec<(&str, Row<'a>)> = Vec::new();
         for u in &ix.facts.usage {
-            if let (None, Some(p), Some(t)) = (&u.grant_id, &u.principal_id, u.first_at)
-                && is_use(u)
-            {
-                sorted.push((p, Row { from: t, reach: u.last_at.unwrap_or(t), usage: u }));
+            let linked = u.grant_id.as_deref().is_some_and(|g| ix.has_grant(g));
+            let (Some(own), Some(t), false) = (u.principal_id.as_deref(), u.first_at, linked)
+            else {
+                continue;
+            };
+            if t > ix.as_of || !is_use(u) {
+                continue;
+            }
+            let mut add = |who: &'a str, privilege: Option<&'a str>| {
+                let reach = u.last_at.unwrap_or(t);
+                sorted.push((who, Row { from: t, reach, privilege, usage: u }));
+            };
+            add(own, u.privilege.as_deref());
+            // A session of Identity Center is its person's, too.
+            if let Some((who, privilege)) = ix.actor(u).filter(|(who, _)| *who != own) {
+                add(who, privilege);
             }
         }
         sorted.sort_by_key(|(p, r)| (*p, r.from, &r.usage.source_id, &r.usage.source_ref));
@@ -46,43 +77,58 @@ impl<'a> Unlinked<'a> {
         Self(map)
     }
 
+    /// All rows by who acted, in order of the names.
+    pub fn by_principal(&self) -> impl Iterator<Item = (&'a str, &[Row<'a>])> {
+        let mut all: Vec<(&'a str, &[Row<'a>])> =
+            self.0.iter().map(|(who, rows)| (*who, rows.as_slice())).collect();
+        all.sort_unstable_by_key(|(who, _)| *who);
+        all.into_iter()
+    }
+
     fn of(&self, principal: &str, from: Time) -> (&[Row<'a>], &[Row<'a>]) {
         let rows = self.0.get(principal).map_or(&[][..], Vec::as_slice);
         rows.split_at(rows.partition_point(|r| r.from < from))
     }
 
     /// Rows of a principal that begin in `[from, until)`.
-    fn between(
+    pub fn between(
         &self,
         principal: &str,
         from: Time,
         until: Time,
-    ) -> impl Iterator<Item = &'a Usage> + '_ {
+    ) -> impl Iterator<Item = &Row<'a>> + '_ {
         let (_, rows) = self.of(principal, from);
-        rows.iter().take_while(move |r| r.from < until).map(|r| r.usage)
+        rows.iter().take_while(move |r| r.from < until)
     }
 
     /// Whether a row that fits sums up uses since before `from` and lasts beyond it: some of its uses
     /// may lie behind it. Too many rows to look through leave it open.
-    fn across(&self, principal: &str, from: Time, fits: impl Fn(&&Usage) -> bool) -> bool {
+    fn across(&self, principal: &str, from: Time, fits: impl Fn(&Row<'a>) -> bool) -> bool {
         let (rows, _) = self.of(principal, from);
         let mut near = rows.iter().rev().take_while(|r| r.reach >= from).enumerate();
         near.any(|(n, r)| {
-            n >= MAX_ACROSS || (r.usage.last_at.is_some_and(|t| t >= from) && fits(&r.usage))
+            n >= MAX_ACROSS || (r.usage.last_at.is_some_and(|t| t >= from) && fits(r))
         })
     }
 }
 
 /// A row that shows use: an event or action that was not denied, not a last-used time. A call that
 /// failed for another reason exercised the privilege.
-fn is_use(u: &Usage) -> bool {
+#[must_use]
+pub fn is_use(u: &Usage) -> bool {
     matches!(u.grain, UsageGrain::Event | UsageGrain::Action)
         && u.outcome != Outcome::Denied
         && u.count != Some(0)
 }
 
 /// Whether the row's privilege and scope fit the grant's. What the log does not say does not hinder.
-fn fits(u: &Usage, platform: Option<&str>, privilege: &str, grant_scope: Option<&str>) -> bool {
+fn fits(
+    ix: &Index<'_>,
+    (u, named): (&Usage, Option<&str>),
+    platform: Option<&str>,
+    privilege: &str,
+    grant_scope: Option<&str>,
+) -> bool {
     let platform_fits = match (u.platform.as_deref(), platform) {
         (Some(a), Some(b)) => a == b,
         _ => true,
@@ -94,7 +140,8 @@ fn fits(u: &Usage, platform: Option<&str>, privilege: &str, grant_scope: Option<
         }
         _ => true,
     };
-    platform_fits && scope_fits && u.privilege.as_deref().is_none_or(|p| p == privilege)
+    let same = |p: &str| p == privilege || ix.privilege_name(p) == ix.privilege_name(privilege);
+    platform_fits && scope_fits && named.is_none_or(same)
 }
 
 /// Fills the use columns. Needs the timeline and the task columns.
@@ -105,9 +152,16 @@ pub fn add(ix: &Index<'_>, unlinked: &Unlinked<'_>, g: &Grant, f: &mut GrantFact
     };
     let end = f.ended_at.map_or(ix.as_of, |e| e.min(ix.as_of));
     let named: Vec<&Usage> = ix.usage_of_grant(g).into_iter().filter(|u| is_use(u)).collect();
-    let fitting = |u: &&Usage| fits(u, g.platform.as_deref(), &g.privilege, g.scope.as_deref());
-    let by_key = unlinked.between(&f.principal_id, start, end).filter(fitting);
-    let mut observable = ix.use_observable(g.platform.as_deref(), start, end.max(start));
+    let fitting = |r: &Row<'_>| r.fits(ix, g.platform.as_deref(), &g.privilege, g.scope.as_deref());
+    let rows = unlinked.between(&f.principal_id, start, end).filter(|r| fitting(r));
+    let by_key = rows.map(|r| r.usage);
+    let place = Place {
+        platform: g.platform.as_deref(),
+        privilege: &g.privilege,
+        scope: g.scope.as_deref(),
+        principal: &f.principal_id,
+    };
+    let mut observable = ix.use_observable(place, start, end.max(start));
     if observable.is_ok() && unlinked.across(&f.principal_id, start, fitting) {
         observable = Err("use_aggregated");
     }
@@ -115,15 +169,20 @@ pub fn add(ix: &Index<'_>, unlinked: &Unlinked<'_>, g: &Grant, f: &mut GrantFact
     let mut after_task = 0;
     for u in named.iter().copied().chain(by_key) {
         let (Some(first), n) = (u.first_at, u.count.unwrap_or(1)) else { continue };
+        let own = u.grant_id.as_deref().is_some_and(|id| ix.has_grant(id));
         let last = match u.last_at {
-            // The last use of a row that names no grant may belong to what came after the grant.
-            Some(t) if u.grant_id.is_none() && t >= end => first,
+            // The last use of a row that names no grant may belong to what came after the grant, and
+            // what comes after the as-of time has not happened yet.
+            Some(t) if (!own && t >= end) || t > ix.as_of => first,
             other => other.unwrap_or(first),
         };
         uses += n;
         f.first_used_at = Some(f.first_used_at.map_or(first, |t| t.min(first)));
         f.last_used_at = Some(f.last_used_at.map_or(last, |t| t.max(last)));
-        if f.task_ended_at.is_some_and(|e| last > e) {
+        // Between the end of the task and that of the access; later use is of USE-001.
+        let kept =
+            f.ended_at.max(f.residual_until).is_none_or(|e| first < e) || f.ended_at.is_none();
+        if kept && f.task_ended_at.is_some_and(|e| last > e) {
             after_task += 1;
         }
         if f.refs.len() < MAX_USE_REFS {
@@ -139,7 +198,8 @@ pub fn add(ix: &Index<'_>, unlinked: &Unlinked<'_>, g: &Grant, f: &mut GrantFact
     f.use_count = Some(uses);
     f.uses_after_task = f.task_ended_at.map(|_| after_task);
     // Rows that name the grant can lie outside its window; rows linked by time cannot.
-    let last_named = named.iter().filter_map(|u| u.last_at.or(u.first_at)).max();
+    let known = |t: &Time| *t <= ix.as_of;
+    let last_named = named.iter().filter_map(|u| u.last_at.filter(known).or(u.first_at)).max();
     let first_named = named.iter().filter_map(|u| u.first_at).min();
     let excess =
         |t: Option<Time>, end: Option<Time>| t.zip(end).map_or(0, |(t, e)| t.secs_since(e));
@@ -178,7 +238,8 @@ pub fn usage_facts(ix: &Index<'_>, grants: &[GrantFact]) -> Vec<UsageFact> {
         .usage
         .par_iter()
         .filter(|u| {
-            matches!(u.grain, UsageGrain::Event | UsageGrain::Action) && u.first_at.is_some()
+            matches!(u.grain, UsageGrain::Event | UsageGrain::Action)
+                && u.first_at.is_some_and(|t| t <= ix.as_of)
         })
         .map(|u| usage_fact(ix, &table, u))
         .collect()
@@ -243,7 +304,14 @@ fn in_grant(ix: &Index<'_>, ledger: &Ledger<'_>, u: &Usage, out: &mut UsageFact)
         return;
     }
     out.beyond_unknown = Some(beyond::unnamed());
-    let hit = covering(ledger, u, &out.principal_id, first, last);
+    let actor = ix.actor(u).filter(|(who, _)| **who != *out.principal_id);
+    let covered = |first: Time, last: Time| {
+        let own = (&*out.principal_id, u.privilege.as_deref());
+        let by =
+            |(who, named): (&str, Option<&str>)| covering(ix, ledger, (u, named), who, first, last);
+        by(own).or_else(|| actor.and_then(by))
+    };
+    let hit = covered(first, last);
     if let Some(id) = hit {
         out.grant_id = Some(id);
         out.link = Some(text("key_and_time"));
@@ -255,8 +323,7 @@ fn in_grant(ix: &Index<'_>, ledger: &Ledger<'_>, u: &Usage, out: &mut UsageFact)
         return;
     }
     // The first and the last use are proved; what lies between them is not.
-    let bare =
-        |t: Time| ix.ledger_covers(t) && covering(ledger, u, &out.principal_id, t, t).is_none();
+    let bare = |t: Time| ix.ledger_covers(t) && covered(t, t).is_none();
     if bare(first) || bare(last) {
         out.in_grant = Some(false);
     } else if ix.ledger_covers(first) && ix.ledger_covers(last) {
@@ -268,8 +335,9 @@ fn in_grant(ix: &Index<'_>, ledger: &Ledger<'_>, u: &Usage, out: &mut UsageFact)
 
 /// A grant of the principal in force during the whole use, on that privilege and scope.
 fn covering(
+    ix: &Index<'_>,
     ledger: &Ledger<'_>,
-    u: &Usage,
+    used: (&Usage, Option<&str>),
     principal: &str,
     first: Time,
     last: Time,
@@ -281,7 +349,7 @@ fn covering(
         .rev()
         .find(|g| {
             g.ended_at.is_none_or(|e| last < e)
-                && fits(u, g.platform.as_deref(), &g.privilege, g.scope.as_deref())
+                && fits(ix, used, g.platform.as_deref(), &g.privilege, g.scope.as_deref())
         })
         .map(|g| g.grant_id.clone())
 }

@@ -13,6 +13,7 @@ mod delegations;
 mod evidence;
 mod exposure;
 mod grants;
+mod metrics;
 mod paths;
 mod policies;
 
@@ -22,5 +23,6 @@ pub use delegations::*;
 pub use evidence::*;
 pub use exposure::*;
 pub use grants::*;
+pub use metrics::*;
 pub use paths::*;
 pub use policies::*;

@@ -170,6 +170,7 @@ store! {
         approver_facts: ApproverFact,
         emergency_facts: EmergencyFact,
         machine_uses: MachineUse,
+        metrics: Metric,
         coverage: Coverage,
         waiver_facts: WaiverFact,
     }

@@ -103,6 +103,7 @@ fn page(view: &View) -> Result<String, std::fmt::Error> {
     head(&mut out, view)?;
     fix_first(&mut out, view)?;
     coverage(&mut out, view)?;
+    metrics(&mut out, view)?;
     open_findings(&mut out, view)?;
     frameworks(&mut out, view)?;
     foot(&mut out, view)?;
@@ -155,6 +156,17 @@ fn fix_first(out: &mut String, view: &View) -> std::fmt::Result {
             writeln!(out, "   - ends at {}\n", prose(&end))?;
         }
         writeln!(out, "   {}", prose(&f.remediation))?;
+    }
+    writeln!(out)
+}
+
+fn metrics(out: &mut String, view: &View) -> std::fmt::Result {
+    if view.metrics.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "## Metrics\n\n| metric | value | over |\n| --- | --- | ---: |")?;
+    for m in &view.metrics {
+        writeln!(out, "| {} | {} | {} |", plain(&m.title), plain(&m.shown()), count(m.items))?;
     }
     writeln!(out)
 }

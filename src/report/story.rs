@@ -469,11 +469,16 @@ impl<'a> Page<'a> {
             (Some(t), Some(s)) if s > 0 => {
                 let live = self.as_of.is_some_and(|now| t > now);
                 let still = if live { ", and still is" } else { "" };
-                format!(
-                    "a credential was valid until {}, {} after the end{still}",
-                    instant(t),
-                    duration(s)
-                )
+                // A length of sessions that the broker allows is no session.
+                let may = lines.is_empty()
+                    && self.ledger.is_some_and(|g| g.int("session_duration_s").is_some());
+                let was = if may {
+                    "a session may have been valid until"
+                } else {
+                    "a credential was valid until"
+                };
+                let still = if may { "" } else { still };
+                format!("{was} {}, {} after the end{still}", instant(t), duration(s))
             }
             (Some(t), _) => format!("credentials ended by {}, with the access", instant(t)),
             (None, _) if lines.is_empty() => {
@@ -545,7 +550,18 @@ impl<'a> Page<'a> {
         for s in self.segments().iter().filter(|s| s.str("state") == Some("1")) {
             lane("state", s.time("from"), s.time("until"));
         }
-        lane("use", f.time("first_used_at"), f.time("last_used_at").or(f.time("first_used_at")));
+        let used: Vec<Row<'_>> =
+            self.segments().into_iter().filter(|s| s.str("usage") == Some("1")).collect();
+        for s in &used {
+            lane("use", s.time("from"), s.time("until"));
+        }
+        // What lies between the first and the last use is not proved to be use.
+        if used.is_empty() {
+            lane("use", f.time("first_used_at"), f.time("first_used_at"));
+            if f.time("last_used_at") != f.time("first_used_at") {
+                lane("use", f.time("last_used_at"), f.time("last_used_at"));
+            }
+        }
         if let Some(t) = f.time("residual_until") {
             lane("credential", f.time("started_at"), Some(t));
         }

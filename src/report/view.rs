@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::story::Story;
+use super::text::words;
 use crate::findings::{ControlRef, Finding, RuleResult};
 
 /// Latest version of this structure. A view whose JSON holds all findings is of version 1; one that holds
@@ -68,6 +69,9 @@ pub struct View {
     /// All about the grants of the worst open findings, at most ten, worst first.
     #[serde(default)]
     pub stories: Vec<Story>,
+    /// Metrics over the whole of the inputs, in the order of the grants model, section 5.
+    #[serde(default)]
+    pub metrics: Vec<MetricRow>,
     /// Number of grants in the ledger.
     pub grants_total: u64,
     /// Settings in force as `name = value`, with those looser than their bound marked.
@@ -122,6 +126,53 @@ impl View {
     pub const MAX_QUARANTINE: usize = 200;
     /// Most grants shown.
     pub const MAX_GRANTS: usize = 2000;
+}
+
+/// One metric: a pair of bounds, or why there is none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MetricRow {
+    /// Id (`idle_hours`).
+    pub metric: String,
+    /// What it says.
+    pub title: String,
+    /// Unit: `h`, `share`, `ratio`, `count`, `radius`, `radius_h`.
+    pub unit: String,
+    /// Lower bound.
+    pub lo: Option<f64>,
+    /// Upper bound; null when none is known.
+    pub hi: Option<f64>,
+    /// `assessed`, `not_assessed`, `not_applicable`.
+    pub outcome: String,
+    /// Why it is not assessed or not applicable.
+    pub reason: Option<String>,
+    /// Items that it is over.
+    pub items: u64,
+}
+
+impl MetricRow {
+    /// The value as a reader takes it: `3.2 h`, `7 % to 12 %`, `at least 40`; the reason without one.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let Some(lo) = self.lo else {
+            let why = self.reason.as_deref().unwrap_or("no_source");
+            return format!("{}: {}", self.outcome.replace('_', " "), words(why));
+        };
+        let (a, b) = (self.value(lo), self.hi.map(|hi| self.value(hi)));
+        match b {
+            None => format!("at least {a}"),
+            Some(b) if a == b => a,
+            Some(b) => format!("{a} to {b}"),
+        }
+    }
+
+    fn value(&self, v: f64) -> String {
+        match self.unit.as_str() {
+            "share" => format!("{:.1} %", v * 100.0),
+            "h" => format!("{v:.1} h"),
+            "ratio" => format!("{v:.1} times"),
+            _ => format!("{v:.0}"),
+        }
+    }
 }
 
 /// Tool identity.
@@ -442,15 +493,15 @@ pub struct Strip {
 /// One bar of a strip.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Bar {
-    /// Lane label: `Task`, `Grant`, `IAM`, `Use`, `Credential`.
+    /// Lane label: `Task`, `Grant`, `IAM`, `Use`, `Credential`, `Cell`.
     pub lane: String,
-    /// Kind: `task`, `grant`, `excess`, `state`, `use`, `credential`.
+    /// Kind: `task`, `grant`, `excess`, `state`, `use`, `credential`, `cell`, `cell_high` (critical or high).
     pub kind: String,
     /// Start, RFC 3339.
     pub from: String,
     /// End, RFC 3339; null = open at the as-of time.
     pub until: Option<String>,
-    /// Text on or beside the bar.
+    /// Text on or beside the bar; may be empty.
     pub label: String,
 }
 

@@ -259,6 +259,7 @@ impl Shape {
             as_of,
             // A ledger that records an end before the due time records a revocation.
             revoked: a.grant.ended != NEVER
+                && a.grant.ended <= as_of
                 && (a.grant.due == NEVER || a.grant.ended < a.grant.due),
         }
     }
@@ -286,7 +287,8 @@ fn timeline(m: &mut Making, a: &Access, d: &Demands, s: Shape) {
     let held = s.effective && !s.inverted;
     m.held_s.push(if held { secs(s.end_lo(), a.grant.start).max(0) } else { NEVER });
     m.max_duration_s.push(d.max_duration_s.unwrap_or(NEVER));
-    m.revocation_lag_s.push(between(a.grant.ended, a.grant.due));
+    let ahead = a.grant.ended > s.as_of;
+    m.revocation_lag_s.push(if ahead { NEVER } else { between(a.grant.ended, a.grant.due) });
     m.tier.push(d.tier);
     m.end_kind.push(u8::from(s.ended != NEVER));
 }

@@ -31,13 +31,14 @@ const OUTCOMES: &[&str] = &["allowed", "error"];
 
 /// Adds the uses to their grants; one that is of another access than its grant sends it aside.
 pub fn add(cx: &Context<'_>, grants: &mut [Access], uses: &[Used]) {
+    let as_of = cx.as_of.micros();
     for u in uses {
         let Some(access) = grants.get_mut(u.grant as usize) else { continue };
         if access.grant.what as u32 != u.what {
             cx.shared.marks.say("use of another privilege or scope than its grant's");
             access.bits |= bit::ASIDE;
         }
-        used(access, u);
+        used(access, u, as_of);
     }
 }
 
@@ -49,10 +50,11 @@ pub fn judge(cx: &Context<'_>, grants: &[Access], uses: &[Used], sums: &mut Sums
     if !cx.judge.asks(COLUMNS.table) {
         return out;
     }
+    let as_of = cx.as_of.micros();
     let mut rows: Vec<(Used, Interval)> = Vec::with_capacity(CHUNK);
     for part in uses.chunks(CHUNK) {
         rows.clear();
-        for u in part.iter().filter(|u| u.first != NEVER) {
+        for u in part.iter().filter(|u| u.first != NEVER && u.first <= as_of) {
             let stays = grants.get(u.grant as usize).filter(|a| a.bits & bit::ASIDE == 0);
             rows.extend(stays.map(|a| (*u, Interval::of(&a.grant))));
         }

@@ -255,10 +255,16 @@ fn approvals(cx: &Context<'_>, part: &mut Part, approvals: &[Approved]) {
     }
 }
 
+/// What was decided after the as-of time was not decided then.
+#[inline]
+fn ahead(cx: &Context<'_>, a: &Approved) -> bool {
+    a.at != NEVER && a.at > cx.as_of.micros()
+}
+
 /// What the only approval of a grant says of it, as [`approved`] has it of several.
 #[inline]
 fn alone(cx: &Context<'_>, a: &Approved, access: &mut Access) {
-    if a.verdict() & verdict::APPROVE == 0 {
+    if a.verdict() & verdict::APPROVE == 0 || ahead(cx, a) {
         return;
     }
     access.approvals = 1;
@@ -287,7 +293,7 @@ fn approved(cx: &Context<'_>, list: &mut Vec<&Approved>, access: &mut Access) {
             access.bits |= bit::ASIDE;
         }
     }
-    list.retain(|a| a.verdict() & verdict::APPROVE != 0);
+    list.retain(|a| a.verdict() & verdict::APPROVE != 0 && !ahead(cx, a));
     // It may be of a further person or not; where there are several, that decides about the quorum.
     if list.len() > 1 && list.iter().any(|a| a.approver() == NOBODY) {
         cx.shared.marks.say("an approval that names nobody beside others");
@@ -332,13 +338,16 @@ fn note_early(access: &mut Access) {
 }
 
 /// Sum of the uses of one grant.
-pub fn used(access: &mut Access, u: &Used) {
+pub fn used(access: &mut Access, u: &Used, as_of: i64) {
     let count = u.count();
-    if count == 0 || u.first == NEVER {
+    if count == 0 || u.first == NEVER || u.first > as_of {
         return;
     }
     let first = access.first_use;
     access.first_use = if first == NEVER { u.first } else { first.min(u.first) };
-    access.last_use = access.last_use.max(if u.last == NEVER { u.first } else { u.last });
+    access.last_use = {
+        let ahead = u.last == NEVER || u.last > as_of;
+        access.last_use.max(if ahead { u.first } else { u.last })
+    };
     access.uses = access.uses.saturating_add(if count < 0 { 1 } else { count });
 }

@@ -65,6 +65,7 @@ pub fn plausible() -> View {
         charts: charts(),
         grants: grants(),
         stories: stories(),
+        metrics: metrics(),
         grants_total: 1204,
         settings: settings_rows(),
         digests: [("settings", "c1"), ("rules", "d2"), ("inputs", "e3"), ("baseline", "f4")]
@@ -88,6 +89,25 @@ pub const PAYLOADS: [&str; 12] = [
     "\t@SUM(1+1)*cmd|' /C calc'!A0",
     "]]></desc></svg><script>document.title='owned'</script>&#x3c;img src=http://127.0.0.1:9/p&gt;",
 ];
+
+fn metrics() -> Vec<MetricRow> {
+    let row = |metric: &str, title: &str, unit: &str, lo, hi, reason: Option<&str>| MetricRow {
+        metric: metric.into(),
+        title: title.into(),
+        unit: unit.into(),
+        lo,
+        hi,
+        outcome: if reason.is_some() { "not_assessed" } else { "assessed" }.into(),
+        reason: reason.map(Into::into),
+        items: 12,
+    };
+    vec![
+        row("idle_hours", "Granted hours without use", "h", Some(80.0), Some(96.5), None),
+        row("duty_cycle", "Share of granted time with use", "share", Some(0.0757), Some(0.0757), None),
+        row("blast_radius", "Reach of all principals", "radius", Some(340.0), None, None),
+        row("zsp_score", "Share of privilege hours under a grant", "share", None, None, Some("no_source")),
+    ]
+}
 
 /// The plausible run with every free text replaced by a payload and some of them 10 kB long.
 pub fn hostile() -> View {

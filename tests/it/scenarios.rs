@@ -9,9 +9,11 @@ use crate::program::{findings, json, ran, root};
 
 /// Scenarios of the landscape of grants, and two that other ledgers gave.
 const SCENARIOS: usize = 23;
+/// Cases of ledgers, use, tasks and snapshots against each other.
+const LEDGER_CASES: usize = 10;
 
-fn folders() -> Vec<PathBuf> {
-    let base = root().join("tests/data/scenarios");
+fn folders(under: &str) -> Vec<PathBuf> {
+    let base = root().join("tests/data").join(under);
     let mut all: Vec<PathBuf> = fs::read_dir(&base)
         .unwrap_or_else(|e| panic!("{}: {e}", base.display()))
         .map(|entry| entry.unwrap().path())
@@ -103,13 +105,22 @@ fn check(folder: &Path, problems: &mut Vec<String>) {
     }
 }
 
-#[test]
-fn every_complaint_gives_its_cell_or_metric() {
-    let all = folders();
-    assert_eq!(all.len(), SCENARIOS, "a folder per scenario");
+fn check_all(under: &str, expected: usize) {
+    let all = folders(under);
+    assert_eq!(all.len(), expected, "a folder per case");
     let mut problems = Vec::new();
     for folder in &all {
         check(folder, &mut problems);
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[test]
+fn every_complaint_gives_its_cell_or_metric() {
+    check_all("scenarios", SCENARIOS);
+}
+
+#[test]
+fn every_case_of_a_ledger_gives_its_cell_or_metric() {
+    check_all("ledger-cases", LEDGER_CASES);
 }

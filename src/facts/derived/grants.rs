@@ -182,7 +182,7 @@ table! {
         pub used_before_start_s: Option<i64>,
         /// Last use with a credential of the grant minus revocation, seconds; positive = session residue; 0 when observed and none. Null = not revoked, or use not observable.
         pub used_after_revocation_s: Option<i64>,
-        /// Usage records that reach beyond the end of the task; a record may sum several uses.
+        /// Usage records that reach beyond the end of the task and begin before the end of access (by ledger or credentials); a record may sum several uses.
         pub uses_after_task: Option<i64>,
 
         /// Grants in the chain.
@@ -304,8 +304,10 @@ table! {
         pub starts_sessions: Option<bool>,
         /// Longest session that it lets start, seconds (`MaxSessionDuration` of an AWS role, `SessionDuration` of a permission set); null when the inputs do not say.
         pub max_session_s: Option<i64>,
-        /// Time used inside grants over time held (duty cycle); null without usage coverage.
+        /// Time used inside grants over time held (duty cycle), the share that is proved: sessions, and events as clock-aligned bins of 300 s; null without usage coverage.
         pub duty_cycle: Option<f64>,
+        /// The same with the time between the first and the last use of records that sum several: what is possible.
+        pub duty_cycle_hi: Option<f64>,
         /// Owner.
         pub owner: Option<Text>,
         /// Evidence records.

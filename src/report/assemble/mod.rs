@@ -11,10 +11,10 @@ mod summary;
 use std::collections::BTreeMap;
 
 use super::view::{
-    Changes, CoverageRow, CrosswalkRow, FrameworkView, GrantRow, NotAssessed, QuarantineRow,
-    SourceRow, Tool, VIEW_VERSION, View, WaiverRow,
+    Changes, CoverageRow, CrosswalkRow, FrameworkView, GrantRow, MetricRow, NotAssessed,
+    QuarantineRow, SourceRow, Tool, VIEW_VERSION, View, WaiverRow,
 };
-use crate::facts::{Derived, Facts, GrantFact, Time};
+use crate::facts::{Derived, Facts, GrantFact, Metric, Time};
 use crate::findings::fingerprint::digest;
 use crate::findings::{Finding, RuleResult};
 use crate::settings::Settings;
@@ -100,6 +100,7 @@ pub fn assemble(mut input: Assemble<'_>) -> View {
         charts,
         grants,
         stories,
+        metrics: metrics(input.derived),
         grants_total: number(input.derived.grant_facts.len()),
         settings: settings::rows(input.settings),
         digests: input.digests,
@@ -108,6 +109,20 @@ pub fn assemble(mut input: Assemble<'_>) -> View {
     };
     view.count_findings();
     view
+}
+
+fn metrics(derived: &Derived) -> Vec<MetricRow> {
+    let row = |m: &Metric| MetricRow {
+        metric: m.metric.to_string(),
+        title: m.title.to_string(),
+        unit: m.unit.to_string(),
+        lo: m.lo,
+        hi: m.hi,
+        outcome: m.outcome.to_string(),
+        reason: owned(m.reason.as_ref()),
+        items: unsigned(m.items),
+    };
+    derived.metrics.iter().map(row).collect()
 }
 
 fn number(n: usize) -> u64 {

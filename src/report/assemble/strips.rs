@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{grants_of, instant};
-use crate::facts::{Derived, EndKind, GrantFact, Segment, Text, Time};
+use crate::facts::{Certainty, Derived, EndKind, GrantFact, Segment, Text, Time};
 use crate::findings::{Finding, Status};
 use crate::report::text::{arn, counted, duration};
 use crate::report::view::{Bar, Mark, Strip};
@@ -24,7 +24,7 @@ pub(super) fn strips(findings: &[Finding], derived: &Derived, as_of: Time) -> Ve
     let ids: std::collections::BTreeSet<&str> =
         worst.iter().filter_map(|f| f.grant_id.as_deref()).collect();
     let mut states: BTreeMap<&str, Vec<&Segment>> = BTreeMap::new();
-    for s in derived.segments.iter().filter(|s| &*s.state == "1") {
+    for s in &derived.segments {
         for id in s.grant_ids.iter().filter(|id| ids.contains(&***id)) {
             states.entry(id).or_default().push(s);
         }
@@ -59,11 +59,7 @@ fn strip(f: &Finding, g: &GrantFact, segments: &[&Segment], as_of: Time) -> Stri
     }
     bars.extend(granted(g, as_of));
     bars.extend(state(g, segments));
-    if let (Some(first), Some(last)) = (g.first_used_at, g.last_used_at) {
-        let n = g.use_count.and_then(|n| u64::try_from(n).ok());
-        let label = n.map_or("used".into(), |n| counted(n, "use", "uses"));
-        bars.push(bar("Use", "use", first, Some(last), label));
-    }
+    bars.extend(used(g, segments));
     if let (Some(from), Some(until)) = (g.started_at, g.residual_until) {
         let label = match g.residual_s.filter(|s| *s > 0) {
             Some(s) => format!("valid {} beyond the grant", duration(s)),
@@ -71,6 +67,7 @@ fn strip(f: &Finding, g: &GrantFact, segments: &[&Segment], as_of: Time) -> Stri
         };
         bars.push(bar("Credential", "credential", from, Some(until.max(from)), label));
     }
+    bars.extend(cells(g, segments));
     Strip {
         fingerprint: f.fingerprint.clone(),
         title: format!("{}: {}, {}", g.grant_id, g.principal_id, g.privilege),
@@ -98,12 +95,60 @@ fn granted(g: &GrantFact, as_of: Time) -> Vec<Bar> {
     bars
 }
 
+/// Bars of cells in one strip.
+const MAX_CELLS: usize = 24;
+
+/// Segments that belong to the grant, in order of time.
+fn own<'s>(g: &GrantFact, segments: &[&'s Segment]) -> Vec<&'s Segment> {
+    let mut own: Vec<&Segment> =
+        segments.iter().copied().filter(|s| s.principal_id == g.principal_id).collect();
+    own.sort_by_key(|s| (s.from, s.until));
+    own
+}
+
+/// When it was used: as the sweep has it, else the first and the last use. What lies between those two is
+/// not proved to be use.
+fn used(g: &GrantFact, segments: &[&Segment]) -> Vec<Bar> {
+    let n = g.use_count.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0);
+    let label = n.map_or("used".into(), |n| counted(n, "use", "uses"));
+    let mut bars: Vec<Bar> = own(g, segments)
+        .into_iter()
+        .filter(|s| &*s.usage == "1")
+        .map(|s| bar("Use", "use", s.from, s.until, String::new()))
+        .collect();
+    if bars.is_empty() {
+        let ends: std::collections::BTreeSet<Time> =
+            [g.first_used_at, g.last_used_at].into_iter().flatten().collect();
+        bars.extend(ends.into_iter().map(|t| bar("Use", "use", t, Some(t), String::new())));
+    }
+    if let Some(last) = bars.last_mut() {
+        last.label = label;
+    }
+    bars
+}
+
+/// The cells of the reconciliation, one bar each.
+fn cells(g: &GrantFact, segments: &[&Segment]) -> Vec<Bar> {
+    own(g, segments)
+        .into_iter()
+        .take(MAX_CELLS)
+        .map(|s| {
+            let kind = match &*s.severity {
+                "critical" | "high" => "cell_high",
+                _ => "cell",
+            };
+            let doubt = if s.certainty == Certainty::Possible { "?" } else { "" };
+            bar("Cell", kind, s.from, s.until, format!("{}{doubt}", s.cell))
+        })
+        .collect()
+}
+
 /// Time in which the IAM state shows the binding: from the sweep where there is one, else what the
 /// comparison with the snapshot proves.
 fn state(g: &GrantFact, segments: &[&Segment]) -> Vec<Bar> {
     let mut own: Vec<(Time, Option<Time>)> = segments
         .iter()
-        .filter(|s| s.principal_id == g.principal_id)
+        .filter(|s| s.principal_id == g.principal_id && &*s.state == "1")
         .map(|s| (s.from, s.until))
         .collect();
     own.sort();

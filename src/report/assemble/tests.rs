@@ -197,9 +197,12 @@ fn a_strip_cuts_the_grant_at_the_end_of_its_task() {
         });
     }
     let view = run.view();
+    let cells = view.charts.strips[0].bars.iter().filter(|b| b.lane == "Cell").count();
+    assert_eq!(cells, 3);
     let bars: Vec<(&str, &str, Option<&str>)> = view.charts.strips[0]
         .bars
         .iter()
+        .filter(|b| b.lane != "Cell")
         .map(|b| (b.kind.as_str(), b.from.as_str(), b.until.as_deref()))
         .collect();
     let time = |h| at(h).to_rfc3339();

@@ -95,7 +95,10 @@ fn row(b: &Bar) -> Vec<String> {
         _ => String::new(),
     };
     let until = b.until.as_deref().map_or("open".into(), |t| when(t).into_owned());
-    let what = format!("{} ({})", b.label, b.kind);
+    let what = match b.label.as_str() {
+        "" => b.kind.clone(),
+        label => format!("{label} ({})", b.kind),
+    };
     vec![b.lane.clone(), what, when(&b.from).into_owned(), until, length]
 }
 
@@ -155,6 +158,7 @@ fn ink(kind: &str) -> Ink {
         "state" => Ink::State,
         "use" => Ink::Use,
         "credential" => Ink::Credential,
+        "cell_high" => Ink::Excess,
         _ => Ink::Unknown,
     }
 }
@@ -227,6 +231,9 @@ fn bar(c: &mut Canvas<'_>, axis: &Axis, s: &Span<'_>, y: f64) {
     if s.until.is_none() {
         let tip = [(to, y - 2.0), (RIGHT, y + THICK / 2.0), (to, y + THICK + 2.0)];
         c.polygon(&tip, ink);
+    }
+    if s.bar.label.is_empty() {
+        return;
     }
     let text = label(&s.bar.label, 40);
     let width = text_width(&text, TEXT) + 12.0;

@@ -52,6 +52,7 @@ pub(super) struct Page<'a> {
     gaps: Vec<Gaps<'a>>,
     blind_spots: Vec<&'a NotAssessed>,
     charts: Vec<Chart>,
+    metrics: Vec<Value>,
     sources: &'a [SourceRow],
     quarantine: &'a [QuarantineRow],
     rules: Vec<Value>,
@@ -221,6 +222,11 @@ pub(super) fn page(view: &View) -> Result<Page<'_>, ReportError> {
         gaps: gaps(&view.not_assessed),
         blind_spots: view.not_assessed.iter().filter(|n| n.kind == "blind_spot").collect(),
         charts: charts::overview(view)?,
+        metrics: view
+            .metrics
+            .iter()
+            .map(|m| json!({ "title": m.title, "shown": m.shown(), "over": m.items }))
+            .collect(),
         sources: &view.sources,
         quarantine: &view.quarantine,
         rules: view.rules.iter().map(rule).collect(),
