@@ -126,8 +126,9 @@ impl Part {
         for (_, d) in self.decisions.iter().filter(|(at, _)| stays(*at).is_some()) {
             push(&mut decisions, d.approver as usize & (parts - 1), *d);
         }
+        // Also of those that go: another grant that names the approval would have to go too.
         for (at, id) in &self.strays {
-            if let Some(grant) = stays(*at) {
+            if let Some(grant) = self.rows.get(*at as usize) {
                 let row = Stray { id: *id, place: grant.place() };
                 push(&mut strays, (*id >> 32) as usize & (parts - 1), row);
             }
