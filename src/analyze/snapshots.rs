@@ -131,7 +131,10 @@ mod tests {
         }
     }
 
-    fn told(f: &Facts) -> Vec<(&str, Option<Time>, Option<Time>, Option<Time>)> {
+    /// Binding, first and last time it was seen, and the latest instant of its removal.
+    type Told<'f> = (&'f str, Option<Time>, Option<Time>, Option<Time>);
+
+    fn told(f: &Facts) -> Vec<Told<'_>> {
         f.entitlements
             .iter()
             .map(|e| (&*e.entitlement_id, e.first_seen, e.last_seen, e.unbound_at_hi))

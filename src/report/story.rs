@@ -11,10 +11,14 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use row::{Row, table};
+
 use super::text::{counted, duration};
 use crate::facts::time::parse_rfc3339;
 use crate::facts::{EVIDENCE_CHAIN, Time};
 use crate::findings::Finding;
+
+mod row;
 
 /// Tables that the story is told from.
 pub const TABLES: [&str; 10] = [
@@ -66,33 +70,6 @@ pub struct Lane {
 
 /// Rows of [`TABLES`]; a table that the run does not have is empty.
 pub type Rows = BTreeMap<String, Vec<Value>>;
-
-/// A row with typed access; what is absent or null is `None`.
-#[derive(Clone, Copy)]
-struct Row<'a>(&'a Value);
-
-impl<'a> Row<'a> {
-    fn str(self, name: &str) -> Option<&'a str> {
-        self.0.get(name).and_then(Value::as_str).filter(|s| !s.is_empty())
-    }
-    fn int(self, name: &str) -> Option<i64> {
-        self.0.get(name).and_then(Value::as_i64)
-    }
-    fn flag(self, name: &str) -> Option<bool> {
-        self.0.get(name).and_then(Value::as_bool)
-    }
-    fn time(self, name: &str) -> Option<Time> {
-        self.str(name).and_then(parse_rfc3339)
-    }
-    fn list(self, name: &str) -> Vec<&'a str> {
-        let items = self.0.get(name).and_then(Value::as_array);
-        items.into_iter().flatten().filter_map(Value::as_str).collect()
-    }
-}
-
-fn table<'a>(rows: &'a Rows, name: &str) -> impl Iterator<Item = Row<'a>> + use<'a> {
-    rows.get(name).into_iter().flatten().map(Row)
-}
 
 struct Page<'a> {
     rows: &'a Rows,

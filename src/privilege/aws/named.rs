@@ -132,7 +132,7 @@ impl Named {
 }
 
 /// ARNs that conditions compare the attached policy or the boundary with.
-pub fn names<'a>(s: &'a Compiled) -> Vec<&'a str> {
+pub fn names(s: &Compiled) -> Vec<&str> {
     let keys = s.condition.keys();
     [POLICY, BOUNDARY]
         .into_iter()

@@ -2,6 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::facts::Time;
+use crate::privilege::aws::arn::Home;
+use crate::privilege::aws::document::Document;
 use crate::privilege::aws::grants::SCOPES;
 
 fn home() -> Home {
