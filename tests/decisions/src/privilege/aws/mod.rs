@@ -2,7 +2,7 @@
 pub mod action;
 #[path = "../../../../../src/privilege/aws/arn.rs"]
 pub mod arn;
-#[path = "../../../../../src/privilege/aws/condition.rs"]
+#[path = "../../../../../src/privilege/aws/condition/mod.rs"]
 pub mod condition;
 #[path = "../../../../../src/privilege/aws/decide/mod.rs"]
 pub mod decide;
