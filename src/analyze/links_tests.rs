@@ -499,7 +499,7 @@ fn tasks_that_a_grant_names_are_one_work_and_all_are_linked() {
 }
 
 #[test]
-fn access_in_excess_of_a_task_is_part_of_what_was_held() {
+fn excess_counts_from_the_end_of_the_task() {
     let named = Grant { task_ref: Some(text("T")), ..grant("g", "ann@x.example") };
     let old = |from: Option<i64>, to: i64, state: TaskState| Task {
         started_at_lo: from.and_then(at),
@@ -509,10 +509,10 @@ fn access_in_excess_of_a_task_is_part_of_what_was_held() {
         state,
         ..task("ci", "T")
     };
-    // Held from 1000 to 5000: never kept for longer than that.
+    // Held from 1000 to 5000.
     for (task, excess) in [
-        (old(Some(100), 200, TaskState::Succeeded), 4000),
-        (old(None, 200, TaskState::Canceled), 4000),
+        (old(Some(100), 200, TaskState::Succeeded), 4800),
+        (old(None, 200, TaskState::Canceled), 4800),
         (old(Some(950), 4000, TaskState::Failed), 1000),
         (old(Some(950), 6000, TaskState::Succeeded), -1000),
     ] {

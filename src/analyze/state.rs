@@ -278,7 +278,7 @@ pub fn reconcile_grants(ix: &Index<'_>, facts: &mut [GrantFact], holdings: &[Hol
         if f.present_after_end == Some(true)
             && let Some(task_end) = f.task_ended_at
         {
-            f.overstay_state_s = Some(context.at.secs_since(tasks::excess_from(f, task_end)));
+            f.overstay_state_s = Some(context.at.secs_since(task_end));
             tasks::bounds(f, task_end, ix.as_of);
         }
     }

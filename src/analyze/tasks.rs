@@ -1,7 +1,7 @@
 //! Links of grants to tasks, and overstay: how long access outlived the work.
 //!
-//! Specification: grants model, section 5 (metric 1) and section 9. Access in excess of a task is part of
-//! the time that it was held: the metric counts from the start of access where the task was over before.
+//! Specification: grants model, section 5 (metric 1) and section 9. The metric
+//! counts from the end of the task, also where access began after it.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -446,31 +446,22 @@ pub fn overstay(ix: &Index<'_>, f: &mut GrantFact) {
         f.overstay_hi_s = Some(0);
         return;
     }
-    // Of a grant that is known to go on, or whose removal failed, the excess so far is a lower bound; a future end has not happened yet. An end that nobody recorded says nothing.
+    // Of a grant that is known to go on, or whose removal failed, the excess so far is a lower bound; a future
+    // end has not happened yet. An end that nobody recorded says nothing.
     let goes_on = f.active_now == Some(true) || f.end_kind == EndKind::FailedToRevoke;
     let end_lo = f.ended_at.or(goes_on.then_some(ix.as_of)).map(|e| e.min(ix.as_of));
     let Some(task_end) = f.task_ended_at else {
         // Only candidates: whichever is meant, access went on after the last of them.
-        f.overstay_hi_s =
-            end_lo.zip(f.candidate_ended_at).map(|(e, t)| e.secs_since(excess_from(f, t)));
+        f.overstay_hi_s = end_lo.zip(f.candidate_ended_at).map(|(e, t)| e.secs_since(t));
         return;
     };
-    let from = excess_from(f, task_end);
-    f.overstay_ledger_s = end_lo.map(|e| e.secs_since(from));
-    f.overstay_credential_s = f.residual_until.map(|r| r.min(ix.as_of).secs_since(from));
+    f.overstay_ledger_s = end_lo.map(|e| e.secs_since(task_end));
+    f.overstay_credential_s = f.residual_until.map(|r| r.min(ix.as_of).secs_since(task_end));
     bounds(f, task_end, ix.as_of);
-}
-
-/// Since when access is in excess of a task: since its end, but not since before access began. Of a grant
-/// for work that was over already, or called off, all is excess and no more than that.
-#[must_use]
-pub fn excess_from(f: &GrantFact, task_end: Time) -> Time {
-    f.started_at.map_or(task_end, |start| start.max(task_end))
 }
 
 /// Largest of the known bounds.
 pub fn bounds(f: &mut GrantFact, task_end: Time, as_of: Time) {
-    let from = excess_from(f, task_end);
     f.overstay_s = [f.overstay_ledger_s, f.overstay_state_s, f.overstay_credential_s]
         .into_iter()
         .flatten()
@@ -478,8 +469,8 @@ pub fn bounds(f: &mut GrantFact, task_end: Time, as_of: Time) {
     // After a failed removal access may go on to this day.
     let failed =
         (f.end_kind == EndKind::FailedToRevoke && f.ended_at_hi.is_none()).then_some(as_of);
-    let hi = f.ended_at_hi.or(failed).or(f.ended_at).map(|e| e.secs_since(from));
-    let residual = f.residual_until.map(|r| r.secs_since(from));
+    let hi = f.ended_at_hi.or(failed).or(f.ended_at).map(|e| e.secs_since(task_end));
+    let residual = f.residual_until.map(|r| r.secs_since(task_end));
     f.overstay_hi_s = [f.overstay_s, hi, residual].into_iter().flatten().max();
 }
 

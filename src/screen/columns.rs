@@ -318,12 +318,10 @@ fn task(cx: &Context<'_>, m: &mut Making, a: &Access, s: Shape) {
         if running {
             (ledger, hi) = (0, 0);
         } else if a.task_end != NEVER {
-            // As `tasks::excess_from`.
-            let from = a.task_end.max(a.grant.start);
-            ledger = secs(s.end_lo(), from);
+            ledger = secs(s.end_lo(), a.task_end);
             hi = ledger;
             if s.ended != NEVER {
-                hi = hi.max(secs(s.ended, from));
+                hi = hi.max(secs(s.ended, a.task_end));
             }
         }
     }

@@ -122,7 +122,7 @@ table! {
         pub lead_s: Option<i64>,
         /// Number of distinct tasks the grant serves, by reference and use. Those that its own record names (task, ticket) are what it was given for and count as one.
         pub n_tasks: i64,
-        /// End of access by the ledger minus end of the task (minus start of access, where the task was over before), seconds, before any grace; negative = ended earlier. A lower bound when the grant is open; 0 while the task runs. Null = not assessed.
+        /// End of access by the ledger minus end of the task, seconds, before any grace; negative = ended earlier. A lower bound when the grant is open; 0 while the task runs. Null = not assessed.
         pub overstay_ledger_s: Option<i64>,
         /// The same with the end the IAM state shows.
         pub overstay_state_s: Option<i64>,
