@@ -21,7 +21,7 @@ struct Decided<'a> {
 /// One row per approver, sorted by id.
 #[must_use]
 pub fn approver_facts(ix: &Index<'_>) -> Vec<ApproverFact> {
-    let grants = Requests::new(ix);
+    let grants = Requests::new(&ix.facts.grants);
     let mut by_person: BTreeMap<&str, BTreeMap<Key<'_>, Decided<'_>>> = BTreeMap::new();
     let mut refusals = false;
     for approval in &ix.facts.approvals {
@@ -75,15 +75,18 @@ impl<'a> Key<'a> {
 }
 
 /// Grants by what approvals call them. An id that two grants share names none.
-struct Requests<'a> {
+#[derive(Debug)]
+pub struct Requests<'a> {
     by_id: HashMap<&'a str, Option<&'a Grant>>,
     by_approval: HashMap<&'a str, &'a Grant>,
 }
 
 impl<'a> Requests<'a> {
-    fn new(ix: &Index<'a>) -> Self {
+    /// Of these grants.
+    #[must_use]
+    pub fn new(grants: &'a [Grant]) -> Self {
         let mut out = Self { by_id: HashMap::new(), by_approval: HashMap::new() };
-        for g in &ix.facts.grants {
+        for g in grants {
             out.by_id.entry(&g.grant_id).and_modify(|have| *have = None).or_insert(Some(g));
             if let Some(id) = &g.approval_ref {
                 out.by_approval.entry(id).or_insert(g);
@@ -92,7 +95,9 @@ impl<'a> Requests<'a> {
         out
     }
 
-    fn of(&self, a: &Approval) -> Option<&'a Grant> {
+    /// The grant that an approval decides on.
+    #[must_use]
+    pub fn of(&self, a: &Approval) -> Option<&'a Grant> {
         match &a.grant_id {
             Some(id) => self.by_id.get(&**id).copied().flatten(),
             None => self.by_approval.get(&*a.approval_id).copied(),

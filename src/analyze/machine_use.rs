@@ -74,7 +74,9 @@ fn is_use(u: &Usage) -> bool {
     u.outcome != Outcome::Denied && u.count != Some(0) && u.first_at.is_some()
 }
 
-fn is_machine(kind: PrincipalKind) -> bool {
+/// Whether no person is behind it by its kind.
+#[must_use]
+pub fn is_machine(kind: PrincipalKind) -> bool {
     matches!(
         kind,
         PrincipalKind::ServiceAccount

@@ -796,3 +796,18 @@ fn standing_hours_are_those_without_a_grant() {
     assert_eq!((hours.standing, hours.lanes), ((1, 0), 1));
     assert_eq!(hours.radius_s, 5000 * 8 * 10);
 }
+
+/// Facts of several files, identities resolved.
+pub(super) fn of_files(list: &[(&str, &str)]) -> Facts {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, content) in list {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+    let settings = Settings::defaults();
+    let mut found = crate::ingest::ingest(&[dir.path().to_path_buf()], &settings).unwrap();
+    assert!(found.failed.is_empty() && found.unknown.is_empty(), "{:?}", found.unknown);
+    identities(&mut found.facts, &settings);
+    found.facts
+}

@@ -14,9 +14,10 @@ use super::vocabulary::Map;
 use super::whole::{self, Demands};
 use super::{Input, MACHINES, approvers, each, failed, judge, lock, store, usage, vocabulary};
 use crate::analyze::index::{Window, source_window};
+use crate::analyze::machine_use::is_machine;
 use crate::analyze::survey::{Fills, Survey};
 use crate::facts::cell::Word;
-use crate::facts::{ApproverFact, Layer, PrincipalKind, Source, Text, Tier, Time};
+use crate::facts::{ApproverFact, Layer, Source, Text, Tier, Time};
 use crate::privilege::glob;
 use crate::rules::value::Value;
 use crate::rules::vector::{Bits, Chunk, Number, Vector};
@@ -143,7 +144,7 @@ impl Sweep<'_> {
         let decisions = &self.shared.sides.decisions;
         let mut gathered = store::gather(decisions.parts());
         for d in aside.decisions.drain(..) {
-            store::push(&mut gathered, d.approver as usize & (decisions.parts() - 1), d);
+            store::push(&mut gathered, d.part(decisions.parts()), d);
         }
         decisions.add(&mut gathered).map_err(failed)?;
         Ok(Some(aside))
@@ -283,22 +284,12 @@ impl Sweep<'_> {
         if !self.judge.asks(MACHINES.table) {
             return out;
         }
-        let machine = |kind| {
-            matches!(
-                kind,
-                PrincipalKind::ServiceAccount
-                    | PrincipalKind::Workload
-                    | PrincipalKind::Agent
-                    | PrincipalKind::Bot
-                    | PrincipalKind::App
-            )
-        };
         let mut records: Vec<i64> = self
             .sums
             .users
             .iter()
             .filter(|(id, (by_name, _))| {
-                machine(self.sums.kinds.get(id).map_or(*by_name, |(_, kind)| *kind))
+                is_machine(self.sums.kinds.get(id).map_or(*by_name, |(_, kind)| *kind))
             })
             .map(|(_, (_, n))| *n)
             .collect();

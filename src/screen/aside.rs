@@ -10,12 +10,14 @@ use super::judge::{Hit, Judge, Sums};
 use super::marks::{Names, canonical};
 use super::part::{self, Wanted};
 use super::plan::{File, Kind, Refusal};
-use super::rows::{Decision, NEVER, NOBODY, Place, micros, place, verdict};
+use super::rows::{Decision, NEVER, NOBODY, Place, micros, place};
 use super::shared;
+use super::told::verdict_in;
 use super::vocabulary::Map;
+use crate::analyze::approvers::Requests;
 use crate::analyze::survey::Survey;
 use crate::analyze::{self, Options};
-use crate::facts::{Approval, ApprovalMethod, Derived, Facts, Grant, Source, Text, Verdict};
+use crate::facts::{Derived, Facts, Source, Text, Verdict};
 use crate::ingest::fold;
 use crate::rules::eval::Env;
 use crate::rules::run;
@@ -192,24 +194,14 @@ impl Ground<'_> {
 
     /// Decisions on these grants, each once, as [`analyze::approvers`] has them.
     fn decisions(&self, facts: &Facts) -> Vec<Decision> {
-        let mut by_id: HashMap<&str, Option<&Grant>> = HashMap::new();
-        let mut by_approval: HashMap<&str, &Grant> = HashMap::new();
-        for g in &facts.grants {
-            by_id.entry(&g.grant_id).and_modify(|have| *have = None).or_insert(Some(g));
-            if let Some(id) = &g.approval_ref {
-                by_approval.entry(id).or_insert(g);
-            }
-        }
+        let requests = Requests::new(&facts.grants);
         let number = |who: &Option<Text>| -> u32 {
             let id: Option<Id> = who.as_deref().map(|s| canonical(self.key, s));
             id.and_then(|id| self.deciders.get(&id).copied()).unwrap_or(NOBODY)
         };
         let mut out: BTreeMap<(u32, &str), Decision> = BTreeMap::new();
         for a in &facts.approvals {
-            let grant = match &a.grant_id {
-                Some(id) => by_id.get(&**id).copied().flatten(),
-                None => by_approval.get(&*a.approval_id).copied(),
-            };
+            let grant = requests.of(a);
             let row = Decision {
                 approver: number(&a.approver_id),
                 asked: grant.map_or(NOBODY, |g| {
@@ -219,7 +211,7 @@ impl Ground<'_> {
                         &g.beneficiary_id
                     })
                 }),
-                verdict: word(a),
+                verdict: verdict_in(a),
                 at: micros(a.at),
                 requested: micros(grant.and_then(|g| g.requested_at)),
             };
@@ -262,15 +254,6 @@ impl Ground<'_> {
         sums.lanes.extend(whole.pieces.iter().cloned());
         Ok(())
     }
-}
-
-fn word(a: &Approval) -> u32 {
-    let verdict = match a.verdict {
-        Verdict::Approve => verdict::APPROVE,
-        Verdict::Deny => verdict::DENY,
-        _ => 0,
-    };
-    verdict | if a.method == ApprovalMethod::Policy { verdict::POLICY } else { 0 }
 }
 
 /// Which records the rows of the derived tables are about, and which records belong together.

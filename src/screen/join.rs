@@ -239,7 +239,7 @@ fn decided(decisions: &mut [Vec<Decision>], a: &Loose) {
         requested: NEVER,
     };
     let parts = decisions.len();
-    push(decisions, a.approver as usize & (parts - 1), row);
+    push(decisions, row.part(parts), row);
 }
 
 /// Looks for tasks that no grant names and that occur twice; one partition of the names.

@@ -13,14 +13,14 @@ use super::join::BY_REASON;
 use super::marks::canonical;
 use super::memo::{Memos, key};
 use super::plan::{File, Kind};
-use super::rows::{Approval, Grant, Key, NEVER, Spot, Task, Use, micros, verdict};
+use super::rows::{Approval, Grant, Key, NEVER, Spot, Task, Use, micros};
 use super::shared::{Shared, Sums};
 use super::store::{gather, push};
-use super::told::{Codes, Told, ToldUse, home_words, kind_of, lower, open, task_state, verdict_of};
-use super::vocabulary::Map;
-use crate::facts::{
-    self, ApprovalMethod, Decision, EndKind, Outcome, Text, Time, UsageGrain, Verdict,
+use super::told::{
+    Codes, Told, ToldUse, home_words, kind_of, lower, open, task_state, verdict_in, verdict_of,
 };
+use super::vocabulary::Map;
+use crate::facts::{self, Decision, EndKind, Outcome, Text, Time, UsageGrain};
 use crate::ingest::source::Batch;
 use crate::ingest::table::Single;
 
@@ -301,14 +301,7 @@ impl<'s, 'b> Worker<'s, 'b> {
         let (false, Some(grant)) = (a.approval_id.is_empty(), &a.grant_id) else {
             return self.shared.refuse("an approval without its own id or without a grant");
         };
-        let mut verdict = match a.verdict {
-            Verdict::Approve => verdict::APPROVE,
-            Verdict::Deny => verdict::DENY,
-            _ => 0,
-        };
-        if a.method == ApprovalMethod::Policy {
-            verdict |= verdict::POLICY;
-        }
+        let verdict = verdict_in(a);
         let who = a.approver.as_deref();
         self.add_approval((&a.approval_id, grant), (who, NO_CODE), (micros(a.at), verdict));
     }

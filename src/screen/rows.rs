@@ -395,6 +395,15 @@ impl Grant {
     }
 }
 
+impl Decision {
+    /// One of so many partitions, a power of two, by the approver.
+    #[must_use]
+    #[inline]
+    pub fn part(&self, parts: usize) -> usize {
+        self.approver as usize & (parts - 1)
+    }
+}
+
 impl Key {
     /// Of a name and the place of a grant.
     #[must_use]

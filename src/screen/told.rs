@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::cell::{NO_CODE, Odd};
 use super::id::{Id, Key};
 use super::rows::verdict;
-use crate::facts::{PrincipalKind, TaskState};
+use crate::facts::{Approval, ApprovalMethod, PrincipalKind, TaskState, Verdict};
 use crate::ingest::ledger;
 
 /// Places of the names of a record in the dictionaries of their columns; [`NO_CODE`] for those in none.
@@ -169,6 +169,17 @@ pub fn task_state(word: Option<&str>) -> TaskState {
             crate::ingest::tasks::generic::state(&w.to_ascii_lowercase().replace([' ', '-'], "_"))
         }
     }
+}
+
+/// Verdict of an approval, as its adapter tells it.
+#[must_use]
+pub fn verdict_in(a: &Approval) -> u32 {
+    let verdict = match a.verdict {
+        Verdict::Approve => verdict::APPROVE,
+        Verdict::Deny => verdict::DENY,
+        _ => 0,
+    };
+    verdict | if a.method == ApprovalMethod::Policy { verdict::POLICY } else { 0 }
 }
 
 /// Verdict of an approval, out of the word of its column.

@@ -124,7 +124,7 @@ impl Part {
         let parts = shared.sides.decisions.parts();
         let (mut decisions, mut strays) = (gather(parts), gather(parts));
         for (_, d) in self.decisions.iter().filter(|(at, _)| stays(*at).is_some()) {
-            push(&mut decisions, d.approver as usize & (parts - 1), *d);
+            push(&mut decisions, d.part(parts), *d);
         }
         // Also of those that go: another grant that names the approval would have to go too.
         for (at, id) in &self.strays {

@@ -1,5 +1,6 @@
 use super::*;
 use crate::analyze;
+use crate::analyze::tests::of_files;
 use crate::ingest::driver::ingest_bytes;
 use crate::settings::Settings;
 
@@ -49,21 +50,6 @@ fn verdict(facts: &Facts, who: &str, q: &Question) -> Verdict {
     let fast = e.verdict(&who, &mut prepared);
     assert_eq!(fast, e.explain(&who, &mut prepared).verdict);
     fast
-}
-
-/// Facts of several files, identities resolved.
-fn of_files(list: &[(&str, &str)]) -> Facts {
-    let dir = tempfile::tempdir().unwrap();
-    for (name, content) in list {
-        let path = dir.path().join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, content).unwrap();
-    }
-    let settings = Settings::defaults();
-    let mut found = crate::ingest::ingest(&[dir.path().to_path_buf()], &settings).unwrap();
-    assert!(found.failed.is_empty() && found.unknown.is_empty(), "{:?}", found.unknown);
-    analyze::identities(&mut found.facts, &settings);
-    found.facts
 }
 
 /// 5.1.1, 5.4.9: a document that cannot be read neither allows nor denies for certain.

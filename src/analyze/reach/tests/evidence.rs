@@ -2,27 +2,11 @@
 //! are old, and what a source does not tell.
 
 use super::*;
-use crate::analyze;
+use crate::analyze::tests::of_files as files;
 use crate::facts::{Completeness, Layer, Usage, UsageGrain};
-use crate::ingest::ingest;
 
 const SET: &str = "arn:aws:sso:::permissionSet/ssoins-1/ps-1234567890abcdef";
 const PERSON: &str = "arn:aws:identitystore:::user/u-1";
-
-/// Reads files as a run does.
-fn files(list: &[(&str, &str)]) -> Facts {
-    let dir = tempfile::tempdir().unwrap();
-    for (name, content) in list {
-        let path = dir.path().join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, content).unwrap();
-    }
-    let settings = Settings::defaults();
-    let mut found = ingest(&[dir.path().to_path_buf()], &settings).unwrap();
-    assert!(found.unknown.is_empty() && found.failed.is_empty(), "{:?}", found.unknown);
-    analyze::identities(&mut found.facts, &settings);
-    found.facts
-}
 
 fn account(users: &str, roles: &str) -> String {
     format!(
