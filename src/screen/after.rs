@@ -9,6 +9,7 @@ use super::id::Id;
 use super::judge::{Judge, Sums};
 use super::lanes::{self, Observed, System};
 use super::plan::Refusal;
+use super::rows::NOWHERE;
 use super::shared::{self, Shared};
 use super::vocabulary::Map;
 use super::whole::{self, Demands};
@@ -68,6 +69,7 @@ impl Sweep<'_> {
             deciders: &deciders,
             principals: &marked.principals,
             as_of: self.as_of,
+            lone: self.sums.named == 0,
             judge: self.judge,
         };
         let sweep = lanes::Context {
@@ -150,7 +152,8 @@ impl Sweep<'_> {
         Ok(Some(aside))
     }
 
-    /// Approvals that their grants do not name are theirs alone: no other grant has or names them.
+    /// Approvals that their grants do not name are theirs alone: no other grant has or names them, be it one
+    /// that no ledger lists.
     fn strays(&self) -> Result<(), Refusal> {
         let several = || Err(Refusal::NotFlat("an approval of several grants".into()));
         let strays = &self.shared.sides.strays;
@@ -162,7 +165,8 @@ impl Sweep<'_> {
                 return several();
             }
             if self.sums.named > 0 {
-                all.extend(rows.iter().map(|s| (Id::new(s.id, 0), ())));
+                let listed = rows.iter().filter(|s| s.place != NOWHERE);
+                all.extend(listed.map(|s| (Id::new(s.id, 0), ())));
             }
         }
         strays.close();

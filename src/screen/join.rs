@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering;
 use rayon::prelude::*;
 
 use super::rows::{
-    Approval, Approved, Decision, Loose, NEVER, NOBODY, Name, Spot, TICKET, Task, Use, Used,
-    Worked, verdict,
+    Approval, Approved, Decision, Key, Loose, NEVER, NOBODY, NOWHERE, Name, Spot, Stray, TICKET,
+    Task, Use, Used, Worked, verdict,
 };
 use super::shared::Shared;
 use super::store::{gather, push};
@@ -36,6 +36,8 @@ struct Finder<'s, 'b> {
     approved: Vec<Vec<Approved>>,
     used: Vec<Vec<Used>>,
     worked: Vec<Vec<Worked>>,
+    /// Names of approvals with their grants, where no grant names any.
+    named: Option<Vec<Vec<Key>>>,
     loose: Vec<Vec<Loose>>,
     idle: Vec<Vec<Name>>,
     /// Ledger systems with approvals, by number.
@@ -54,6 +56,7 @@ impl<'s, 'b> Finder<'s, 'b> {
             approved: gather(parts),
             used: gather(parts),
             worked: gather(parts),
+            named: lone_names(shared).then(|| gather(parts)),
             loose: gather(parts),
             idle: gather(parts),
             systems: Vec::new(),
@@ -79,6 +82,9 @@ impl<'s, 'b> Finder<'s, 'b> {
         }
         if let Some(there) = self.systems.get_mut(system) {
             *there = true;
+        }
+        if let Some(named) = &mut self.named {
+            push(named, a.id.part(self.shared.grants.parts()), Key::new(a.id, grant));
         }
         let row = Approved::new(grant.at(), (a.approver, a.verdict), a.id.high(), a.at);
         push(&mut self.approved, grant.part(), row);
@@ -130,6 +136,9 @@ impl<'s, 'b> Finder<'s, 'b> {
         sides.approved.add(&mut self.approved)?;
         sides.used.add(&mut self.used)?;
         sides.worked.add(&mut self.worked)?;
+        if let Some(named) = &mut self.named {
+            self.shared.named.add(named)?;
+        }
         sides.loose.add(&mut self.loose)?;
         sides.idle.add(&mut self.idle)?;
         let systems = self.systems.drain(..).zip(0u32..).filter(|(there, _)| *there);
@@ -207,6 +216,8 @@ pub fn shared_approvals(shared: &Shared<'_>, at: usize) -> io::Result<()> {
     let mut times: Map<u32> = map(loose.len());
     loose.iter().for_each(|a| *times.entry(a.id).or_default() += 1);
     let mut decisions = gather(shared.sides.decisions.parts());
+    let parts = shared.sides.strays.parts();
+    let mut strays = gather(parts);
     for a in loose {
         let alone = times.get(&a.id) == Some(&1);
         if let Some(grant) = seen.get(&a.id) {
@@ -215,15 +226,28 @@ pub fn shared_approvals(shared: &Shared<'_>, at: usize) -> io::Result<()> {
                 shared.refuse(several);
             }
             shared.marks.grant(several, *grant);
-        } else if alone {
-            decided(&mut decisions, &a);
-            continue;
+        } else {
+            // A grant that has it and does not name it is found when the grants are put together.
+            let row = Stray { id: a.id.high(), place: NOWHERE };
+            push(&mut strays, row.part(parts), row);
+            if alone {
+                decided(&mut decisions, &a);
+                continue;
+            }
         }
         shared.marks.name("an approval that occurs twice", |names| {
             names.approvals.insert(a.id, ());
         });
     }
+    shared.sides.strays.add(&mut strays)?;
     shared.sides.decisions.add(&mut decisions)
+}
+
+/// Whether approvals name grants and no grant names an approval: then which grants share one is known before
+/// they are put together.
+#[must_use]
+pub fn lone_names(shared: &Shared<'_>) -> bool {
+    shared.sums.lock().unwrap_or_else(PoisonError::into_inner).named == 0
 }
 
 /// Puts the decision of an approval of no listed grant to its approver.

@@ -27,6 +27,9 @@ pub fn micros(t: Option<Time>) -> i64 {
 /// Place of a record: number of the file in the upper half, row or line in the lower.
 pub type Place = u64;
 
+/// No place: the record is of a grant that no ledger lists.
+pub const NOWHERE: Place = Place::MAX;
+
 /// The place of a record.
 #[must_use]
 #[inline]
@@ -271,7 +274,7 @@ rows! {
     Stray {
         /// First half of its id.
         id: u64,
-        /// Place of the grant's record.
+        /// Place of the grant's record, or [`NOWHERE`].
         place: u64,
     }
 
@@ -301,6 +304,14 @@ pub mod verdict {
     pub const DENY: u32 = 2;
     /// Decided by a policy.
     pub const POLICY: u32 = 4;
+}
+
+impl Stray {
+    /// Partition.
+    #[must_use]
+    pub fn part(self, parts: usize) -> usize {
+        (self.id >> 32) as usize & (parts - 1)
+    }
 }
 
 impl Approved {

@@ -97,6 +97,8 @@ pub struct Context<'a> {
     pub principals: &'a Map<()>,
     /// As-of time.
     pub as_of: Time,
+    /// No grant names an approval ([`super::join::lone_names`]).
+    pub lone: bool,
     /// Rules.
     pub judge: &'a Judge<'a>,
 }
@@ -130,7 +132,7 @@ impl Part {
         for (at, id) in &self.strays {
             if let Some(grant) = self.rows.get(*at as usize) {
                 let row = Stray { id: *id, place: grant.place() };
-                push(&mut strays, (*id >> 32) as usize & (parts - 1), row);
+                push(&mut strays, row.part(parts), row);
             }
         }
         shared.sides.strays.add(&mut strays)?;
@@ -221,7 +223,7 @@ fn approvals(cx: &Context<'_>, part: &mut Part, approvals: &[Approved]) {
         let (Some(access), Some(slot)) = (rows.get_mut(at), first.get_mut(at)) else { continue };
         (*link, *slot) = (*slot, i);
         let names = access.bits & bit::NAMES_APPROVAL != 0;
-        if !names || access.grant.approval != a.id {
+        if !cx.lone && (!names || access.grant.approval != a.id) {
             strays.push((a.grant, a.id));
             if names {
                 cx.shared.marks.say("a grant that names another approval than its own");
