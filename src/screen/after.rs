@@ -9,7 +9,7 @@ use super::id::Id;
 use super::judge::{Judge, Sums};
 use super::lanes::{self, Observed};
 use super::plan::Refusal;
-use super::rows::NOWHERE;
+use super::rows::{NOWHERE, micros};
 use super::shared::{self, Shared};
 use super::vocabulary::Map;
 use super::whole::{self, Demands};
@@ -62,7 +62,10 @@ impl Sweep<'_> {
         let limits = &self.input.settings.limits;
         let period = self.period(&survey);
         let period_s = period.1.secs_since(period.0);
+        let until: Vec<i64> =
+            self.sources.iter().map(|s| micros(s.window_end.or(s.collected_at))).collect();
         let whole = whole::Context {
+            until: &until,
             shared,
             demands: &demands,
             approvers: &approvers,

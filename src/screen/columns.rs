@@ -140,7 +140,7 @@ pub fn spans(cx: &Context<'_>, rows: &[SpanRow]) -> Chunk {
     Chunk { rows: rows.len(), columns: columns.into_iter().collect() }
 }
 
-const END_KINDS: &[&str] = &["open", "unknown"];
+const END_KINDS: &[&str] = &["open", "unknown", "expired"];
 const TASK_REASONS: &[&str] = &[
     "field_not_recorded",
     "no_source",
@@ -259,7 +259,8 @@ impl Shape {
             ended: if a.grant.ended == NEVER { a.grant.due } else { a.grant.ended },
             as_of,
             // A ledger that records an end before the due time records a revocation.
-            revoked: a.grant.ended != NEVER
+            revoked: a.bits & (bit::ACTIVE_WORD | bit::EXPIRED_WORD) == 0
+                && a.grant.ended != NEVER
                 && a.grant.ended <= as_of
                 && (a.grant.due == NEVER || a.grant.ended < a.grant.due),
         }
@@ -291,7 +292,11 @@ fn timeline(m: &mut Making, a: &Access, d: &Demands, s: Shape) {
     let ahead = a.grant.ended > s.as_of;
     m.revocation_lag_s.push(if ahead { NEVER } else { between(a.grant.ended, a.grant.due) });
     m.tier.push(d.tier);
-    m.end_kind.push(u8::from(s.ended != NEVER));
+    m.end_kind.push(match (a.bits & bit::ACTIVE_WORD, a.bits & bit::EXPIRED_WORD) {
+        (0, 0) => u8::from(s.ended != NEVER),
+        (0, _) => 2,
+        _ => 0,
+    });
 }
 
 fn task(cx: &Context<'_>, m: &mut Making, a: &Access, s: Shape) {

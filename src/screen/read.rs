@@ -17,11 +17,11 @@ use super::rows::{Approval, Grant, Key, NEVER, Said, Spot, Task, Use, bit, micro
 use super::shared::{Filled, Shared, Sums};
 use super::store::{gather, push};
 use super::told::{
-    Codes, More, Told, ToldUse, beyond, home_words, kind_of, lower, open, task_state, uncarried,
-    verdict_in, verdict_of,
+    Codes, More, Told, ToldUse, beyond, home_words, kind_of, lower, open, said, task_state,
+    uncarried, verdict_in, verdict_of,
 };
 use super::vocabulary::Map;
-use crate::facts::{self, Decision, Outcome, Text, Time, UsageGrain};
+use crate::facts::{self, Outcome, Text, Time, UsageGrain};
 use crate::ingest::source::Batch;
 use crate::ingest::table::Single;
 
@@ -260,11 +260,8 @@ impl<'s, 'b> Worker<'s, 'b> {
         }
         // A ticket is a reference like another.
         let task = g.task_ref.as_deref().or(g.ticket_id.as_deref());
-        let said = match g.decision {
-            Decision::Approved => bit::APPROVED_WORD,
-            Decision::AutoApproved => bit::AUTO_WORD,
-            _ => 0,
-        };
+        let said = said(g);
+        let approved = said & (bit::APPROVED_WORD | bit::AUTO_WORD) != 0;
         self.add_grant(
             row,
             &Told {
@@ -282,7 +279,7 @@ impl<'s, 'b> Worker<'s, 'b> {
                     extended: g.n_extensions > 0,
                     ticket: g.ticket_id.is_some(),
                     said,
-                    decided: if said == 0 { NEVER } else { micros(g.decided_at) },
+                    decided: if approved { micros(g.decided_at) } else { NEVER },
                 },
                 approval: g.approval_ref.as_deref(),
                 requested: micros(g.requested_at),

@@ -83,6 +83,10 @@ pub mod bit {
     pub const AUTO_WORD: u32 = 1 << 20;
     /// Its approvals have no ids of their own.
     pub const BARE: u32 = 1 << 21;
+    /// The ledger calls it active, whatever its end.
+    pub const ACTIVE_WORD: u32 = 1 << 22;
+    /// The ledger says that it expired.
+    pub const EXPIRED_WORD: u32 = 1 << 23;
 }
 
 /// Where a grant lies: its place in its partition in the lower half, the partition, and in the topmost 16

@@ -393,7 +393,7 @@ fn odd_grants_go_aside() {
 #[test]
 fn ledgers_that_tell_everything_in_their_rows_are_screened() {
     // Columns that are added, and the cells of the first grant and of the others.
-    let cases: [(&str, &str, &str, usize); 20] = [
+    let cases: [(&str, &str, &str, usize); 23] = [
         ("requester", "p0@corp.example", "", 0),
         ("requester", "P0@Corp.Example", "p0@corp.example", 4),
         ("requester", "boss", "", 2),
@@ -405,7 +405,10 @@ fn ledgers_that_tell_everything_in_their_rows_are_screened() {
         ("decision,decided_at", "auto_approved,DAYT06:30:00Z", ",", 2),
         ("decision", "auto_approved", "unknown", 0),
         ("decision", "denied", "approved", 2),
-        ("decision", "expired", "", 2),
+        ("decision", "expired", "active", 0),
+        ("decision", "closed", "revoked", 0),
+        ("end_kind", "expired", "open", 0),
+        ("end_kind", "failed_to_revoke", "", 2),
         ("ticket", "t0", "t1", 0),
         ("ticket", "t0;t1", "t1", 2),
         ("activated_at", "DAYT08:00:00Z", "", 0),
@@ -646,7 +649,15 @@ mod odd {
         (
             of(vec!["ann@corp.example", "Ann@corp.example", "agent:x", "boss"]),
             of(vec!["ann@corp.example", "boss", "boss;ann@corp.example", "agent:x"]),
-            of(vec!["approved", "approved", "auto_approved", "denied", "active", "pending"]),
+            of(vec![
+                "approved",
+                "approved",
+                "auto_approved",
+                "denied",
+                "active",
+                "expired",
+                "ended",
+            ]),
             of(vec!["2026-01-05T07:30:00Z", "2026-01-05T08:30:00Z", "2026-01-07T10:00:00Z"]),
             rare(vec!["2026-01-05T08:00:00Z", "2026-01-05"]),
             rare(vec!["1h", "86400"]),

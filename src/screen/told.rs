@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::cell::{NO_CODE, Odd};
 use super::id::{Id, Key};
-use super::rows::{NEVER, verdict};
+use super::rows::{NEVER, bit, verdict};
 use crate::facts::{
     Approval, ApprovalMethod, BrokerKind, Decision, EndKind, Grant, PrincipalKind, TaskState,
     Verdict,
@@ -41,7 +41,8 @@ pub struct More {
     pub extended: bool,
     /// It has a ticket.
     pub ticket: bool,
-    /// [`super::rows::bit::APPROVED_WORD`], [`super::rows::bit::AUTO_WORD`] or none.
+    /// What the ledger itself says: [`bit::APPROVED_WORD`] or [`bit::AUTO_WORD`], [`bit::ACTIVE_WORD`] or
+    /// [`bit::EXPIRED_WORD`].
     pub said: u32,
     /// When it was approved, by the ledger's own word.
     pub decided: i64,
@@ -65,12 +66,34 @@ pub fn beyond(g: &Grant) -> Option<&'static str> {
     (!g.task_hints.is_empty()).then_some("a session, a tag or a claim that may name a task")
 }
 
+/// What the ledger says about the end of a grant, as bits; `None` for what the sweep does not carry. Without
+/// a word a grant is open when it has no end, and of others nobody says how they ended.
+fn ends(g: &Grant) -> Option<u32> {
+    let ends = g.ended_at_lo.or(g.not_after).is_some();
+    match g.end_kind {
+        EndKind::Unknown if ends => Some(0),
+        EndKind::Open if !ends => Some(0),
+        EndKind::Open => Some(bit::ACTIVE_WORD),
+        EndKind::Expired if ends => Some(bit::EXPIRED_WORD),
+        _ => None,
+    }
+}
+
+/// What the ledger itself says of a grant, as [`More::said`].
+#[must_use]
+pub fn said(g: &Grant) -> u32 {
+    let decided = match g.decision {
+        Decision::Approved => bit::APPROVED_WORD,
+        Decision::AutoApproved => bit::AUTO_WORD,
+        _ => 0,
+    };
+    decided | ends(g).unwrap_or(0)
+}
+
 /// What a grant tells that the sweep does not carry.
 #[must_use]
 pub fn uncarried(g: &Grant) -> Option<&'static str> {
     let start = g.activated_at_lo.or(g.not_before);
-    let ends = g.ended_at_lo.or(g.not_after).is_some();
-    let usual = if ends { EndKind::Unknown } else { EndKind::Open };
     let words =
         !matches!(g.decision, Decision::Unknown | Decision::Approved | Decision::AutoApproved);
     // Then it may have begun with its approval.
@@ -87,10 +110,7 @@ pub fn uncarried(g: &Grant) -> Option<&'static str> {
         (g.activated_at_lo != g.activated_at_hi, "a grant with a start of the precision of a day"),
         (g.not_before != start, "a grant that began earlier or later than it was meant to"),
         (words || begun, "a request that was refused, failed or waits"),
-        (
-            g.end_kind != usual,
-            "a state of the ledger that says how a grant ended, or that it lasts",
-        ),
+        (ends(g).is_none(), "a word of the ledger about how a grant ended"),
         (early, "a decision before the request"),
         (tickets, "a ticket beside a task, or several"),
         (counted, "an extension or a renewal"),

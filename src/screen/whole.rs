@@ -97,6 +97,8 @@ pub struct Context<'a> {
     pub principals: &'a Map<()>,
     /// As-of time.
     pub as_of: Time,
+    /// By number of the file, the time up to which it speaks.
+    pub until: &'a [i64],
     /// No grant names an approval ([`super::join::lone_names`]).
     pub lone: bool,
     /// Rules.
@@ -152,6 +154,15 @@ pub fn grants(cx: &Context<'_>, at: usize) -> io::Result<Part> {
     }
     if !cx.principals.is_empty() {
         for a in rows.iter_mut().filter(|a| cx.principals.contains_key(&a.grant.principal)) {
+            a.bits |= bit::ASIDE;
+        }
+    }
+    let active = |a: &Access| a.bits & bit::ACTIVE_WORD != 0 && a.grant.ended == NEVER;
+    for a in rows.iter_mut().filter(|a| active(a)) {
+        let until = cx.until.get(usize::from(a.grant.file)).copied().unwrap_or(NEVER);
+        let until = until.min(cx.as_of.micros());
+        if until != NEVER && a.grant.due != NEVER && until > a.grant.due {
+            shared.marks.say("a grant that its ledger calls active beyond its end");
             a.bits |= bit::ASIDE;
         }
     }
