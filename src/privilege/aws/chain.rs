@@ -7,6 +7,7 @@ use super::condition::Context;
 use super::document::Effect;
 use super::escalation::Node;
 use super::evaluate::{Decider, Setting, SubjectKind};
+use super::hops::{is_session, session_of, sessions};
 use super::own::keys;
 use super::paths::{Path, Target, administrator, paths};
 use super::reached::Hop;
@@ -150,13 +151,26 @@ pub fn open_questions(from: &Node<'_>, to: &Node<'_>, hop: &Hop) -> Vec<String> 
         Target::Existing(Some(one)) => one.eq_ignore_ascii_case(s),
         _ => false,
     };
-    for rule in to.trust.iter().filter(|r| r.assume && !r.condition_text.is_empty()) {
+    let own_sessions = sessions(from.subject);
+    let by_session = |who: &str| own_sessions.as_deref().is_some_and(|own| is_session(who, own));
+    for rule in to.trust.iter().filter(|r| r.assume) {
+        if assumes
+            && by_session(&rule.trusted)
+            && let Some((_, name)) = session_of(&rule.trusted)
+        {
+            let word = if rule.allow { "only" } else { "unless" };
+            out.push(format!("trust: {word} in a session with the name `{name}`"));
+        }
+        if rule.condition_text.is_empty() {
+            continue;
+        }
         let about = if rule.kind == "service" {
             service(&rule.trusted)
         } else {
             assumes
                 && (rule.kind == "any"
                     || rule.trusted == from.subject.arn
+                    || by_session(&rule.trusted)
                     || rule.trusted == root
                     || rule.trusted == from.subject.home.account)
         };

@@ -268,22 +268,42 @@ fn assumes(node: &Node<'_>, path: &Path, target: &Node<'_>) -> Tri {
     }
 }
 
-/// Whether a principal may assume a role of the export (5.4.5).
+/// How the ARNs of the sessions of a role begin; `None` for what has no sessions. The path of the role is
+/// not in them.
+pub(super) fn sessions(subject: &Subject) -> Option<String> {
+    let Subject { home, name, kind, .. } = subject;
+    (*kind == SubjectKind::Role)
+        .then(|| format!("arn:{}:sts::{}:assumed-role/{name}", home.partition, home.account))
+}
+
+/// The start of a session's ARN that all sessions of its role share, and the name of the session; `None`
+/// when a trusted party is no session.
+pub(super) fn session_of(trusted: &str) -> Option<(&str, &str)> {
+    let (sessions, name) = trusted.rsplit_once('/')?;
+    let (head, role) = sessions.rsplit_once(":assumed-role/")?;
+    (head.starts_with("arn:") && head.contains(":sts::") && !role.contains('/') && !name.is_empty())
+        .then_some((sessions, name))
+}
+
+/// Whether a principal may assume a role of the export (5.4.5). A trust policy that names one session of
+/// a role leaves it open: whoever assumes that role chooses the name of the session.
 #[must_use]
 pub fn can_assume(node: &Node<'_>, role: &Node<'_>) -> Tri {
     let Some(action) = assume_role() else { return Tri::F };
     let me = node.subject;
     let same_account = me.home == role.subject.home;
     let (mut direct, mut account, mut denied) = (Tri::F, Tri::F, Tri::F);
+    let sessions = sessions(me);
     for rule in role.trust.iter().filter(|r| r.assume) {
-        let named = rule.trusted == me.arn;
+        let session = sessions.as_deref().is_some_and(|own| is_session(&rule.trusted, own));
+        let named = rule.trusted == me.arn || session;
         let any = rule.kind == "any";
         let mine = rule.trusted == me.home.account || is_root(&rule.trusted, &me.home);
         if !(named || any || mine || rule.trusted.starts_with("not:")) {
             continue;
         }
         let mut m = rule.condition.evaluate(me, true);
-        if rule.doubtful {
+        if rule.doubtful || session {
             m = m.and(Tri::U);
         }
         if !rule.allow {
@@ -307,6 +327,11 @@ pub fn can_assume(node: &Node<'_>, role: &Node<'_>) -> Tri {
         direct.or(account).and(identity)
     };
     grant.and(!denied)
+}
+
+/// Whether a trusted party is a session of the role whose sessions begin so.
+pub(super) fn is_session(trusted: &str, sessions: &str) -> bool {
+    session_of(trusted).is_some_and(|(of, _)| of == sessions)
 }
 
 /// Whether a trusted party is the account itself.

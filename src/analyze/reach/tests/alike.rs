@@ -120,6 +120,8 @@ fn trust() -> impl Strategy<Value = String> {
         r#"{"AWS":"111122223333"}"#,
         r#"{"AWS":"arn:aws:iam::111122223333:root"}"#,
         r#"{"AWS":"arn:aws:iam::999999999999:root"}"#,
+        r#"{"AWS":"arn:aws:sts::111122223333:assumed-role/r1/deploy"}"#,
+        r#"{"AWS":"arn:aws:sts::111122223333:assumed-role/app-2/deploy"}"#,
         r#"{"Service":"ec2.amazonaws.com"}"#,
         r#"{"Service":["lambda.amazonaws.com","glue.amazonaws.com"]}"#,
         r#"{"Service":"cloudformation.amazonaws.com"}"#,
