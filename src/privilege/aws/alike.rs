@@ -99,6 +99,7 @@ struct Look<'a> {
     access_keys: Option<usize>,
     login_profile: Option<bool>,
     instance_profile: Option<bool>,
+    boundary: Option<&'a str>,
     trust: Vec<(&'a str, &'a str, bool, bool, &'a str)>,
 }
 
@@ -114,6 +115,7 @@ impl<'a> Look<'a> {
             access_keys: node.access_keys,
             login_profile: node.login_profile,
             instance_profile: node.instance_profile,
+            boundary: node.boundary_policy.as_deref(),
             trust: rules.map(rule).collect(),
         }
     }

@@ -3,14 +3,15 @@
 
 use super::action::catalogue;
 use super::arn;
+use super::bounded::{lifting, lifting_keys};
 use super::condition::Context;
 use super::document::Effect;
 use super::escalation::Node;
 use super::evaluate::{Decider, Setting, SubjectKind};
 use super::hops::{is_session, session_of, sessions};
 use super::own::keys;
-use super::paths::{Path, Target, administrator, paths};
-use super::reached::Hop;
+use super::paths::{Path, Target, administrator, lifts, paths};
+use super::reached::{Change, Hop};
 use super::tri::Tri;
 
 /// One action of a hop.
@@ -83,26 +84,37 @@ pub fn technique(hop: &Hop) -> Option<Technique> {
 pub fn acts<'n>(from: &Node<'n>, to: &Node<'_>, hop: &Hop) -> Vec<Act<'n>> {
     let Some(path) = paths().get(hop.path) else { return Vec::new() };
     let admin = administrator(&from.subject.home.partition);
+    let lifted = hop.change.is_some_and(Change::lifts).then(|| lift(from, to)).flatten();
     let places = path.actions.iter().enumerate();
-    places
-        .filter_map(|(place, action)| {
-            let name = catalogue().name(*action);
-            let on = resource(path, name, to, hop, from);
-            let about = on.clone().unwrap_or_default();
-            let mut extra = keys(path, place, &about, &admin);
-            if name == "iam:PassRole"
-                && let Target::PassRole(services) = &path.target
-                && let Some(service) = services.first()
-            {
-                extra.push(("iam:passedtoservice", service.as_str()));
-            }
-            let context: &dyn Context = &Setting { subject: from.subject, extra: &extra };
-            let deciders = from.rights.deciders(*action, on.as_deref(), context);
-            // The way in by a trust policy that names the principal needs no statement of its own.
-            let trusted = name == "sts:AssumeRole" && deciders.is_empty();
-            (!trusted).then_some(Act { action: name, on, deciders })
-        })
-        .collect()
+    let done = places.filter_map(|(place, action)| {
+        let name = catalogue().name(*action);
+        let on = resource(path, name, to, hop, from);
+        let about = on.clone().unwrap_or_default();
+        let mut extra = keys(path, place, &about, &admin);
+        if name == "iam:PassRole"
+            && let Target::PassRole(services) = &path.target
+            && let Some(service) = services.first()
+        {
+            extra.push(("iam:passedtoservice", service.as_str()));
+        }
+        let context: &dyn Context = &Setting { subject: from.subject, extra: &extra };
+        let deciders = from.rights.deciders(*action, on.as_deref(), context);
+        // The way in by a trust policy that names the principal needs no statement of its own.
+        let trusted = name == "sts:AssumeRole" && deciders.is_empty();
+        (!trusted).then_some(Act { action: name, on, deciders })
+    });
+    lifted.into_iter().chain(done).collect()
+}
+
+/// The action that takes the boundary of the target away.
+fn lift<'n>(from: &Node<'n>, to: &Node<'_>) -> Option<Act<'n>> {
+    let (place, on, _) = lifting(from, to)?;
+    let action = *lifts().get(place)?;
+    let extra = lifting_keys(action, to, &administrator(&from.subject.home.partition));
+    let extra: Vec<(&str, &str)> = extra.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    let context: &dyn Context = &Setting { subject: from.subject, extra: &extra };
+    let deciders = from.rights.deciders(action, Some(&on), context);
+    Some(Act { action: catalogue().name(action), on: Some(on), deciders })
 }
 
 /// What an action of a path is done on.

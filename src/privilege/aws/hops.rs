@@ -2,6 +2,7 @@
 
 use super::alike::{named, naming};
 use super::arn;
+use super::bounded::lifting;
 use super::escalation::{Node, TrustRule};
 use super::evaluate::{Grants, Scope, Setting, Subject, SubjectKind};
 use super::own::{keys, with_keys};
@@ -26,6 +27,8 @@ pub(super) struct View {
     /// Patterns with variables, which tell apart targets that look alike ([`super::alike`]); `None` when
     /// every target must be asked.
     pub(super) named: Option<Vec<String>>,
+    /// The boundary of the target is taken away first.
+    pub(super) lifts: bool,
 }
 
 /// Beginning of the ARNs that an Allow statement takes in for the action on the target.
@@ -91,7 +94,7 @@ fn view(node: &Node<'_>, index: usize, path: &Path, rest: Tri) -> View {
         (None, None) => vec![Reaches { prefix: String::new(), sure: true }],
         (Some(_), _) => Vec::new(),
     };
-    View { path: index, steady, rest, most, reaches, named: None }
+    View { path: index, steady, rest, most, reaches, named: None, lifts: false }
 }
 
 /// The action of a path whose patterns say most about the target, with its place in the path.
@@ -240,6 +243,9 @@ pub(super) fn hop(node: &Node<'_>, target: &Node<'_>, view: &View, least: Tri) -
             identity.and(assumes(node, path, target))
         }
     });
+    if view.lifts && verdict.possible() {
+        verdict = verdict.and(lifting(node, target).map_or(Tri::F, |(.., lifts)| lifts));
+    }
     if verdict < least { Tri::F } else { verdict }
 }
 
