@@ -6,8 +6,10 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::access::{Evaluated, Plan};
+use super::activity::Activity;
 use super::sensitive::Sensitive;
 use super::shares::{self, Life};
+use super::tracked;
 use crate::facts::{Text, Tier, Time, Tri, text};
 use crate::findings::fingerprint::digest;
 use crate::privilege::aws::action::{ActionSet, catalogue};
@@ -54,6 +56,10 @@ pub struct Held {
     pub services: Vec<&'static str>,
     /// Digest of the permissions.
     pub digest: String,
+    /// Actions that may be allowed and that some report of last access tracks.
+    pub tracked: Vec<usize>,
+    /// Services with an action that may be allowed and that no report tracks.
+    pub untracked: Vec<&'static str>,
 }
 
 /// What a policy contributes under a frame of Deny statements and ceilings, paths aside.
@@ -76,6 +82,8 @@ struct Judge<'a> {
     /// Policies that conditions name.
     named: Option<&'a Named>,
     as_of: Time,
+    /// Actions that some report of last access tracks.
+    tracked: ActionSet,
     known: Contributions,
 }
 
@@ -101,7 +109,7 @@ pub fn judge(
     evaluated: &Evaluated<'_>,
     nodes: &[Node<'_>],
     sensitive: &Sensitive,
-    as_of: Time,
+    activity: &Activity,
 ) -> Vec<Outcome> {
     // The graph goes before the rest is made: both take much room.
     let graph = Graph::new(nodes);
@@ -111,7 +119,8 @@ pub fn judge(
     let reached: Vec<Reached> = reached.collect();
     drop(graph);
     let named = nodes.first().map(|n| n.named);
-    let judge = Judge { sensitive, named, as_of, known: Memo::default() };
+    let (as_of, tracked) = (activity.as_of, activity.tracked());
+    let judge = Judge { sensitive, named, as_of, tracked, known: Memo::default() };
     plans
         .par_iter()
         .zip(reached)
@@ -272,7 +281,10 @@ impl Judge<'_> {
         let (certain, possible) = (grants.certain(Scope::Some), grants.possible(Scope::Some));
         let conditions = conditions(from, rights, possible);
         let n = i64::try_from(certain.count_ones(..)).ok();
+        let (tracked, untracked) = tracked::split(possible, &self.tracked);
         Held {
+            tracked,
+            untracked,
             wildcards: wildcards(from, possible),
             n_actions: n,
             sensitive: self.sensitive.read_by(grants, from, rights),

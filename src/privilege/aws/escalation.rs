@@ -332,9 +332,8 @@ impl<'a> Graph<'a> {
     #[must_use]
     pub fn standing(&self, index: usize) -> Reached {
         let mut out = Reached::default();
-        if let Some(node) = self.nodes.get(index) {
-            out.full_admin = classes().full_admin(&node.rights.grants);
-        }
+        let held = self.nodes.get(index).map(|n| &n.rights.grants);
+        out.full_admin = held.map_or(Tri::F, |g| classes().full_admin(g));
         out
     }
 
@@ -361,6 +360,7 @@ impl<'a> Graph<'a> {
             self.on_others(index, &mut out);
         }
         out.settle();
+        out.note_retired(node.rights.grants.possible(Scope::Some));
         out
     }
 

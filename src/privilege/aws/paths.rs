@@ -196,7 +196,7 @@ impl Path {
     }
 
     /// `None` for a path with an action that the catalogue lacks: no principal can be shown to hold it.
-    /// Of the table this is one row, whose service is retired.
+    /// Of the table this is one row (`rhino-23`), whose service is retired and whose action AWS lists no more.
     fn parse(id: &str, name: &str, actions: &str, condition: &str) -> Option<Self> {
         let mut target = None;
         let mut needs = BTreeSet::new();

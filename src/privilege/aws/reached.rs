@@ -1,8 +1,8 @@
 //! What the paths of one principal lead to, with proof.
 
-use super::action::catalogue;
+use super::action::{ActionSet, catalogue};
 use super::evaluate::Grants;
-use super::paths::{Path, Target};
+use super::paths::{Path, Target, paths};
 use super::tri::Tri;
 
 /// Kind of gain at the end of a path.
@@ -98,6 +98,8 @@ pub struct Reached {
     pub to_admin: Tri,
     /// Proof, strongest first.
     pub proof: Vec<String>,
+    /// Paths by services that take no new customers: for information, part of no verdict.
+    pub retired: Vec<String>,
     /// The paths found.
     pub used: Vec<Used>,
     /// The shortest path to each kind of gain.
@@ -138,6 +140,7 @@ impl Default for Reached {
             escalates: Tri::F,
             to_admin: Tri::F,
             proof: Vec::new(),
+            retired: Vec::new(),
             used: Vec::new(),
             found: Vec::new(),
             bounded_self_grant: Tri::F,
@@ -170,6 +173,21 @@ impl Reached {
             // What was not looked at may lead further.
             self.escalates = self.escalates.or(Tri::U);
             self.proof.push("the search for longer paths was ended before all was seen".into());
+        }
+    }
+
+    /// Tells of paths by services that take no new customers: for information, they count for nothing.
+    pub(super) fn note_retired(&mut self, held: &ActionSet) {
+        for path in paths().iter().filter(|p| p.retired) {
+            if path.actions.iter().all(|a| held.contains(*a)) {
+                let names: Vec<&str> = path.actions.iter().map(|a| catalogue().name(*a)).collect();
+                self.retired.push(format!(
+                    "{} {}: {}, where a service is still in use that takes no new customers",
+                    path.id,
+                    path.name,
+                    names.join(" + ")
+                ));
+            }
         }
     }
 
