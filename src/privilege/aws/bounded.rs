@@ -3,12 +3,15 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use super::action::catalogue;
 use super::alike::{Alike, naming};
 use super::classes::classes;
 use super::escalation::Node;
-use super::evaluate::{Scope, Setting, SubjectKind};
+use super::evaluate::{Compiled, Scope, Setting, SubjectKind};
 use super::hops::View;
+use super::named::BOUNDARY;
 use super::own::{admin_with, boundary_actions};
 use super::paths::{administrator, lifts, on_policy};
 use super::reached::Change;
@@ -53,6 +56,7 @@ impl<'a> Bounded<'a> {
             return Self::default();
         }
         let free: Vec<Tri> = (0..nodes.len())
+            .into_par_iter()
             .map(|i| match bounded(i) {
                 Some(node) if of(admin, i) != Tri::T => without(node, nodes),
                 _ => Tri::F,
@@ -79,7 +83,7 @@ impl<'a> Bounded<'a> {
         let path = view.path().filter(|_| self.lifters.get(from) == Some(&true))?;
         let node = nodes.get(from)?;
         // A variable in a pattern may tell targets apart for the action that takes the boundary away.
-        let about = |s: &&super::evaluate::Compiled| lifts().iter().any(|a| s.actions.contains(*a));
+        let about = |s: &&Compiled| lifts().iter().any(|a| s.actions.contains(*a));
         let named = if naming(node.rights).iter().any(about) { None } else { view.named.clone() };
         let view = View { lifts: true, named, ..view.clone() };
         if path.raises
@@ -129,7 +133,6 @@ pub(super) fn lifting(node: &Node<'_>, target: &Node<'_>) -> Option<(usize, Stri
         };
         let Some(on) = on else { continue };
         let extra = lifting_keys(*action, target, &admin);
-        let extra: Vec<(&str, &str)> = extra.iter().map(|(k, v)| (*k, v.as_str())).collect();
         let verdict =
             node.rights.decide(*action, on, &Setting { subject: node.subject, extra: &extra });
         if verdict.possible() && best.as_ref().is_none_or(|(.., have)| verdict > *have) {
@@ -140,16 +143,15 @@ pub(super) fn lifting(node: &Node<'_>, target: &Node<'_>) -> Option<(usize, Stri
 }
 
 /// Context keys of an action that takes a boundary away: the boundary that is put, or the one that is there.
-pub(super) fn lifting_keys(
+pub(super) fn lifting_keys<'k>(
     action: usize,
-    target: &Node<'_>,
-    admin: &str,
-) -> Vec<(&'static str, String)> {
-    let name = catalogue().name(action);
-    let boundary = match name {
+    target: &'k Node<'_>,
+    admin: &'k str,
+) -> Vec<(&'k str, &'k str)> {
+    let boundary = match catalogue().name(action) {
         _ if on_policy(action) => None,
-        put if put.starts_with("iam:Put") => Some(admin.to_owned()),
-        _ => target.boundary_policy.clone(),
+        put if put.starts_with("iam:Put") => Some(admin),
+        _ => target.boundary_policy.as_deref(),
     };
-    boundary.map(|b| ("iam:permissionsboundary", b)).into_iter().collect()
+    boundary.map(|b| (BOUNDARY, b)).into_iter().collect()
 }

@@ -9,7 +9,7 @@ use super::document::Effect;
 use super::escalation::Node;
 use super::evaluate::{Decider, Setting, SubjectKind};
 use super::hops::{is_session, session_of, sessions};
-use super::own::keys;
+use super::own::{attachable, keys};
 use super::paths::{Path, Target, administrator, lifts, paths};
 use super::reached::{Change, Hop};
 use super::tri::Tri;
@@ -83,7 +83,7 @@ pub fn technique(hop: &Hop) -> Option<Technique> {
 #[must_use]
 pub fn acts<'n>(from: &Node<'n>, to: &Node<'_>, hop: &Hop) -> Vec<Act<'n>> {
     let Some(path) = paths().get(hop.path) else { return Vec::new() };
-    let admin = administrator(&from.subject.home.partition);
+    let admin = attached(path, from, to, hop);
     let lifted = hop.change.is_some_and(Change::lifts).then(|| lift(from, to)).flatten();
     let places = path.actions.iter().enumerate();
     let done = places.filter_map(|(place, action)| {
@@ -110,11 +110,29 @@ pub fn acts<'n>(from: &Node<'n>, to: &Node<'_>, hop: &Hop) -> Vec<Act<'n>> {
 fn lift<'n>(from: &Node<'n>, to: &Node<'_>) -> Option<Act<'n>> {
     let (place, on, _) = lifting(from, to)?;
     let action = *lifts().get(place)?;
-    let extra = lifting_keys(action, to, &administrator(&from.subject.home.partition));
-    let extra: Vec<(&str, &str)> = extra.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    let admin = administrator(&from.subject.home.partition);
+    let extra = lifting_keys(action, to, &admin);
     let context: &dyn Context = &Setting { subject: from.subject, extra: &extra };
     let deciders = from.rights.deciders(action, Some(&on), context);
     Some(Act { action: catalogue().name(action), on: Some(on), deciders })
+}
+
+/// The policy that a path attaches: of those that administrate the first that serves best.
+fn attached(path: &Path, from: &Node<'_>, to: &Node<'_>, hop: &Hop) -> String {
+    let mut best: Option<(Tri, String)> = None;
+    for (policy, admin) in attachable(from, path) {
+        let each = path.actions.iter().enumerate().map(|(place, action)| {
+            let on = resource(path, catalogue().name(*action), to, hop, from);
+            let about = on.unwrap_or_default();
+            let extra = keys(path, place, &about, &policy);
+            from.rights.decide(*action, &about, &Setting { subject: from.subject, extra: &extra })
+        });
+        let verdict = Tri::all(each).and(admin);
+        if best.as_ref().is_none_or(|(have, _)| verdict > *have) {
+            best = Some((verdict, policy));
+        }
+    }
+    best.map_or_else(|| administrator(&from.subject.home.partition), |(_, policy)| policy)
 }
 
 /// What an action of a path is done on.

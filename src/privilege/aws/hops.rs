@@ -5,10 +5,8 @@ use super::arn;
 use super::bounded::lifting;
 use super::escalation::{Node, TrustRule};
 use super::evaluate::{Grants, Scope, Setting, Subject, SubjectKind};
-use super::own::{keys, with_keys};
-use super::paths::{
-    ASSUME, Need, Path, Target, administrator, assume_role, on_policy, pass_role, paths,
-};
+use super::own::{attachable, keys, with_any_policy};
+use super::paths::{ASSUME, Need, Path, Target, assume_role, on_policy, pass_role, paths};
 use super::tri::Tri;
 
 /// What one path means for all principals with the same rights, before any target is looked at.
@@ -113,22 +111,25 @@ pub(super) fn narrowing_action(path: &Path) -> Option<(usize, usize)> {
 /// Where the statements lead whose conditions may hold with the keys that the path sets. Of a path
 /// that hands a role to several services the first is asked: the others only take away.
 fn reaches(node: &Node<'_>, path: &Path, place: usize, action: usize) -> Vec<Reaches> {
-    let admin = administrator(&node.subject.home.partition);
-    let extra = match &path.target {
-        Target::PassRole(services) => {
-            services.first().map(|s| ("iam:passedtoservice", s.as_str())).into_iter().collect()
-        }
-        _ if path.id == ASSUME => Vec::new(),
-        _ => keys(path, place, "", &admin),
-    };
-    let context = Setting { subject: node.subject, extra: &extra };
     let home = &node.subject.home;
-    let mut out: Vec<Reaches> = node
-        .rights
-        .shapes_under(action, &context)
-        .into_iter()
-        .map(|(shape, m)| Reaches { prefix: literal_prefix(&shape, home), sure: m == Tri::T })
-        .collect();
+    let mut out = Vec::new();
+    for (policy, _) in attachable(node, path) {
+        let extra = match &path.target {
+            Target::PassRole(services) => {
+                services.first().map(|s| ("iam:passedtoservice", s.as_str())).into_iter().collect()
+            }
+            _ if path.id == ASSUME => Vec::new(),
+            _ => keys(path, place, "", &policy),
+        };
+        let context = Setting { subject: node.subject, extra: &extra };
+        let shapes = node.rights.shapes_under(action, &context).into_iter();
+        out.extend(
+            shapes.map(|(shape, m)| Reaches {
+                prefix: literal_prefix(&shape, home),
+                sure: m == Tri::T,
+            }),
+        );
+    }
     out.sort_unstable();
     out.dedup();
     out
@@ -190,7 +191,7 @@ fn steady(node: &Node<'_>, path: &Path) -> Option<Tri> {
         .filter(|a| acts(a))
         .all(|a| node.rights.is_uniform(*a, &resource_of(*a)));
     uniform.then(|| {
-        with_keys(node, path, "", |a, context| {
+        with_any_policy(node, path, "", |a, context| {
             if !acts(&a) {
                 return Tri::T;
             }
@@ -252,7 +253,7 @@ pub(super) fn hop(node: &Node<'_>, target: &Node<'_>, view: &View, least: Tri) -
 /// Every action on the target, or on the policy for actions on policies.
 fn identity_on(node: &Node<'_>, path: &Path, target: &Node<'_>, policy: Option<&String>) -> Tri {
     let assume = assume_role();
-    with_keys(node, path, &target.subject.arn, |a, context| {
+    with_any_policy(node, path, &target.subject.arn, |a, context| {
         if Some(a) == assume {
             return Tri::T;
         }

@@ -227,13 +227,30 @@ pub(super) fn best(found: impl Iterator<Item = (Tri, String)>) -> (Tri, String) 
 }
 
 fn own(node: &Node<'_>, rights: &Rights<'_>, path: &Path, resource: &str) -> Tri {
-    let decide = |a: usize, context: &dyn Context| rights.decide(a, resource, context);
-    if !path.actions.iter().any(|a| catalogue().name(*a).starts_with("iam:Attach")) {
-        return with_keys(node, path, resource, decide);
+    with_any_policy(node, path, resource, |a, context| rights.decide(a, resource, context))
+}
+
+/// Policies that a path may attach, each with whether its holder administrates; of a path that attaches none
+/// one entry that changes nothing.
+pub(super) fn attachable(node: &Node<'_>, path: &Path) -> Vec<(String, Tri)> {
+    let home = &node.subject.home;
+    if path.actions.iter().any(|a| catalogue().name(*a).starts_with("iam:Attach")) {
+        node.named.attachable(home)
+    } else {
+        vec![(administrator(&home.partition), Tri::T)]
     }
+}
+
+/// [`with_keys`] with the policy that serves best, where the path attaches one.
+pub(super) fn with_any_policy(
+    node: &Node<'_>,
+    path: &Path,
+    resource: &str,
+    mut decide: impl FnMut(usize, &dyn Context) -> Tri,
+) -> Tri {
     let mut best = Tri::F;
-    for (policy, admin) in node.named.attachable(&node.subject.home) {
-        best = best.or(admin.and(with_policy(node, path, resource, &policy, decide)));
+    for (policy, admin) in attachable(node, path) {
+        best = best.or(admin.and(with_policy(node, path, resource, &policy, &mut decide)));
         if best == Tri::T {
             break;
         }

@@ -62,12 +62,6 @@ impl Change {
     pub fn lifts(self) -> bool {
         self != Self::Policies
     }
-
-    /// Whether policies are written.
-    #[must_use]
-    pub fn raises(self) -> bool {
-        self != Self::Boundary
-    }
 }
 
 /// The shortest path to one kind of gain.

@@ -89,6 +89,44 @@ fn policies_that_may_be_attached() {
     }
 }
 
+/// The same on others: whoever may attach a policy that administrates to somebody and become that one does.
+#[test]
+fn policies_that_may_be_attached_to_others() {
+    let attach = |operator: &str, policy: &str| {
+        format!(
+            r#"{{"Effect":"Allow","Action":["iam:AttachUserPolicy","iam:AttachRolePolicy"],"Resource":["arn:aws:iam::111122223333:user/weak","arn:aws:iam::111122223333:role/weak"],"Condition":{{"{operator}":{{"iam:PolicyARN":"{policy}"}}}}}}"#
+        )
+    };
+    let key = r#"{"Effect":"Allow","Action":"iam:CreateAccessKey","Resource":"arn:aws:iam::111122223333:user/weak"}"#;
+    let assume = r#"{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"arn:aws:iam::111122223333:role/weak"}"#;
+    let (own, of_aws) = ("arn:aws:iam::111122223333:policy/", "arn:aws:iam::aws:policy/");
+    let cases = [
+        ("reader", "ArnEquals", format!("{of_aws}ReadOnlyAccess"), Tri::No),
+        ("all", "ArnEquals", format!("{own}all"), Tri::Yes),
+        ("s3", "ArnEquals", format!("{own}s3"), Tri::No),
+        ("but", "ArnNotEquals", format!("{of_aws}AdministratorAccess"), Tri::Yes),
+    ];
+    let mut users = vec![user("weak", &[], "")];
+    for (name, operator, policy, _) in &cases {
+        let attach = attach(operator, policy);
+        users.push(user(&format!("{name}-key"), &[&attach, key], ""));
+        users.push(user(&format!("{name}-assume"), &[&attach, assume], ""));
+    }
+    let roles = role("weak", &[], &trusts(r#"{"AWS":"arn:aws:iam::111122223333:root"}"#), "");
+    let policies =
+        [policy("s3", r#"{"Effect":"Allow","Action":"s3:*","Resource":"*"}"#), policy("all", STAR)]
+            .join(",");
+    let r = run(&export(&users.join(","), "", &roles, &policies));
+    for (name, _, _, admin) in &cases {
+        for way in ["key", "assume"] {
+            let i = identity(&r, &format!("{name}-{way}"));
+            assert_eq!(i.escalates_to_admin, *admin, "{name}-{way}: {:?}", i.proof);
+            let told = i.path.iter().any(|s| s.contains("(policy `p0`, statement 0)"));
+            assert_eq!(told, *admin == Tri::Yes, "{:?}", i.path);
+        }
+    }
+}
+
 /// 5.6, bounded_self_grant: an organisation policy that lists what is allowed holds like a boundary.
 #[test]
 fn organisation_policies_that_list_what_is_allowed() {
