@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use super::aside::{self, Aside, Ground};
 use super::id::Id;
 use super::judge::{Judge, Sums};
-use super::lanes::{self, Observed, System};
+use super::lanes::{self, Observed};
 use super::plan::Refusal;
 use super::rows::NOWHERE;
 use super::shared::{self, Shared};
@@ -217,11 +217,12 @@ impl Sweep<'_> {
         let names = self.shared.systems.entries();
         let approved = lock(&self.shared.approved_systems);
         let mut systems: BTreeMap<Text, Fills> = BTreeMap::new();
-        for (number, [task, reason, scope]) in &self.sums.fills {
+        for (number, filled) in &self.sums.fills {
             if let Some(name) = names.get(*number as usize) {
-                let (task, reason, scope) = (*task > 0, *reason > 0, *scope > 0);
+                let [task, reason, scope, requester, extensions] = filled.map(|n| n > 0);
                 let approvals = approved.contains(number);
-                systems.insert(name.clone(), Fills { task, reason, scope, approvals });
+                let fills = Fills { task, reason, scope, requester, extensions, approvals };
+                systems.insert(name.clone(), fills);
             }
         }
         let source = |n: &usize| self.input.files.get(*n).map(|f| f.id.clone());
@@ -239,12 +240,12 @@ impl Sweep<'_> {
         }
     }
 
-    fn systems(&self, survey: &Survey) -> Vec<System> {
+    fn systems(&self, survey: &Survey) -> Vec<Fills> {
         let recorded = |own: bool| survey.approvals && (survey.systems.len() < 2 || own);
         let of = |name: &Text| {
             let f = survey.systems.get(name).copied().unwrap_or_default();
             let approvals = recorded(f.approvals);
-            System { task: f.task, reason: f.reason, scope: f.scope, approvals }
+            Fills { approvals, ..f }
         };
         self.shared.systems.entries().iter().map(of).collect()
     }

@@ -100,8 +100,8 @@ pub fn cut(file: &File, single: &Single<'_>) -> Result<Cut, String> {
     let header: Vec<String> = schema.iter_names().map(|n| n.trim().to_owned()).collect();
     let layout = single.layout(&header).map_err(|e| e.to_string())?;
     let footer = reader.get_metadata().map_err(|e| wrong(&file.input, &e).to_string())?.clone();
-    let column = |name: &&str| {
-        let field = file.adapter.fields.iter().position(|f| f.name == *name)?;
+    let column = |name: &str| {
+        let field = file.adapter.fields.iter().position(|f| f.name == name)?;
         let (name, of) = schema.get_at_index((*layout.get(field)?)?)?;
         let zoned = matches!(of.dtype, ArrowDataType::Timestamp(_, Some(_)));
         let leaves = footer.schema().columns();
@@ -109,7 +109,7 @@ pub fn cut(file: &File, single: &Single<'_>) -> Result<Cut, String> {
         let leaf = leaf.zip(form(&of.dtype));
         Some(Wanted { name: name.to_string(), zoned, leaf })
     };
-    let columns = file.kind.fields().iter().map(column).collect();
+    let columns = file.kind.read().map(column).collect();
     let mut pieces = Vec::new();
     let mut from = 0;
     for (group, rows) in footer.row_groups.iter().map(RowGroupMetadata::num_rows).enumerate() {
@@ -321,7 +321,7 @@ pub fn named(
     field: &str,
     (key, names): (&Key, &Names),
 ) -> Result<Vec<usize>, String> {
-    let Some(field) = file.kind.fields().iter().position(|f| *f == field) else {
+    let Some(field) = file.kind.read().position(|f| f == field) else {
         return Ok(Vec::new());
     };
     let mut out = Vec::new();
@@ -475,8 +475,8 @@ pub fn pick(
     if rows.is_empty() {
         return Ok(());
     }
-    let place = |name: &&str| file.adapter.fields.iter().position(|f| f.name == *name);
-    let fields: Vec<Option<usize>> = file.kind.fields().iter().map(place).collect();
+    let place = |name: &str| file.adapter.fields.iter().position(|f| f.name == name);
+    let fields: Vec<Option<usize>> = file.kind.read().map(place).collect();
     let mut wanted = Bits::all(at.rows, false);
     rows.iter().for_each(|row| wanted.put(*row));
     walk(

@@ -155,6 +155,11 @@ pub fn grants(cx: &Context<'_>, at: usize) -> io::Result<Part> {
             a.bits |= bit::ASIDE;
         }
     }
+    for said in shared.sides.said.take(at)? {
+        if let Some(access) = rows.get_mut(said.grant as usize) {
+            access.approved = said.at;
+        }
+    }
     for w in shared.sides.worked.take(at)? {
         if let Some(access) = rows.get_mut(w.grant as usize) {
             linked(cx, &w, access);
@@ -223,7 +228,15 @@ fn approvals(cx: &Context<'_>, part: &mut Part, approvals: &[Approved]) {
         let (Some(access), Some(slot)) = (rows.get_mut(at), first.get_mut(at)) else { continue };
         (*link, *slot) = (*slot, i);
         let names = access.bits & bit::NAMES_APPROVAL != 0;
-        if !cx.lone && (!names || access.grant.approval != a.id) {
+        if a.verdict() & verdict::MORE != 0 {
+            cx.shared.marks.say("an approval that names what it is for, or how many are needed");
+            access.bits |= bit::ASIDE;
+        }
+        let bare = a.verdict() & verdict::BARE != 0;
+        if bare {
+            access.bits |= bit::BARE;
+        }
+        if !cx.lone && !bare && (!names || access.grant.approval != a.id) {
             strays.push((a.grant, a.id));
             if names {
                 cx.shared.marks.say("a grant that names another approval than its own");
@@ -295,6 +308,11 @@ fn approved(cx: &Context<'_>, list: &mut Vec<&Approved>, access: &mut Access) {
             cx.shared.marks.say("an approval that occurs twice");
             access.bits |= bit::ASIDE;
         }
+    }
+    let bare = |a: &&Approved| a.verdict() & verdict::BARE != 0;
+    if list.iter().any(bare) && !list.iter().all(bare) {
+        cx.shared.marks.say("an approver in the ledger beside records of approvals");
+        access.bits |= bit::ASIDE;
     }
     list.retain(|a| a.verdict() & verdict::APPROVE != 0 && !ahead(cx, a));
     // It may be of a further person or not; where there are several, that decides about the quorum.
