@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::hours::Hours;
 use super::index::{Index, source_window};
 use super::interval::{overlap_s, total_s, union};
+use super::reach::credentials::renewal_factor;
 use super::scope;
 use super::use_spans::{BIN_S, UseSpans};
 use crate::facts::{
@@ -372,24 +373,17 @@ fn radius(ix: &Index<'_>, b: &Basis<'_>) -> (Found, Found) {
 
 /// Metric 9: time from issue to last use over the lifetime, the largest.
 fn renewal(ix: &Index<'_>) -> Found {
-    let mut largest: Option<f64> = None;
-    let mut n = 0;
-    for c in &ix.facts.credentials {
-        let (Some(issued), Some(expires), Some(used)) = (c.issued_at, c.expires_at, c.last_used_at)
-        else {
-            continue;
-        };
-        let life = expires.secs_since(issued);
-        if life > 0 && used <= ix.as_of {
-            n += 1;
-            let factor = float(used.secs_since(issued).max(0)) / float(life);
-            largest = Some(largest.map_or(factor, |f| f.max(factor)));
-        }
+    let each = ix.facts.credentials.iter().filter_map(|c| renewal_factor(c, ix.as_of));
+    largest(each, "no_used_credential_with_lifetime")
+}
+
+/// The largest of some values, and how many there are; the reason without any.
+fn largest(values: impl Iterator<Item = f64>, none: &'static str) -> Found {
+    let mut found: Option<(f64, i64)> = None;
+    for v in values {
+        found = Some(found.map_or((v, 1), |(max, n)| (max.max(v), n + 1)));
     }
-    match largest {
-        Some(f) => Ok((f, Some(f), n)),
-        None => Err(Without::NotApplicable("no_used_credential_with_lifetime")),
-    }
+    found.map_or(Err(Without::NotApplicable(none)), |(max, n)| Ok((max, Some(max), n)))
 }
 
 /// Metric 9: what a chain of grants gave in all over what its first one gave, the largest.
@@ -398,10 +392,7 @@ fn extension(b: &Basis<'_>) -> Found {
         let first = c.first_duration_s.filter(|s| *s > 0)?;
         Some(float(c.held_s?) / float(first))
     });
-    let all: Vec<f64> = ratios.collect();
-    let largest =
-        all.iter().copied().fold(None, |m: Option<f64>, r| Some(m.map_or(r, |m| m.max(r))));
-    largest.map_or(Err(Without::NotApplicable("no_grants")), |f| Ok((f, Some(f), len(&all))))
+    largest(ratios, "no_grants")
 }
 
 /// Metric 11: authorised time with use over authorised time, of grants whose use is observable.

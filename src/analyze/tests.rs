@@ -645,6 +645,56 @@ fn sums_over_two_grants_and_uses_of_refused_requests() {
     assert_eq!(rows, [(None, Some("use_aggregated")), (Some(false), None)]);
 }
 
+/// Grants model, section 6, row D with use: the broker said no, and it was done all the same.
+#[test]
+fn use_of_what_was_refused_names_the_request() {
+    let mut f = facts();
+    f.sources.push(source("S3", Layer::Usage, (0, 100 * DAY)));
+    let mut denied = grant("r1");
+    (denied.activated_at_lo, denied.activated_at_hi) = (None, None);
+    (denied.requested_at, denied.decision) = (at(10_000), Decision::Denied);
+    denied.source_ref = text("L7");
+    f.grants = vec![denied.clone()];
+    f.usage = vec![usage(None, 10_500, 10_500)];
+    let told = |f: &Facts| {
+        let u = run(f.clone()).usage_facts.remove(0);
+        (u.in_grant, u.after_refusal, u.request_id.map(|r| r.to_string()), u.refs.len())
+    };
+    let bypass = (Some(false), true, Some("r1".to_owned()), 2);
+    assert_eq!(told(&f), bypass);
+    let u = run(f.clone()).usage_facts.remove(0);
+    assert_eq!((u.request_decision, u.requested_at), (Some(Decision::Denied), at(10_000)));
+    assert!(u.refs.iter().any(|r| r.ends_with("L7")), "the denial is evidence: {:?}", u.refs);
+    let plain = (Some(false), false, None, 1);
+    let changed = |change: &dyn Fn(&mut Facts)| {
+        let mut f = f.clone();
+        change(&mut f);
+        told(&f)
+    };
+    // Before the request, elsewhere, of something else, or of nothing that the log names.
+    assert_eq!(changed(&|f| f.usage = vec![usage(None, 9000, 9000)]), plain);
+    assert_eq!(changed(&|f| f.usage[0].scope = Some(text("aws:2"))), plain);
+    assert_eq!(changed(&|f| f.usage[0].scope = None), plain);
+    assert_eq!(changed(&|f| f.usage[0].privilege = Some(text("read-x"))), plain);
+    assert_eq!(changed(&|f| f.usage[0].privilege = None), plain);
+    // A request that lapsed, is still open, or was named by the use.
+    assert_eq!(changed(&|f| f.grants[0].decision = Decision::Lapsed), bypass);
+    assert_eq!(changed(&|f| f.grants[0].decision = Decision::Pending), bypass);
+    assert_eq!(changed(&|f| f.usage[0].grant_id = Some(text("r1"))), bypass);
+    // Nobody refused what was withdrawn.
+    assert_eq!(changed(&|f| f.grants[0].decision = Decision::Withdrawn), plain);
+    // Granted since: in the grant it is covered, and after it its use after the end.
+    let mut later = grant("g2");
+    (later.requested_at, later.not_before) = (at(10_100), at(10_200));
+    (later.activated_at_lo, later.activated_at_hi) = (at(10_200), at(10_200));
+    later.not_after = at(10_400);
+    assert_eq!(changed(&|f| f.grants.push(later.clone())), plain);
+    later.not_after = at(11_000);
+    assert_eq!(changed(&|f| f.grants.push(later.clone())).0, Some(true));
+    // An earlier grant has ended before the request: what follows is not its residue.
+    assert_eq!(changed(&|f| f.grants.push(grant("g1"))), bypass);
+}
+
 #[test]
 fn failed_removal_goes_on() {
     let mut f = facts();

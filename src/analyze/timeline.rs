@@ -285,6 +285,7 @@ struct Cursor<'a> {
     active: BTreeMap<usize, &'a GrantFact>,
     /// The last grant to end explains what is left; the ones before are history.
     ended: Option<&'a GrantFact>,
+    /// Requests that gave nothing, and those whose access is still to begin.
     denied: BTreeMap<usize, &'a GrantFact>,
 }
 
@@ -300,7 +301,11 @@ impl<'a> Cursor<'a> {
             all.sort_by(|a, b| (a.0, &a.2.grant_id, a.1).cmp(&(b.0, &b.2.grant_id, b.1)));
             all.into_iter().peekable()
         };
-        let denied = |g: &GrantFact| !g.effective && g.decision != Decision::Unknown;
+        // Asked for and not given: refused, or not yet (section 6, row D).
+        let denied = |g: &GrantFact| match g.effective {
+            false => g.decision != Decision::Unknown,
+            true => g.requested_at < g.started_at,
+        };
         Self {
             starts: events(&|g| g.started_at.filter(|_| g.effective)),
             ends: events(&|g| g.ended_at.filter(|_| g.effective)),
@@ -315,15 +320,16 @@ impl<'a> Cursor<'a> {
 
     /// The stretch that begins at an instant no earlier than the one before.
     fn advance(&mut self, from: Time, until: Option<Time>) -> Moment<'a> {
+        while let Some((_, i, g)) = self.denials.next_if(|e| e.0 <= from) {
+            self.denied.insert(i, g);
+        }
         while let Some((_, i, g)) = self.starts.next_if(|e| e.0 <= from) {
             self.active.insert(i, g);
+            self.denied.remove(&i);
         }
         while let Some((_, i, g)) = self.ends.next_if(|e| e.0 <= from) {
             self.active.remove(&i);
             self.ended = Some(g);
-        }
-        while let Some((_, i, g)) = self.denials.next_if(|e| e.0 <= from) {
-            self.denied.insert(i, g);
         }
         let (sure, perhaps) = (self.used.holds(from), self.perhaps.holds(from));
         let used = match (sure, perhaps) {
@@ -392,7 +398,7 @@ impl<'t, 'a> Track<'t, 'a> {
     fn count(&self, moment: &Moment<'_>, hours: &mut Hours) {
         let Some(until) = moment.until else { return };
         let length = until.secs_since(moment.from);
-        let bound = self.state_axis(&moment.in_play, moment.from);
+        let bound = self.state_axis(moment);
         // Without any snapshot what may be bound has no bounds, and says nothing.
         if bound == Some(false) || (bound.is_none() && self.presence.is_empty()) {
             return;
@@ -429,7 +435,7 @@ impl<'t, 'a> Track<'t, 'a> {
         // Unknown without a ledger.
         let ledger = moment.ledger.or_else(|| ix.has_layer(Layer::Ledger).then_some(Ledger::Never));
         let task = work_axis(ix, self.work, &key.0, in_play, from);
-        let bound = self.state_axis(in_play, from);
+        let bound = self.state_axis(&moment);
         let used = self.use_axis(&moment);
         let m = Modifiers {
             privileged: tier.is_some_and(|t| t <= Tier::T1),
@@ -445,7 +451,8 @@ impl<'t, 'a> Track<'t, 'a> {
         }
         // Of equally severe cells the first, which assumes least: what no source shows as bound is not.
         let worst = cells.iter().rev().max_by_key(|c| c.severity)?;
-        let floor = cells.iter().map(|c| c.severity).min()?;
+        let least = cells.iter().min_by_key(|c| c.severity)?;
+        let floor = least.severity;
         worst.severity?;
         // A possibility that rests only on layers without any source is "not assessed", which the
         // coverage says once, and not a possible finding of every segment (section 7).
@@ -472,7 +479,8 @@ impl<'t, 'a> Track<'t, 'a> {
             task: text(task.map_or("?", work_word)),
             state: text(bound.map_or("?", |b| if b { "1" } else { "0" })),
             usage: text(used.map_or("?", |u| if u { "1" } else { "0" })),
-            cell: cell_name(worst.name, ledger.is_some()),
+            cell: cell_name(worst.name, ledger, in_play),
+            cell_floor: cell_name(least.name, ledger, in_play),
             severity: text(worst.severity.map_or("ok", Severity::as_str)),
             certainty: if floor == worst.severity {
                 Certainty::Certain
@@ -500,8 +508,15 @@ impl<'t, 'a> Track<'t, 'a> {
     }
 
     /// Presence in IAM. Credential and session brokers show a valid credential while the grant runs.
-    fn state_axis(&self, in_play: &[&GrantFact], at: Time) -> Option<bool> {
-        match in_play.iter().find(|g| !expects_binding(g)) {
+    fn state_axis(&self, moment: &Moment<'_>) -> Option<bool> {
+        let at = moment.from;
+        match moment.in_play.iter().find(|g| !expects_binding(g)) {
+            // Before its start a grant of a credential gives none, and a refused one gives only what the
+            // inputs show all the same.
+            Some(g) if moment.ledger == Some(Ledger::Denied) => {
+                let valid = !g.effective && g.residual_until.is_some_and(|end| at < end);
+                self.presence.at(at).or(Some(valid))
+            }
             Some(g) => g.residual_until.or(g.ended_at).map(|end| at < end),
             None => self.presence.at(at),
         }
@@ -542,11 +557,22 @@ fn without_ledger(cell: &mut cells::Cell) {
 
 const UNLEDGERED: &str = "unledgered ";
 
-fn cell_name(name: &str, ledger: bool) -> Text {
-    match name.strip_prefix(UNLEDGERED).filter(|_| !ledger) {
-        Some(rest) => text(format!("{rest}, no ledger supplied")),
-        None => text(name),
+/// Name of a cell as a reader takes it: without a ledger nobody can say that something is not in it, and what
+/// is not decided yet, or has not begun, was not denied.
+fn cell_name(name: &str, ledger: Option<Ledger>, in_play: &[&GrantFact]) -> Text {
+    match (ledger, name.strip_prefix(UNLEDGERED), name.strip_prefix("denied")) {
+        (None, Some(rest), _) => text(format!("{rest}, no ledger supplied")),
+        (Some(Ledger::Denied), _, Some(rest)) if in_play.iter().all(|g| is_pending(g)) => {
+            text(format!("pending{rest}"))
+        }
+        _ => text(name),
     }
+}
+
+/// Whether a request that has given nothing so far may still do.
+fn is_pending(g: &GrantFact) -> bool {
+    let open = [Decision::Pending, Decision::Approved, Decision::AutoApproved];
+    g.effective || open.contains(&g.decision)
 }
 
 fn ledger_word(l: Ledger) -> &'static str {
@@ -682,7 +708,7 @@ mod tests {
         bound: bool,
         observed: bool,
         t: i64,
-    ) -> Option<(&'static str, Certainty)> {
+    ) -> Option<(String, Certainty)> {
         let end = |x: &Story| x.len.map(|l| x.start + l);
         let active: Vec<&Story> = stories
             .iter()
@@ -694,8 +720,10 @@ mod tests {
             .filter(|(_, x)| x.decided && end(x).is_some_and(|e| e <= t))
             .max_by_key(|(i, x)| (end(x), *i))
             .map(|(_, x)| x);
-        let denied: Vec<&Story> =
-            stories.iter().filter(|x| !x.decided && x.start - 1 <= t).collect();
+        // Asked for a second before its start, and pending until then.
+        let asked = |x: &&Story| x.start - 1 <= t && (!x.decided || t < x.start);
+        let denied: Vec<&Story> = stories.iter().filter(asked).collect();
+        let pending = denied.iter().all(|x| x.decided);
         let (ledger, play) = if !active.is_empty() {
             (Ledger::Active, active)
         } else if let Some(x) = ended {
@@ -753,7 +781,11 @@ mod tests {
             return None;
         }
         let certain = all.iter().all(|c| c.severity == worst.severity);
-        Some((worst.name, if certain { Certainty::Certain } else { Certainty::Possible }))
+        let name = match worst.name.strip_prefix("denied").filter(|_| pending) {
+            Some(rest) if ledger == Ledger::Denied => format!("pending{rest}"),
+            _ => worst.name.to_owned(),
+        };
+        Some((name, if certain { Certainty::Certain } else { Certainty::Possible }))
     }
 
     /// What the grants of a lane say of an instant, each grant asked anew.
@@ -774,7 +806,10 @@ mod tests {
         });
         let mut ended = pick(&|g| g.effective && g.ended_at.is_some_and(|e| e <= from));
         ended.sort_by_key(|g| (g.ended_at, g.grant_id.clone()));
-        let denied = pick(&|g| !g.effective && g.requested_at.is_some_and(|r| r <= from));
+        let denied = pick(&|g| {
+            let asked = g.requested_at.is_some_and(|r| r <= from);
+            asked && (!g.effective || g.started_at.is_some_and(|s| from < s))
+        });
         if !active.is_empty() {
             (Some(Ledger::Active), active, used)
         } else if let Some(last) = ended.pop() {
@@ -911,8 +946,8 @@ mod tests {
                     .collect();
                 prop_assert!(hits.len() <= 1, "segments are disjoint: {hits:?}");
                 let want = reference(&stories, snapshot, bound, observed, t);
-                let have = hits.first().map(|g| (&*g.cell, g.certainty));
-                let same_cell = match (have, want) {
+                let have = hits.first().map(|g| (g.cell.to_string(), g.certainty));
+                let same_cell = match (&have, &want) {
                     (None, None) => true,
                     // Completions of equal severity may name either cell.
                     (Some((_, ac)), Some((_, bc))) => ac == bc,

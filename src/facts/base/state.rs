@@ -281,6 +281,8 @@ table! {
         pub expires_at: Option<Time>,
         /// True when the platform gives it no expiry.
         pub no_expiry: Option<bool>,
+        /// Time to live that it was issued with, seconds, where a renewal moves the expiry; null else.
+        pub ttl_s: Option<i64>,
         /// Latest time it can be renewed to.
         pub max_expires_at: Option<Time>,
         /// Revocation.

@@ -283,6 +283,8 @@ table! {
         pub lifetime_days: Option<i64>,
         /// Last use.
         pub last_used_at: Option<Time>,
+        /// Renewal factor (grants model, section 5, metric 9): time from issue to the last use up to the as-of time, over the time to live it was issued with. Above 1 it was renewed; far above, a short time to live stands. Null: never used, or no time to live is known.
+        pub renewal_factor: Option<f64>,
         /// Days since last use, or since rotation when never used; null when not tracked.
         pub idle_days: Option<i64>,
         /// Active credentials of the same kind the holder has.

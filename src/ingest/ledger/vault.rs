@@ -155,6 +155,7 @@ impl Line<'_> {
         (c.issued_at, c.rotated_at) = (start, start);
         c.expires_at = end;
         c.no_expiry = ttl.map(|s| s == 0);
+        c.ttl_s = ttl.filter(|s| *s > 0);
         c.last_used_at = used;
         c.use_tracked = in_use;
         batch.book.credential(accessor, c);
@@ -500,6 +501,7 @@ fn looked_up_token(r: &Record<'_>, d: &Doc<'_>, batch: &mut Batch) -> Result<boo
     c.rotated_at = d.time("last_renewal", batch)?.or(Some(issued_at));
     c.expires_at = expires;
     c.no_expiry = Some(expires.is_none());
+    c.ttl_s = first.filter(|s| *s > 0);
     c.max_expires_at = limit;
     c.active = Some(true);
     batch.book.credential(accessor, c);
