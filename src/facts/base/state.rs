@@ -50,7 +50,7 @@ table! {
     pub struct Alias {
         /// Canonical principal.
         pub principal_id: Text,
-        /// Type of the alias (`arn`, `unique_id`, `email`, `name`, `access_key`, `declared`, ...).
+        /// Type of the alias (`arn`, `unique_id`, `email`, `name`, `access_key`, `declared`, `sign_in` in AWS IAM Identity Center, ...).
         pub alias_type: Text,
         /// The alias itself; e-mail addresses lower case.
         pub alias: Text,

@@ -97,7 +97,7 @@ table! {
         pub grant_id: Option<Text>,
         /// Any ledger record ever names this principal, privilege and scope. Null: see `ledger_unknown`.
         pub known_to_ledger: Option<bool>,
-        /// Why that is null: `no_source`, or `incomplete_ledger` for a binding with the mark of a broker whose ledger has fewer open grants than IAM has bindings with its mark.
+        /// Why that is null: `no_source`, `incomplete_ledger` where a ledger of the platform is truncated, or the binding has the mark of a broker whose ledger has fewer open grants than IAM has bindings with its mark, `out_of_window` where all ledgers of the platform state that they begin after the binding was made.
         pub ledger_unknown: Option<Text>,
         /// The binding shows signs of a broker or of a temporary purpose (name of a broker, end, tag).
         pub looks_temporary: bool,
