@@ -2,16 +2,21 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
-use mimalloc::MiMalloc;
 use overstay::cli::{Cli, run, text::safe};
+use overstay_heap::MiMalloc;
 
 /// Tables, sets and findings are many small and short-lived allocations, on several threads.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
+/// A run makes tables of many kinds once, one after the other: what one gave back is seldom of use to the next.
+const KEPT: Duration = Duration::from_millis(100);
+
 fn main() -> ExitCode {
+    overstay_heap::keep_for(KEPT);
     let cli = Cli::parse();
     match run(&cli) {
         Ok(code) => ExitCode::from(code),

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::time::Duration;
 
 use super::{Accepted, PipelineError, Run, Scan, ScanRequest, Sealed, Texts, analyse, unread};
 use crate::evidence::files::EXCEPTIONS;
@@ -152,6 +153,8 @@ fn attempt(
     let grants = files.iter().filter(of).map(|f| f.rows).fold(0, usize::saturating_add);
     let most = settings.screening.rows_up_to;
     let most_aside = if grants <= most { grants / 2 } else { most };
+    // Partitions are taken and given back in turn, and all are of one size.
+    overstay_heap::keep_for(Duration::from_secs(1));
     let input = screen::Input {
         files: &files,
         settings,
