@@ -227,6 +227,27 @@ fn people_behind_machines() {
     assert_eq!(row.clients_unknown.as_deref(), Some("client_not_recorded"));
 }
 
+/// What lies after the as-of time had not happened then.
+#[test]
+fn later_use_of_a_machine_does_not_count() {
+    let mut f = Facts::default();
+    let kind = PrincipalKind::ServiceAccount;
+    f.principals.push(Principal { principal_id: text("svc"), kind, ..Principal::default() });
+    let browser = |first: i64, last: i64| Usage {
+        user_agent: Some(text("Mozilla/5.0 Firefox/128.0")),
+        first_at: Some(t(first)),
+        last_at: Some(t(last)),
+        ..used("svc")
+    };
+    f.usage = vec![browser(2 * DAY, 2 * DAY)];
+    assert!(run(f.clone(), DAY).machine_uses.is_empty());
+    f.usage.push(browser(100, 3 * DAY));
+    let row = &run(f.clone(), DAY).machine_uses[0];
+    assert_eq!((row.n_records, row.n_interactive), (1, Some(1)));
+    assert_eq!(row.last_interactive_at, Some(t(100)));
+    assert_eq!(run(f, 4 * DAY).machine_uses[0].last_interactive_at, Some(t(3 * DAY)));
+}
+
 /// A use under `g1`, on an AWS grant of the policy `ops` in account 111122223333.
 fn beyond(change: impl FnOnce(&mut Usage)) -> (Option<bool>, Vec<Text>, Option<Text>) {
     let mut g = grant("g1", "ann@x.example", 0);

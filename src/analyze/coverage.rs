@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::grants::Profile;
 use super::index::{Index, source_window};
 use super::interval::{total_s, union};
+use super::shrunken::Shrunken;
 use super::tasks;
 use crate::facts::store::evidence_ref;
 use crate::facts::{Completeness, Coverage, Layer, Source, Time, UsageGrain, text};
@@ -26,12 +27,32 @@ const LAYERS: [Layer; 7] = [
 pub fn coverage(
     ix: &Index<'_>,
     profile: &Profile,
+    shrunken: &Shrunken<'_>,
     needed: &dyn Fn(Layer) -> bool,
 ) -> Vec<Coverage> {
     let mut out: Vec<Coverage> =
         LAYERS.iter().map(|l| layer_row(ix, profile, *l, needed(*l))).collect();
     out.extend(ix.facts.sources.iter().map(|s| source_row(ix, s, needed(s.layer))));
+    for row in &mut out {
+        let ids = row.refs.iter().filter_map(|r| r.split_once('#').map(|(id, _)| id));
+        let lost: BTreeSet<&str> =
+            ids.filter_map(|id| shrunken.lost(id)).map(|why| &**why).collect();
+        if row.layer == Layer::Ledger && !lost.is_empty() {
+            truncate(row, &lost);
+        }
+    }
     out
+}
+
+/// A ledger that does not say so, and of which IAM shows that records are missing (section 7).
+fn truncate(row: &mut Coverage, lost: &BTreeSet<&str>) {
+    row.completeness = Completeness::Truncated;
+    row.outcome = text("partial");
+    let mut why: Vec<&str> = row.reason.as_deref().into_iter().collect();
+    let lost: Vec<&str> = lost.iter().copied().collect();
+    let lost = format!("incomplete_ledger: truncated, {}", lost.join("; "));
+    why.insert(0, &lost);
+    row.reason = Some(text(why.join("; ")));
 }
 
 /// The row of a file that was given and of which nothing could be read. What it holds is not known, so
@@ -216,7 +237,8 @@ fn judge(ix: &Index<'_>, row: &mut Coverage) {
         return;
     }
     if row.completeness == Completeness::Truncated {
-        why.push("incomplete_snapshot: the export is truncated".into());
+        let what = if row.layer == Layer::Ledger { "ledger" } else { "snapshot" };
+        why.push(format!("incomplete_{what}: the export is truncated"));
     }
     if row.quarantined > 0 {
         why.push(format!("{} of {} records in quarantine", row.quarantined, row.records));

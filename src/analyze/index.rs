@@ -7,7 +7,7 @@ pub use super::names::{TaskRef, system_key};
 use super::observe::{Place, UsageSource, reserved_set};
 pub use super::observe::{inside, source_window};
 use super::survey::Survey;
-use crate::facts::identity::{Resolution, normalise};
+use crate::facts::identity::{Resolution, SIGN_IN, normalise};
 use crate::facts::{
     Approval, Confidence, Facts, Grant, GrantEvent, Layer, Owner, Principal, PrincipalKind,
     RoleKind, Task, TaskState, Text, Tier, Time, Usage, UsageGrain,
@@ -235,6 +235,14 @@ impl<'a> Index<'a> {
         }
         for a in facts.aliases.iter().filter(|a| a.confidence != Confidence::Weak) {
             note(&a.alias, &a.principal_id);
+        }
+        // Names for sign-in join nothing but these sessions. Whoever the ledger names by an address goes by
+        // the id of that address.
+        for a in facts.aliases.iter().filter(|a| &*a.alias_type == SIGN_IN) {
+            let known = self.people.get(&normalise(&a.principal_id)).copied().flatten();
+            let id = known.unwrap_or(&a.principal_id);
+            let slot = self.people.entry(normalise(&a.alias)).or_insert(Some(id));
+            *slot = slot.filter(|have| *have == id);
         }
         for r in facts.roles.iter().filter(|r| r.kind == RoleKind::PermissionSet) {
             self.permission_sets.insert(&r.role_id, &r.name);

@@ -49,7 +49,7 @@ type Addresses<'a> = HashMap<(&'a str, i64), Sharers<'a>>;
 pub fn machine_uses(ix: &Index<'_>) -> Vec<MachineUse> {
     let mut addresses: Addresses<'_> = HashMap::new();
     let mut machines: BTreeMap<&str, Vec<&Usage>> = BTreeMap::new();
-    for u in ix.facts.usage.iter().filter(|u| is_use(u)) {
+    for u in ix.facts.usage.iter().filter(|u| is_use(u, ix.as_of)) {
         let Some(who) = u.principal_id.as_deref() else { continue };
         let machine = is_machine(ix.kind(who));
         if machine {
@@ -57,7 +57,7 @@ pub fn machine_uses(ix: &Index<'_>) -> Vec<MachineUse> {
         }
         let Some(ip) = address(u) else { continue };
         if machine || ix.kind(who) == PrincipalKind::Human {
-            for day in days(u) {
+            for day in days(u, ix.as_of) {
                 let sharers = addresses.entry((ip, day)).or_default();
                 let side = if machine { &mut sharers.machines } else { &mut sharers.people };
                 // One more than the limit is all that has to be known.
@@ -70,8 +70,16 @@ pub fn machine_uses(ix: &Index<'_>) -> Vec<MachineUse> {
     machines.into_iter().map(|(who, uses)| row(ix, who, uses, &addresses)).collect()
 }
 
-fn is_use(u: &Usage) -> bool {
-    u.outcome != Outcome::Denied && u.count != Some(0) && u.first_at.is_some()
+/// A use that had happened by the as-of time.
+fn is_use(u: &Usage, as_of: Time) -> bool {
+    u.outcome != Outcome::Denied
+        && u.count != Some(0)
+        && u.first_at.is_some_and(|first| first <= as_of)
+}
+
+/// Last use of a record up to the as-of time.
+fn last(u: &Usage, as_of: Time) -> Option<Time> {
+    u.last_at.filter(|t| *t <= as_of).or(u.first_at)
 }
 
 /// Whether no person is behind it by its kind.
@@ -93,9 +101,9 @@ fn address(u: &Usage) -> Option<&str> {
 }
 
 /// First and last day of a record, which may sum up several.
-fn days(u: &Usage) -> BTreeSet<i64> {
+fn days(u: &Usage, as_of: Time) -> BTreeSet<i64> {
     let day = |t: Time| t.secs_since(Time::from_secs(0)).div_euclid(DAY_S);
-    [u.first_at, u.last_at].into_iter().flatten().map(day).collect()
+    [u.first_at, last(u, as_of)].into_iter().flatten().map(day).collect()
 }
 
 /// The sign that a record gives by itself.
@@ -130,7 +138,7 @@ fn row(ix: &Index<'_>, who: &str, mut uses: Vec<&Usage>, addresses: &Addresses<'
     for u in &uses {
         let Some(ip) = address(u) else { continue };
         let near: Vec<&Sharers<'_>> =
-            days(u).iter().filter_map(|d| addresses.get(&(ip, *d))).collect();
+            days(u, ix.as_of).iter().filter_map(|d| addresses.get(&(ip, *d))).collect();
         let gateway = |s: &&&Sharers<'_>| {
             s.people.len() <= MAX_SHARERS && s.machines.len() <= MAX_SHARERS && !s.people.is_empty()
         };
@@ -165,7 +173,7 @@ fn row(ix: &Index<'_>, who: &str, mut uses: Vec<&Usage>, addresses: &Addresses<'
         shared_addresses: shared.into_iter().take(MAX_ADDRESSES).map(text).collect(),
         people: people.into_iter().map(text).collect(),
         first_interactive_at: interactive.iter().filter_map(|(u, _)| u.first_at).min(),
-        last_interactive_at: interactive.iter().filter_map(|(u, _)| u.last_at.or(u.first_at)).max(),
+        last_interactive_at: interactive.iter().filter_map(|(u, _)| last(u, ix.as_of)).max(),
         clients_unknown: (described == 0).then(|| text("client_not_recorded")),
         owner: ix.owner_name(who),
         refs: shown

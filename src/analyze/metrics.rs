@@ -10,12 +10,16 @@ use std::collections::{BTreeMap, HashMap};
 use super::hours::Hours;
 use super::index::{Index, source_window};
 use super::interval::{overlap_s, total_s, union};
+use super::reach::credentials::renewal_factor;
 use super::scope;
 use super::use_spans::{BIN_S, UseSpans};
 use crate::facts::{
-    AccessSpan, Chain, Confidence, Credential, GrantFact, Holding, Layer, Metric, Outcome,
-    Standing, Tier, Time, UsageFact, UsageGrain, text,
+    AccessSpan, Chain, Credential, GrantFact, Holding, Layer, Metric, Outcome, Standing, Text,
+    Tier, Time, UsageFact, UsageGrain, text,
 };
+
+mod jit;
+pub mod principals;
 
 /// What the metrics are made of.
 #[derive(Debug)]
@@ -34,6 +38,8 @@ pub struct Basis<'b> {
     pub usage: &'b [UsageFact],
     /// Hours that the sweep counted.
     pub hours: &'b Hours,
+    /// The same by principal.
+    pub by_principal: &'b BTreeMap<Text, Hours>,
 }
 
 /// Why there is no value.
@@ -54,7 +60,7 @@ const NO_SOURCE: Without = Without::NotAssessed("no_source");
 pub fn metrics(ix: &Index<'_>, b: &Basis<'_>) -> Vec<Metric> {
     let (idle, unobserved, duty) = idle(b);
     let (radius, largest) = radius(ix, b);
-    let all: [(&str, &str, &str, Found); 19] = [
+    let all: [(&str, &str, &str, Found); 20] = [
         ("idle_hours", "Granted hours without use", "h", idle),
         ("unobserved_hours", "Granted hours that no log of use covers", "h", unobserved),
         ("duty_cycle", "Share of granted time with use", "share", duty),
@@ -79,14 +85,10 @@ pub fn metrics(ix: &Index<'_>, b: &Basis<'_>) -> Vec<Metric> {
             "share",
             layer(ix, Layer::Task).and_then(|()| score(ix, b, |h| h.off_task)),
         ),
-        (
-            "jit_coverage_issue",
-            "Activations in IAM with a grant",
-            "share",
-            Err(Without::NotAssessed("activations_not_recorded")),
-        ),
-        ("jit_coverage_use", "Privileged uses inside a grant", "share", by_use(ix, b)),
-        ("jit_coverage_task", "Grants with a task", "share", by_task(b)),
+        ("jit_coverage_issue", "Activations in IAM with a grant", "share", jit::by_issue(ix, b)),
+        ("jit_coverage_use", "Privileged uses inside a grant", "share", jit::by_use(ix, b)),
+        ("jit_coverage_task", "Grants with a task", "share", jit::by_task(b)),
+        ("ticket_coverage", "Grants with a ticket that exists", "share", jit::by_ticket(ix, b)),
         ("blast_radius", "Reach of all principals, without assumed roles", "radius", radius),
         ("blast_radius_largest", "Reach of the farthest-reaching principal", "radius", largest),
         (
@@ -256,41 +258,6 @@ fn score(ix: &Index<'_>, b: &Basis<'_>, of: impl Fn(&Hours) -> (i64, i64)) -> Fo
     Ok((1.0 - worst.max(best), Some(1.0 - best.min(worst)), b.hours.lanes))
 }
 
-/// Metric 7b: allowed privileged uses inside a grant.
-fn by_use(ix: &Index<'_>, b: &Basis<'_>) -> Found {
-    layer(ix, Layer::Usage)?;
-    ledger(ix)?;
-    let (mut inside, mut open, mut all) = (0_i64, 0_i64, 0_i64);
-    for u in b.usage.iter().filter(|u| u.outcome == Outcome::Allowed && u.privileged == Some(true))
-    {
-        let n = u.count.unwrap_or(1).max(0);
-        all = all.saturating_add(n);
-        match u.in_grant {
-            Some(true) => inside = inside.saturating_add(n),
-            None => open = open.saturating_add(n),
-            Some(false) => {}
-        }
-    }
-    if all == 0 {
-        return Err(Without::NotApplicable("no_privileged_use"));
-    }
-    Ok((float(inside) / float(all), Some(float(inside + open) / float(all)), all))
-}
-
-/// Metric 7c: grants with a task by a strong link.
-fn by_task(b: &Basis<'_>) -> Found {
-    let grants: Vec<&GrantFact> = b.grants.iter().filter(|g| g.effective).collect();
-    let firm = |g: &&&GrantFact| {
-        let strong = |c| matches!(c, Confidence::Exact | Confidence::Strong);
-        g.task_resolved == Some(true) && g.link_confidence.is_some_and(strong)
-    };
-    share_of(
-        grants.iter().filter(firm).count(),
-        grants.iter().filter(|g| g.task_resolved.is_none()).count(),
-        grants.len(),
-    )
-}
-
 /// Share of a whole, of which some are not known. When none is known there is nothing to say.
 fn share_of(yes: usize, open: usize, all: usize) -> Found {
     if all == 0 {
@@ -346,8 +313,17 @@ fn radius(ix: &Index<'_>, b: &Basis<'_>) -> (Found, Found) {
     if let Err(e) = layer(ix, Layer::State) {
         return (Err(e), layer(ix, Layer::State).map(|()| (0.0, None, 0)));
     }
+    let radii = radii(b.holdings);
+    let sum = radii.values().fold(0_i64, |sum, own| sum.saturating_add(*own));
+    let largest = radii.values().copied().max().unwrap_or(0);
+    let n = i64::try_from(radii.len()).unwrap_or(i64::MAX);
+    (Ok((float(sum), None, n)), Ok((float(largest), None, n)))
+}
+
+/// Reach of each principal: the sum over its widest scopes.
+fn radii(holdings: &[Holding]) -> BTreeMap<&str, i64> {
     let mut of: BTreeMap<&str, BTreeMap<String, i64>> = BTreeMap::new();
-    for h in b.holdings {
+    for h in holdings {
         if matches!(h.standing, Standing::Residue | Standing::Eligible) {
             continue;
         }
@@ -356,40 +332,29 @@ fn radius(ix: &Index<'_>, b: &Basis<'_>) -> (Found, Found) {
         let slot = of.entry(&h.principal_id).or_default().entry(place).or_default();
         *slot = (*slot).max(weight);
     }
-    let (mut sum, mut largest) = (0_i64, 0_i64);
-    for places in of.values() {
+    let own = |places: &BTreeMap<String, i64>| {
         let nested = |place: &str, weight: i64| {
             let above = |a: &str| a != place && places.get(a).is_some_and(|w| *w >= weight);
             above("*") || scope::ancestors(place).any(|a| above(&a))
         };
-        let own: i64 = places.iter().filter(|(p, w)| !nested(p, **w)).map(|(_, w)| *w).sum();
-        sum = sum.saturating_add(own);
-        largest = largest.max(own);
-    }
-    let n = i64::try_from(of.len()).unwrap_or(i64::MAX);
-    (Ok((float(sum), None, n)), Ok((float(largest), None, n)))
+        places.iter().filter(|(p, w)| !nested(p, **w)).map(|(_, w)| *w).sum()
+    };
+    of.iter().map(|(who, places)| (*who, own(places))).collect()
 }
 
 /// Metric 9: time from issue to last use over the lifetime, the largest.
 fn renewal(ix: &Index<'_>) -> Found {
-    let mut largest: Option<f64> = None;
-    let mut n = 0;
-    for c in &ix.facts.credentials {
-        let (Some(issued), Some(expires), Some(used)) = (c.issued_at, c.expires_at, c.last_used_at)
-        else {
-            continue;
-        };
-        let life = expires.secs_since(issued);
-        if life > 0 && used <= ix.as_of {
-            n += 1;
-            let factor = float(used.secs_since(issued).max(0)) / float(life);
-            largest = Some(largest.map_or(factor, |f| f.max(factor)));
-        }
+    let each = ix.facts.credentials.iter().filter_map(|c| renewal_factor(c, ix.as_of));
+    largest(each, "no_used_credential_with_lifetime")
+}
+
+/// The largest of some values, and how many there are; the reason without any.
+fn largest(values: impl Iterator<Item = f64>, none: &'static str) -> Found {
+    let mut found: Option<(f64, i64)> = None;
+    for v in values {
+        found = Some(found.map_or((v, 1), |(max, n)| (max.max(v), n + 1)));
     }
-    match largest {
-        Some(f) => Ok((f, Some(f), n)),
-        None => Err(Without::NotApplicable("no_used_credential_with_lifetime")),
-    }
+    found.map_or(Err(Without::NotApplicable(none)), |(max, n)| Ok((max, Some(max), n)))
 }
 
 /// Metric 9: what a chain of grants gave in all over what its first one gave, the largest.
@@ -398,10 +363,7 @@ fn extension(b: &Basis<'_>) -> Found {
         let first = c.first_duration_s.filter(|s| *s > 0)?;
         Some(float(c.held_s?) / float(first))
     });
-    let all: Vec<f64> = ratios.collect();
-    let largest =
-        all.iter().copied().fold(None, |m: Option<f64>, r| Some(m.map_or(r, |m| m.max(r))));
-    largest.map_or(Err(Without::NotApplicable("no_grants")), |f| Ok((f, Some(f), len(&all))))
+    largest(ratios, "no_grants")
 }
 
 /// Metric 11: authorised time with use over authorised time, of grants whose use is observable.

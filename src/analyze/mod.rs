@@ -10,6 +10,7 @@ pub mod beyond;
 pub mod cells;
 pub mod chains;
 pub mod coverage;
+pub mod cursor;
 pub mod delegations;
 pub mod effective;
 pub mod emergencies;
@@ -26,6 +27,7 @@ pub mod organisation;
 pub mod reach;
 pub mod reviews;
 pub mod scope;
+pub mod shrunken;
 pub mod snapshots;
 pub mod state;
 pub mod strays;
@@ -112,11 +114,12 @@ pub fn derive(
         let spans = use_spans::of_grants(&ix, &unlinked, &grant_facts);
         state::reconcile_grants(&ix, &mut grant_facts, &derived.holdings);
         (derived.chains, derived.access_spans) = chains::derive(&ix, &mut grant_facts, &spans);
-        state::reconcile_holdings(&ix, &grant_facts, &mut derived.holdings);
+        let shrunken = shrunken::Shrunken::new(&ix, &grant_facts, &derived.holdings);
+        state::reconcile_holdings(&ix, &grant_facts, &shrunken, &mut derived.holdings);
         reviews::on_holdings(&ix, &mut derived.holdings);
         let uses = timeline::Uses { of_grants: &spans, strays: &strays };
-        let (segments, hours) = timeline::segments(&ix, &grant_facts, &derived.holdings, &uses);
-        derived.segments = segments;
+        let swept = timeline::segments(&ix, &grant_facts, &derived.holdings, &uses);
+        derived.segments = swept.segments;
         derived.usage_facts = uses::usage_facts(&ix, &grant_facts);
         derived.delegation_facts =
             delegations::delegation_facts(&ix, &grant_facts, &derived.holdings);
@@ -124,7 +127,7 @@ pub fn derive(
         derived.emergency_facts =
             emergencies::emergency_facts(&ix, &profile, &grant_facts, &derived.identity_facts);
         derived.machine_uses = machine_use::machine_uses(&ix);
-        derived.coverage = coverage::coverage(&ix, &profile, options.needed);
+        derived.coverage = coverage::coverage(&ix, &profile, &shrunken, options.needed);
         let basis = metrics::Basis {
             grants: &grant_facts,
             uses: &spans,
@@ -132,9 +135,11 @@ pub fn derive(
             chains: &derived.chains,
             holdings: &derived.holdings,
             usage: &derived.usage_facts,
-            hours: &hours,
+            hours: &swept.hours,
+            by_principal: &swept.by_principal,
         };
         derived.metrics = metrics::metrics(&ix, &basis);
+        derived.principal_metrics = metrics::principals::rows(&ix, &basis);
         links = tasks::links(&ix, &grant_facts);
         derived.grant_facts = grant_facts;
     }

@@ -24,7 +24,7 @@ use crate::settings::Settings;
 mod access;
 pub(super) mod activity;
 mod breadth;
-mod credentials;
+pub mod credentials;
 mod duties;
 mod escalations;
 mod exposed;

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::grants::expects_binding;
 use super::index::Index;
+use super::shrunken::Shrunken;
 use super::{scope, tasks};
 use crate::facts::store::evidence_ref;
 use crate::facts::{
@@ -496,7 +497,12 @@ fn judge_ended(
 }
 
 /// Fills the ledger columns of the holdings.
-pub fn reconcile_holdings(ix: &Index<'_>, facts: &[GrantFact], holdings: &mut [Holding]) {
+pub fn reconcile_holdings(
+    ix: &Index<'_>,
+    facts: &[GrantFact],
+    shrunken: &Shrunken<'_>,
+    holdings: &mut [Holding],
+) {
     let mut by_principal: HashMap<&str, Vec<&GrantFact>> = HashMap::new();
     let mut brokered: BTreeSet<&str> = BTreeSet::new();
     for f in facts.iter().filter(|f| f.effective && (expects_binding(f) || gives_policies(f))) {
@@ -507,7 +513,6 @@ pub fn reconcile_holdings(ix: &Index<'_>, facts: &[GrantFact], holdings: &mut [H
     }
     let ledger = ix.has_layer(Layer::Ledger);
     let running = running_principals(ix);
-    let lost = Lost::new(ix, facts, holdings);
     for h in holdings {
         h.task_running = running.as_ref().map(|r| r.contains(&*h.principal_id));
         if !ledger {
@@ -519,10 +524,9 @@ pub fn reconcile_holdings(ix: &Index<'_>, facts: &[GrantFact], holdings: &mut [H
             by_principal.get(&*h.principal_id).map_or_else(Vec::new, |list| {
                 list.iter().copied().filter(|f| concerns(f, h)).collect()
             });
-        if own.is_empty() && lost.may_be(h) {
-            h.ledger_unknown = Some(text("incomplete_ledger"));
-        } else {
-            h.known_to_ledger = Some(!own.is_empty());
+        match shrunken.may_hide(h).filter(|_| own.is_empty()) {
+            Some(why) => h.ledger_unknown = Some(text(why)),
+            None => h.known_to_ledger = Some(!own.is_empty()),
         }
         // A record that is the grant and the holding in one explains nothing by itself.
         let itself =
@@ -532,56 +536,6 @@ pub fn reconcile_holdings(ix: &Index<'_>, facts: &[GrantFact], holdings: &mut [H
         let open = own.iter().any(|f| f.active_now.is_none() && !itself(f));
         h.covered_by_grant = valid.map(|_| true).or((!open).then_some(false));
         h.grant_id = valid.or_else(|| own.last()).map(|f| f.grant_id.clone());
-    }
-}
-
-/// Bindings that carry the mark of a broker whose ledger lost records: it has fewer open grants than IAM
-/// has bindings with its mark. Which of them it lost cannot be told (grants model, section 7, "L
-/// shrunken"; landscape, scenario 20).
-#[derive(Debug, Default)]
-struct Lost {
-    /// Marked records of such brokers.
-    rows: BTreeSet<Text>,
-}
-
-/// The ledger system whose mark a binding carries.
-fn broker_of(e: &Entitlement) -> Option<&'static str> {
-    let hint = e.origin_hint.as_deref()?;
-    let pam = hint.contains("PAM") || hint == "Privileged Access Manager";
-    match (&*e.platform, hint) {
-        ("gcp", _) if pam => Some("gcp-pam"),
-        (_, "kube-jit") => Some("kube-jit"),
-        _ => None,
-    }
-}
-
-impl Lost {
-    fn new(ix: &Index<'_>, facts: &[GrantFact], holdings: &[Holding]) -> Self {
-        let mut marked: HashMap<Text, &'static str> = HashMap::new();
-        for e in &ix.facts.entitlements {
-            if let Some(system) = broker_of(e) {
-                marked.insert(evidence_ref(&e.source_id, &e.source_ref), system);
-            }
-        }
-        let mut bound: HashMap<&str, usize> = HashMap::new();
-        for h in holdings {
-            let system = h.refs.iter().find_map(|r| marked.get(r));
-            let holds = !matches!(h.standing, Standing::Residue | Standing::Eligible);
-            if let Some(system) = system.filter(|_| holds) {
-                *bound.entry(system).or_default() += 1;
-            }
-        }
-        let open = |system: &str| {
-            let mine = facts.iter().filter(|f| &*f.system == system && f.effective);
-            mine.filter(|f| f.active_now != Some(false)).count()
-        };
-        bound.retain(|system, n| open(system) < *n);
-        let rows = marked.into_iter().filter(|(_, s)| bound.contains_key(s)).map(|(r, _)| r);
-        Self { rows: rows.collect() }
-    }
-
-    fn may_be(&self, h: &Holding) -> bool {
-        h.refs.iter().any(|r| self.rows.contains(r))
     }
 }
 
@@ -766,7 +720,7 @@ mod tests {
         let mut held = vec![holding(), holding()];
         held[0].refs = vec![text("S1:L1")];
         held[1].refs = vec![text("S2:L1")];
-        reconcile_holdings(&ix, &[own.clone()], &mut held);
+        reconcile_holdings(&ix, &[own.clone()], &Shrunken::default(), &mut held);
         assert_eq!((held[0].covered_by_grant, held[0].known_to_ledger), (Some(false), Some(true)));
         assert_eq!(held[1].covered_by_grant, Some(true));
         own.platform = Some(text("vault"));
@@ -779,55 +733,11 @@ mod tests {
         for h in &mut held {
             h.platform = text("vault");
         }
-        reconcile_holdings(&ix, &[own], &mut held);
+        reconcile_holdings(&ix, &[own], &Shrunken::default(), &mut held);
         assert_eq!(
             held.iter().map(|h| h.covered_by_grant).collect::<Vec<_>>(),
             [Some(true), Some(false)]
         );
-    }
-
-    #[test]
-    fn a_ledger_with_fewer_open_grants_than_marked_bindings_lost_records() {
-        let mut f = facts(true);
-        let mark = |n: usize| Entitlement {
-            platform: text("gcp"),
-            origin_hint: Some(text("Created by: PAM")),
-            source_id: text("S9"),
-            source_ref: text(format!("L{n}")),
-            ..Entitlement::default()
-        };
-        f.entitlements = vec![mark(1), mark(2)];
-        let (settings, resolution) = (Settings::defaults(), Resolution::default());
-        let as_of = Time::from_secs(100 * 86_400);
-        let ix = Index::new(&f, &settings, &resolution, as_of, &NoTiers);
-        let mut held = vec![holding(), holding(), holding()];
-        for (n, h) in held.iter_mut().enumerate() {
-            h.principal_id = text(format!("user:{n}@x.example"));
-            h.refs = vec![text(format!("S9:L{}", n + 1))];
-        }
-        held[0].refs = vec![evidence_ref("S9", "L1")];
-        held[1].refs = vec![evidence_ref("S9", "L2")];
-        let told = |grants: &[GrantFact], held: &[Holding]| {
-            let mut held = held.to_vec();
-            reconcile_holdings(&ix, grants, &mut held);
-            let each = held.iter();
-            each.map(|h| (h.known_to_ledger, h.ledger_unknown.as_deref().map(str::to_owned)))
-                .collect::<Vec<_>>()
-        };
-        let pam = |id: &str, who: &str, until| GrantFact {
-            system: text("gcp-pam"),
-            principal_id: text(who),
-            ..grant(id, 10, until)
-        };
-        let lost = (None, Some("incomplete_ledger".to_owned()));
-        // A binding without the mark is judged as ever.
-        assert_eq!(told(&[], &held), [lost.clone(), lost.clone(), (Some(false), None)]);
-        // One open grant for two bindings: the one that it explains is known.
-        let one = [pam("g", "user:0@x.example", None), pam("h", "user:9@x.example", Some(20))];
-        assert_eq!(told(&one, &held), [(Some(true), None), lost, (Some(false), None)]);
-        // As many open grants as bindings: the ledger is whole, and one binding is not its own.
-        let two = [pam("g", "user:0@x.example", None), pam("h", "user:9@x.example", None)];
-        assert_eq!(told(&two, &held)[1], (Some(false), None));
     }
 
     #[test]
@@ -838,7 +748,7 @@ mod tests {
         let ix = Index::new(&f, &settings, &resolution, as_of, &NoTiers);
         let mut held = vec![holding(), holding()];
         held[1].principal_id = text("arn:aws:iam::111122223333:user/bob");
-        reconcile_holdings(&ix, &[grant("g", 10, None)], &mut held);
+        reconcile_holdings(&ix, &[grant("g", 10, None)], &Shrunken::default(), &mut held);
         assert_eq!((held[0].covered_by_grant, held[0].known_to_ledger), (Some(true), Some(true)));
         assert_eq!((held[1].covered_by_grant, held[1].known_to_ledger), (Some(false), Some(false)));
         assert!(held[1].looks_temporary, "the broker issues this privilege to others");

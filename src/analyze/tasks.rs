@@ -73,6 +73,31 @@ pub fn link(ix: &Index<'_>, profile: &Profile, g: &Grant, f: &mut GrantFact) {
     }
 }
 
+/// Whether a task is a ticket: of those, and not of runs, a grant has one that exists.
+#[must_use]
+pub fn is_ticket(t: &Task) -> bool {
+    matches!(t.kind, TaskKind::Ticket | TaskKind::ChangeWindow)
+}
+
+/// Whether the record of a grant names a ticket, and whether that exists in the inputs; null where nobody looked
+/// at its time, or several are meant.
+#[must_use]
+pub fn has_ticket(ix: &Index<'_>, g: &Grant, f: &GrantFact) -> (bool, Option<bool>) {
+    let mut found = find(ix, g);
+    if !found.links.is_empty() {
+        // A grant of a run may name its ticket in the reason, too.
+        by_text(ix, g, &mut found);
+    }
+    let named = g.ticket_id.is_some() || found.written.is_some() || found.named.is_some();
+    if found.links.iter().any(|l| is_ticket(l.task)) {
+        return (named, Some(true));
+    }
+    let at = f.requested_at.or(f.started_at);
+    let outside = at.and_then(|t| ix.covers(Layer::Task, t)) == Some(false);
+    let open = named && (outside || found.ambiguous.iter().any(|t| is_ticket(t)));
+    (named, (!open).then_some(false))
+}
+
 /// The reference fits tasks of several works: it is named as such, and none of them is taken.
 fn ambiguous(tasks: &[&Task], f: &mut GrantFact) {
     f.task_resolved = None;
@@ -210,9 +235,7 @@ fn find<'a>(ix: &Index<'a>, g: &'a Grant) -> Found<'a> {
     for id in split_refs(g.task_ref.as_deref()) {
         let tasks = ix.resolve_task(id, None);
         let ticket = match &tasks {
-            TaskRef::These(list) => list
-                .first()
-                .is_some_and(|t| matches!(t.kind, TaskKind::Ticket | TaskKind::ChangeWindow)),
+            TaskRef::These(list) => list.first().is_some_and(|t| is_ticket(t)),
             _ => false,
         };
         let kind = if ticket { LinkKind::TicketField } else { LinkKind::NativeId };

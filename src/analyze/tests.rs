@@ -628,6 +628,34 @@ fn sessions_of_a_permission_set_are_their_persons() {
     assert!(d.delegation_facts.iter().all(|x| x.decided == Some(true)), "{:?}", d.delegation_facts);
 }
 
+/// AWS TEAM names a person by the address and by a login that need not be one; sessions carry the login.
+#[test]
+fn a_login_that_is_no_address_is_its_persons() {
+    let request = r#"{"id":"r1","email":"Ann@corp.example","username":"idc_abrown","accountId":"111122223333","role":"Admin","roleId":"arn:aws:sso:::permissionSet/ssoins-1/ps-1","startTime":"2026-01-01T10:00:00Z","duration":"2","status":"ended","endTime":"2026-01-01T12:00:00Z","createdAt":"2026-01-01T09:50:00Z","approver":"bob@corp.example"}"#;
+    let mut f = of_files(&[("requests.json", request)]);
+    let role = "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Admin_0123456789abcdef";
+    let used = |person: &str| Usage {
+        principal: text(role),
+        platform: Some(text("aws")),
+        action: Some(text("s3:PutObject")),
+        on_behalf_of: Some(text(person)),
+        first_at: time::parse_rfc3339("2026-01-01T11:00:00Z"),
+        grain: UsageGrain::Event,
+        ..Usage::default()
+    };
+    // A bare name elsewhere stays somebody else's.
+    f.usage = vec![used("abrown"), used("eve"), Usage { principal: text("abrown"), ..used("x") }];
+    f.usage[2].on_behalf_of = None;
+    let settings = Settings::defaults();
+    let resolution = identities(&mut f, &settings);
+    let as_of = time::parse_rfc3339("2026-01-02T00:00:00Z").unwrap();
+    let options = Options { as_of, needed: &|_| true, survey: None };
+    let d = derive(&mut f, &settings, &resolution, &options);
+    let told: Vec<_> = d.usage_facts.iter().map(|u| u.grant_id.as_deref()).collect();
+    assert_eq!(told, [Some("r1"), None, None]);
+    assert_eq!(&*d.usage_facts[2].principal_id, "abrown");
+}
+
 #[test]
 fn sums_over_two_grants_and_uses_of_refused_requests() {
     let mut f = facts();
@@ -643,6 +671,56 @@ fn sums_over_two_grants_and_uses_of_refused_requests() {
     let rows: Vec<_> =
         d.usage_facts.iter().map(|u| (u.in_grant, u.in_grant_unknown.as_deref())).collect();
     assert_eq!(rows, [(None, Some("use_aggregated")), (Some(false), None)]);
+}
+
+/// Grants model, section 6, row D with use: the broker said no, and it was done all the same.
+#[test]
+fn use_of_what_was_refused_names_the_request() {
+    let mut f = facts();
+    f.sources.push(source("S3", Layer::Usage, (0, 100 * DAY)));
+    let mut denied = grant("r1");
+    (denied.activated_at_lo, denied.activated_at_hi) = (None, None);
+    (denied.requested_at, denied.decision) = (at(10_000), Decision::Denied);
+    denied.source_ref = text("L7");
+    f.grants = vec![denied];
+    f.usage = vec![usage(None, 10_500, 10_500)];
+    let told = |f: &Facts| {
+        let u = run(f.clone()).usage_facts.remove(0);
+        (u.in_grant, u.after_refusal, u.request_id.map(|r| r.to_string()), u.refs.len())
+    };
+    let bypass = (Some(false), true, Some("r1".to_owned()), 2);
+    assert_eq!(told(&f), bypass);
+    let u = run(f.clone()).usage_facts.remove(0);
+    assert_eq!((u.request_decision, u.requested_at), (Some(Decision::Denied), at(10_000)));
+    assert!(u.refs.iter().any(|r| r.ends_with("L7")), "the denial is evidence: {:?}", u.refs);
+    let plain = (Some(false), false, None, 1);
+    let changed = |change: &dyn Fn(&mut Facts)| {
+        let mut f = f.clone();
+        change(&mut f);
+        told(&f)
+    };
+    // Before the request, elsewhere, of something else, or of nothing that the log names.
+    assert_eq!(changed(&|f| f.usage = vec![usage(None, 9000, 9000)]), plain);
+    assert_eq!(changed(&|f| f.usage[0].scope = Some(text("aws:2"))), plain);
+    assert_eq!(changed(&|f| f.usage[0].scope = None), plain);
+    assert_eq!(changed(&|f| f.usage[0].privilege = Some(text("read-x"))), plain);
+    assert_eq!(changed(&|f| f.usage[0].privilege = None), plain);
+    // A request that lapsed, is still open, or was named by the use.
+    assert_eq!(changed(&|f| f.grants[0].decision = Decision::Lapsed), bypass);
+    assert_eq!(changed(&|f| f.grants[0].decision = Decision::Pending), bypass);
+    assert_eq!(changed(&|f| f.usage[0].grant_id = Some(text("r1"))), bypass);
+    // Nobody refused what was withdrawn.
+    assert_eq!(changed(&|f| f.grants[0].decision = Decision::Withdrawn), plain);
+    // Granted since: in the grant it is covered, and after it its use after the end.
+    let mut later = grant("g2");
+    (later.requested_at, later.not_before) = (at(10_100), at(10_200));
+    (later.activated_at_lo, later.activated_at_hi) = (at(10_200), at(10_200));
+    later.not_after = at(10_400);
+    assert_eq!(changed(&|f| f.grants.push(later.clone())), plain);
+    later.not_after = at(11_000);
+    assert_eq!(changed(&|f| f.grants.push(later.clone())).0, Some(true));
+    // An earlier grant has ended before the request: what follows is not its residue.
+    assert_eq!(changed(&|f| f.grants.push(grant("g1"))), bypass);
 }
 
 #[test]
@@ -733,6 +811,108 @@ fn metrics_are_pairs_or_say_why_not() {
     assert_eq!(metric(&empty, "unused_grants"), (None, None, "no_grants"));
 }
 
+/// A ticket counts when the inputs hold it; one that may lie where nobody looked leaves the share open.
+#[test]
+fn tickets_that_exist() {
+    let told = |f: &Facts| metric_of(f, "ticket_coverage");
+    let mut f = facts();
+    assert_eq!(told(&f), (None, None, "field_not_recorded".into()), "runs are no tickets");
+    let mut ticket = task("INC-7", 900, Some(4100));
+    ticket.kind = TaskKind::Ticket;
+    f.grants = ["g1", "g2", "g3"].map(grant).to_vec();
+    f.grants[0].ticket_id = Some(text("INC-7"));
+    f.grants[1].justification = Some(text("see INC-99 for why"));
+    assert_eq!(told(&f), (None, None, "no_source".into()), "the tasks are runs only");
+    f.tasks.push(ticket);
+    let third = |n: f64| Some(n / 3.0);
+    assert_eq!(told(&f), (third(1.0), third(1.0), "assessed".into()));
+    // Outside the window of the task source the other ticket may exist.
+    f.sources[1] = source("S2", Layer::Task, (0, 950));
+    f.grants[0].requested_at = at(900);
+    f.grants[1].requested_at = at(2000);
+    assert_eq!(told(&f), (third(1.0), third(2.0), "assessed".into()));
+    // A request that gave nothing needs none.
+    f.grants[1].decision = Decision::Denied;
+    (f.grants[1].activated_at_lo, f.grants[1].activated_at_hi) = (None, None);
+    assert_eq!(told(&f), (Some(0.5), Some(0.5), "assessed".into()));
+}
+
+fn metric_of(f: &Facts, id: &str) -> (Option<f64>, Option<f64>, String) {
+    let settings =
+        Settings::parse("[[privilege]]\npattern = \"write-x\"\ntier = \"T1\"\n").unwrap();
+    let d = run_with(&mut f.clone(), &settings);
+    let (lo, hi, why) = metric(&d, id);
+    (lo, hi, why.to_owned())
+}
+
+/// Metric 7a: bindings that IAM dates, and the grants that explain them.
+#[test]
+fn activations_in_iam_with_a_grant() {
+    let told = |f: &Facts| metric_of(f, "jit_coverage_issue");
+    let mut f = facts();
+    assert_eq!(told(&f), (None, None, "no_source".into()));
+    f.sources.push(source("S4", Layer::State, (90 * DAY, 90 * DAY)));
+    let bound = |when: Option<i64>, privilege: &str| Entitlement {
+        principal_id: text("ann@x.example"),
+        platform: text("aws"),
+        privilege: text(privilege),
+        role_id: text(privilege),
+        scope: text("aws:1"),
+        bound_at_lo: when.map(t),
+        bound_at_hi: when.map(t),
+        source_id: text("S4"),
+        ..Entitlement::default()
+    };
+    f.entitlements = vec![bound(None, "write-x")];
+    assert_eq!(told(&f), (None, None, "activations_not_recorded".into()));
+    f.entitlements = vec![bound(Some(1060), "write-x"), bound(Some(20_000), "write-x")];
+    assert_eq!(told(&f), (Some(0.5), Some(0.5), "assessed".into()));
+    // What is not strong, or lies before the ledger, is no part of it.
+    f.entitlements.push(bound(Some(1060), "read-x"));
+    f.entitlements.push(bound(Some(-50), "write-x"));
+    assert_eq!(told(&f), (Some(0.5), Some(0.5), "assessed".into()));
+    f.entitlements.remove(0);
+    f.entitlements.remove(0);
+    assert_eq!(told(&f), (None, None, "no_activations".into()));
+}
+
+#[test]
+fn principals_stand_out_by_what_they_hold_and_keep() {
+    let mut f = facts();
+    f.sources.push(source("S3", Layer::Usage, (0, 100 * DAY)));
+    f.usage = vec![usage(Some("g1"), 1500, 1500)];
+    let mut other = grant("g2");
+    (other.beneficiary, other.not_after) = (text("zed@x.example"), at(4000));
+    let mut refused = grant("g3");
+    refused.beneficiary = text("quiet@x.example");
+    refused.decision = Decision::Denied;
+    (refused.activated_at_lo, refused.activated_at_hi) = (None, None);
+    f.grants.extend([other, refused]);
+    let d = run(f.clone());
+    let ids: Vec<&str> = d.principal_metrics.iter().map(|m| &*m.principal_id).collect();
+    assert_eq!(ids, ["ann@x.example", "zed@x.example"], "who kept it longest after the task");
+    let ann = &d.principal_metrics[0];
+    assert_eq!(ann.overstay_hours, Some(1000.0 / 3600.0));
+    assert_eq!((ann.n_grants, ann.n_unused), (1, Some(0)));
+    // One instant is one bin of five minutes.
+    assert!((ann.idle_hours.unwrap() - 3700.0 / 3600.0).abs() < 1e-9, "{:?}", ann.idle_hours);
+    assert_eq!((ann.standing_hours, ann.blast_radius), (None, None), "no snapshot is given");
+    assert_eq!(d.principal_metrics[1].n_unused, Some(1));
+    // Bounded, and the same whatever the order of the ledger.
+    let many = (0..150).map(|n| {
+        let mut g = grant(&format!("h{n}"));
+        g.beneficiary = text(format!("p{n:03}@x.example"));
+        g.not_after = at(4100 + n);
+        g
+    });
+    f.grants.extend(many);
+    let d = run(f.clone());
+    assert_eq!(d.principal_metrics.len(), super::metrics::principals::MAX_PRINCIPALS);
+    assert_eq!(&*d.principal_metrics[1].principal_id, "p149@x.example");
+    f.grants.reverse();
+    assert_eq!(run(f).principal_metrics, d.principal_metrics);
+}
+
 /// The measured oracle of the grants model, section 5: 1,874 of 24,759 seconds, of which 189 are refused
 /// calls, which are no use.
 #[test]
@@ -788,7 +968,9 @@ fn standing_hours_are_those_without_a_grant() {
     let grants = super::grants::grant_facts(&ix, &profile, &unlinked);
     let strays = super::strays::Strays::default();
     let uses = super::timeline::Uses { of_grants: &[], strays: &strays };
-    let (_, hours): (_, Hours) = super::timeline::segments(&ix, &grants, &[held], &uses);
+    let swept = super::timeline::segments(&ix, &grants, &[held], &uses);
+    let hours: Hours = swept.hours;
+    assert_eq!(swept.by_principal.get("ann@x.example").unwrap().bare, hours.bare);
     // Seen from 2000 on, granted until 5000, the task ended at 4000; before 2000 all is open.
     assert_eq!(hours.held, (5000, 1100));
     assert_eq!(hours.bare, (2000, 100));

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use rayon::prelude::*;
 
 use super::cells::{self, Ledger, Modifiers, Work};
+use super::cursor::{Cursor, Moment};
 use super::grants::expects_binding;
 use super::hours::Hours;
 use super::index::Index;
@@ -17,7 +18,7 @@ use super::observe::Place;
 use super::scope;
 use super::state::{self, History, Presence};
 use super::strays::{self, Stray, Strays};
-use super::use_spans::{BIN_S, Begun, UseSpans, Used, cut_bin};
+use super::use_spans::{BIN_S, UseSpans, Used, cut_bin};
 use super::work::{WorkOf, principal_work, work_axis, work_word};
 use crate::facts::store::evidence_ref;
 use crate::facts::{
@@ -48,6 +49,17 @@ struct Lane<'a> {
     use_refs: Vec<Text>,
 }
 
+/// What the sweep gives.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// Segments, by principal, privilege and scope.
+    pub segments: Vec<Segment>,
+    /// Hours of privilege of all.
+    pub hours: Hours,
+    /// The same by principal; those that held nothing are left out.
+    pub by_principal: BTreeMap<Text, Hours>,
+}
+
 /// Derives all segments but the quiet ones (nothing granted, bound or used, or closed and gone).
 #[must_use]
 pub fn segments(
@@ -55,18 +67,22 @@ pub fn segments(
     grants: &[GrantFact],
     holdings: &[Holding],
     uses: &Uses<'_, '_>,
-) -> (Vec<Segment>, Hours) {
+) -> Swept {
     segments_of(ix, grants, holdings, uses, BIN_S)
 }
 
 /// What the lanes give, put together in their order.
-fn total(swept: Vec<(Vec<Segment>, Hours)>, lanes: &[(Key, Lane<'_>)]) -> (Vec<Segment>, Hours) {
+fn total(swept: Vec<(Vec<Segment>, Hours)>, lanes: &[(Key, Lane<'_>)]) -> Swept {
     let (mut out, mut hours) = (Vec::new(), Hours::default());
+    let mut by_principal: BTreeMap<Text, Hours> = BTreeMap::new();
     let mut standing: BTreeSet<&str> = BTreeSet::new();
     let mut perhaps: BTreeSet<&str> = BTreeSet::new();
     for ((segments, own), (key, _)) in swept.into_iter().zip(lanes) {
         out.extend(segments);
         hours.add(&own);
+        if own.held != (0, 0) || own.radius_s > 0 {
+            by_principal.entry(key.0.clone()).or_default().add(&own);
+        }
         if own.bare.0 > 0 {
             standing.insert(&key.0);
         } else if own.bare.1 > 0 {
@@ -75,7 +91,7 @@ fn total(swept: Vec<(Vec<Segment>, Hours)>, lanes: &[(Key, Lane<'_>)]) -> (Vec<S
     }
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     hours.standing = (count(standing.len()), count(perhaps.difference(&standing).count()));
-    (out, hours)
+    Swept { segments: out, hours, by_principal }
 }
 
 fn segments_of(
@@ -84,7 +100,7 @@ fn segments_of(
     holdings: &[Holding],
     uses: &Uses<'_, '_>,
     bin_s: i64,
-) -> (Vec<Segment>, Hours) {
+) -> Swept {
     let mut lanes: BTreeMap<Key, Lane<'_>> = BTreeMap::new();
     let mut of_grants = uses.of_grants.iter();
     for g in grants {
@@ -231,7 +247,7 @@ impl Sweeper<'_, '_> {
         let ends = used.iter().chain(&lane.uses.maybe).flat_map(|(a, b)| [*a, *b]);
         cuts.extend(ends.filter(|t| *t <= self.ix.as_of));
         let points: Vec<Time> = cuts.into_iter().collect();
-        let mut cursor = Cursor::new(lane, used);
+        let mut cursor = Cursor::new(&lane.grants, used, lane.uses.maybe.clone());
         let mut out: Vec<Segment> = Vec::new();
         let mut hours = Hours::default();
         for (i, from) in points.iter().enumerate() {
@@ -257,91 +273,6 @@ const MAX_WORK: usize = 64;
 /// Ends of credentials, by which the presence of grants of credentials is judged.
 fn credential_ends<'l>(lane: &'l Lane<'_>) -> impl Iterator<Item = Time> + 'l {
     lane.grants.iter().filter(|g| !expects_binding(g)).filter_map(|g| g.residual_until)
-}
-
-/// A stretch of time in which nothing changes, and what the grants of a lane say of it.
-struct Moment<'a> {
-    from: Time,
-    until: Option<Time>,
-    /// Row of the ledger axis; `None` when no grant says anything.
-    ledger: Option<Ledger>,
-    /// The grants it rests on, in the order of the lane.
-    in_play: Vec<&'a GrantFact>,
-    /// Use: proved, possible or none seen.
-    used: Used,
-}
-
-/// Instants with the grant they belong to and its place in the lane, in order.
-type Events<'a> = std::iter::Peekable<std::vec::IntoIter<(Time, usize, &'a GrantFact)>>;
-
-/// Goes along a lane and keeps what is in force. A grant enters and leaves once, so that a lane costs
-/// its number of grants and what it has to say, and not one times the other.
-struct Cursor<'a> {
-    starts: Events<'a>,
-    ends: Events<'a>,
-    denials: Events<'a>,
-    used: Begun,
-    perhaps: Begun,
-    active: BTreeMap<usize, &'a GrantFact>,
-    /// The last grant to end explains what is left; the ones before are history.
-    ended: Option<&'a GrantFact>,
-    denied: BTreeMap<usize, &'a GrantFact>,
-}
-
-impl<'a> Cursor<'a> {
-    fn new(lane: &Lane<'a>, used: Vec<(Time, Time)>) -> Self {
-        let events = |at: &dyn Fn(&GrantFact) -> Option<Time>| -> Events<'a> {
-            let mut all: Vec<(Time, usize, &'a GrantFact)> = lane
-                .grants
-                .iter()
-                .enumerate()
-                .filter_map(|(i, g)| at(g).map(|t| (t, i, *g)))
-                .collect();
-            all.sort_by(|a, b| (a.0, &a.2.grant_id, a.1).cmp(&(b.0, &b.2.grant_id, b.1)));
-            all.into_iter().peekable()
-        };
-        let denied = |g: &GrantFact| !g.effective && g.decision != Decision::Unknown;
-        Self {
-            starts: events(&|g| g.started_at.filter(|_| g.effective)),
-            ends: events(&|g| g.ended_at.filter(|_| g.effective)),
-            denials: events(&|g| g.requested_at.filter(|_| denied(g))),
-            used: Begun::new(used),
-            perhaps: Begun::new(lane.uses.maybe.clone()),
-            active: BTreeMap::new(),
-            ended: None,
-            denied: BTreeMap::new(),
-        }
-    }
-
-    /// The stretch that begins at an instant no earlier than the one before.
-    fn advance(&mut self, from: Time, until: Option<Time>) -> Moment<'a> {
-        while let Some((_, i, g)) = self.starts.next_if(|e| e.0 <= from) {
-            self.active.insert(i, g);
-        }
-        while let Some((_, i, g)) = self.ends.next_if(|e| e.0 <= from) {
-            self.active.remove(&i);
-            self.ended = Some(g);
-        }
-        while let Some((_, i, g)) = self.denials.next_if(|e| e.0 <= from) {
-            self.denied.insert(i, g);
-        }
-        let (sure, perhaps) = (self.used.holds(from), self.perhaps.holds(from));
-        let used = match (sure, perhaps) {
-            (true, _) => Used::Yes,
-            (_, true) => Used::Perhaps,
-            _ => Used::Unseen,
-        };
-        let (ledger, in_play) = if !self.active.is_empty() {
-            (Some(Ledger::Active), self.active.values().copied().collect())
-        } else if let Some(g) = self.ended {
-            (Some(Ledger::Ended), vec![g])
-        } else if !self.denied.is_empty() {
-            (Some(Ledger::Denied), self.denied.values().copied().collect())
-        } else {
-            (None, Vec::new())
-        };
-        Moment { from, until, ledger, in_play, used }
-    }
 }
 
 fn same(a: &Segment, b: &Segment) -> bool {
@@ -392,7 +323,7 @@ impl<'t, 'a> Track<'t, 'a> {
     fn count(&self, moment: &Moment<'_>, hours: &mut Hours) {
         let Some(until) = moment.until else { return };
         let length = until.secs_since(moment.from);
-        let bound = self.state_axis(&moment.in_play, moment.from);
+        let bound = self.state_axis(moment);
         // Without any snapshot what may be bound has no bounds, and says nothing.
         if bound == Some(false) || (bound.is_none() && self.presence.is_empty()) {
             return;
@@ -429,7 +360,7 @@ impl<'t, 'a> Track<'t, 'a> {
         // Unknown without a ledger.
         let ledger = moment.ledger.or_else(|| ix.has_layer(Layer::Ledger).then_some(Ledger::Never));
         let task = work_axis(ix, self.work, &key.0, in_play, from);
-        let bound = self.state_axis(in_play, from);
+        let bound = self.state_axis(&moment);
         let used = self.use_axis(&moment);
         let m = Modifiers {
             privileged: tier.is_some_and(|t| t <= Tier::T1),
@@ -445,7 +376,8 @@ impl<'t, 'a> Track<'t, 'a> {
         }
         // Of equally severe cells the first, which assumes least: what no source shows as bound is not.
         let worst = cells.iter().rev().max_by_key(|c| c.severity)?;
-        let floor = cells.iter().map(|c| c.severity).min()?;
+        let least = cells.iter().min_by_key(|c| c.severity)?;
+        let floor = least.severity;
         worst.severity?;
         // A possibility that rests only on layers without any source is "not assessed", which the
         // coverage says once, and not a possible finding of every segment (section 7).
@@ -472,7 +404,8 @@ impl<'t, 'a> Track<'t, 'a> {
             task: text(task.map_or("?", work_word)),
             state: text(bound.map_or("?", |b| if b { "1" } else { "0" })),
             usage: text(used.map_or("?", |u| if u { "1" } else { "0" })),
-            cell: cell_name(worst.name, ledger.is_some()),
+            cell: cell_name(worst.name, ledger, in_play),
+            cell_floor: cell_name(least.name, ledger, in_play),
             severity: text(worst.severity.map_or("ok", Severity::as_str)),
             certainty: if floor == worst.severity {
                 Certainty::Certain
@@ -500,8 +433,15 @@ impl<'t, 'a> Track<'t, 'a> {
     }
 
     /// Presence in IAM. Credential and session brokers show a valid credential while the grant runs.
-    fn state_axis(&self, in_play: &[&GrantFact], at: Time) -> Option<bool> {
-        match in_play.iter().find(|g| !expects_binding(g)) {
+    fn state_axis(&self, moment: &Moment<'_>) -> Option<bool> {
+        let at = moment.from;
+        match moment.in_play.iter().find(|g| !expects_binding(g)) {
+            // Before its start a grant of a credential gives none, and a refused one gives only what the
+            // inputs show all the same.
+            Some(g) if moment.ledger == Some(Ledger::Denied) => {
+                let valid = !g.effective && g.residual_until.is_some_and(|end| at < end);
+                self.presence.at(at).or(Some(valid))
+            }
             Some(g) => g.residual_until.or(g.ended_at).map(|end| at < end),
             None => self.presence.at(at),
         }
@@ -542,11 +482,22 @@ fn without_ledger(cell: &mut cells::Cell) {
 
 const UNLEDGERED: &str = "unledgered ";
 
-fn cell_name(name: &str, ledger: bool) -> Text {
-    match name.strip_prefix(UNLEDGERED).filter(|_| !ledger) {
-        Some(rest) => text(format!("{rest}, no ledger supplied")),
-        None => text(name),
+/// Name of a cell as a reader takes it: without a ledger nobody can say that something is not in it, and what
+/// is not decided yet, or has not begun, was not denied.
+fn cell_name(name: &str, ledger: Option<Ledger>, in_play: &[&GrantFact]) -> Text {
+    match (ledger, name.strip_prefix(UNLEDGERED), name.strip_prefix("denied")) {
+        (None, Some(rest), _) => text(format!("{rest}, no ledger supplied")),
+        (Some(Ledger::Denied), _, Some(rest)) if in_play.iter().all(|g| is_pending(g)) => {
+            text(format!("pending{rest}"))
+        }
+        _ => text(name),
     }
+}
+
+/// Whether a request that has given nothing so far may still do.
+fn is_pending(g: &GrantFact) -> bool {
+    let open = [Decision::Pending, Decision::Approved, Decision::AutoApproved];
+    g.effective || open.contains(&g.decision)
 }
 
 fn ledger_word(l: Ledger) -> &'static str {
@@ -650,7 +601,7 @@ mod tests {
         of_grants: &[UseSpans],
     ) -> Vec<Segment> {
         let uses = Uses { of_grants, strays: &Strays::default() };
-        segments_of(ix, grants, held, &uses, 1).0
+        segments_of(ix, grants, held, &uses, 1).segments
     }
 
     fn fact(i: usize, st: &Story) -> GrantFact {
@@ -682,7 +633,7 @@ mod tests {
         bound: bool,
         observed: bool,
         t: i64,
-    ) -> Option<(&'static str, Certainty)> {
+    ) -> Option<(String, Certainty)> {
         let end = |x: &Story| x.len.map(|l| x.start + l);
         let active: Vec<&Story> = stories
             .iter()
@@ -694,8 +645,10 @@ mod tests {
             .filter(|(_, x)| x.decided && end(x).is_some_and(|e| e <= t))
             .max_by_key(|(i, x)| (end(x), *i))
             .map(|(_, x)| x);
-        let denied: Vec<&Story> =
-            stories.iter().filter(|x| !x.decided && x.start - 1 <= t).collect();
+        // Asked for a second before its start, and pending until then.
+        let asked = |x: &&Story| x.start - 1 <= t && (!x.decided || t < x.start);
+        let denied: Vec<&Story> = stories.iter().filter(asked).collect();
+        let pending = denied.iter().all(|x| x.decided);
         let (ledger, play) = if !active.is_empty() {
             (Ledger::Active, active)
         } else if let Some(x) = ended {
@@ -753,7 +706,11 @@ mod tests {
             return None;
         }
         let certain = all.iter().all(|c| c.severity == worst.severity);
-        Some((worst.name, if certain { Certainty::Certain } else { Certainty::Possible }))
+        let name = match worst.name.strip_prefix("denied").filter(|_| pending) {
+            Some(rest) if ledger == Ledger::Denied => format!("pending{rest}"),
+            _ => worst.name.to_owned(),
+        };
+        Some((name, if certain { Certainty::Certain } else { Certainty::Possible }))
     }
 
     /// What the grants of a lane say of an instant, each grant asked anew.
@@ -774,7 +731,10 @@ mod tests {
         });
         let mut ended = pick(&|g| g.effective && g.ended_at.is_some_and(|e| e <= from));
         ended.sort_by_key(|g| (g.ended_at, g.grant_id.clone()));
-        let denied = pick(&|g| !g.effective && g.requested_at.is_some_and(|r| r <= from));
+        let denied = pick(&|g| {
+            let asked = g.requested_at.is_some_and(|r| r <= from);
+            asked && (!g.effective || g.started_at.is_some_and(|s| from < s))
+        });
         if !active.is_empty() {
             (Some(Ledger::Active), active, used)
         } else if let Some(last) = ended.pop() {
@@ -797,7 +757,7 @@ mod tests {
                 stories.iter().enumerate().map(|(i, x)| fact(i, x)).collect();
             let mut lane = Lane { grants: grants.iter().collect(), ..Lane::default() };
             stories.iter().for_each(|x| lane.uses.extend(&spans(x)));
-            let mut cursor = Cursor::new(&lane, lane.uses.sure.clone());
+            let mut cursor = Cursor::new(&lane.grants, lane.uses.sure.clone(), lane.uses.maybe.clone());
             let points: Vec<Time> = points.into_iter().map(Time::from_micros).collect();
             for (i, from) in points.iter().enumerate() {
                 let until = points.get(i + 1).copied();
@@ -911,8 +871,8 @@ mod tests {
                     .collect();
                 prop_assert!(hits.len() <= 1, "segments are disjoint: {hits:?}");
                 let want = reference(&stories, snapshot, bound, observed, t);
-                let have = hits.first().map(|g| (&*g.cell, g.certainty));
-                let same_cell = match (have, want) {
+                let have = hits.first().map(|g| (g.cell.to_string(), g.certainty));
+                let same_cell = match (&have, &want) {
                     (None, None) => true,
                     // Completions of equal severity may name either cell.
                     (Some((_, ac)), Some((_, bc))) => ac == bc,

@@ -10,7 +10,7 @@ use super::observe::Place;
 use super::scope;
 use crate::facts::store::evidence_ref;
 use crate::facts::{
-    Grant, GrantFact, Outcome, Text, Tier, Time, Usage, UsageFact, UsageGrain, text,
+    Decision, Grant, GrantFact, Outcome, Text, Tier, Time, Usage, UsageFact, UsageGrain, text,
 };
 
 /// Usage rows that name no grant of the inputs, by who acted, in order of time.
@@ -231,9 +231,14 @@ pub fn usage_facts(ix: &Index<'_>, grants: &[GrantFact]) -> Vec<UsageFact> {
     for g in sorted {
         by_principal.entry(&g.principal_id).or_default().push(g);
     }
+    let mut refused: HashMap<&str, Vec<&GrantFact>> = HashMap::new();
+    for g in grants.iter().filter(|g| is_refused(g)) {
+        refused.entry(&g.principal_id).or_default().push(g);
+    }
+    refused.values_mut().for_each(|list| list.sort_by_key(|g| (g.requested_at, &g.grant_id)));
     let contents = Contents::new(ix, grants);
     let any = !grants.is_empty() || ix.survey.is_some_and(|s| s.grants);
-    let table = Ledger { by_principal, by_id, any, contents };
+    let table = Ledger { by_principal, by_id, refused, any, contents };
     ix.facts
         .usage
         .par_iter()
@@ -248,6 +253,8 @@ pub fn usage_facts(ix: &Index<'_>, grants: &[GrantFact]) -> Vec<UsageFact> {
 struct Ledger<'a> {
     by_principal: HashMap<&'a str, Vec<&'a GrantFact>>,
     by_id: HashMap<&'a str, Vec<&'a GrantFact>>,
+    /// Requests that gave nothing, by who asked, in order of time.
+    refused: HashMap<&'a str, Vec<&'a GrantFact>>,
     any: bool,
     contents: Contents<'a>,
 }
@@ -260,6 +267,52 @@ impl<'a> Ledger<'a> {
             many => many.iter().copied().find(|g| &*g.principal_id == principal),
         }
     }
+
+    /// The last refused request before an instant of a use for what was used, unless a grant of it began
+    /// since: then the use follows that grant (USE-001).
+    fn request(
+        &self,
+        ix: &Index<'_>,
+        (u, named): (&Usage, &str),
+        principal: &str,
+        t: Time,
+    ) -> Option<&'a GrantFact> {
+        let requests = self.refused.get(principal)?;
+        let upto = requests.partition_point(|g| g.requested_at.is_none_or(|r| r <= t));
+        let fitting = |g: &&&GrantFact| {
+            let platform = g.platform.as_deref();
+            // The log must say where it was, or the request be for anywhere.
+            let placed = match (u.scope.as_deref(), g.scope.as_deref()) {
+                (Some(used), Some(asked)) => scope::contains(
+                    &scope::canonical(platform, asked),
+                    &scope::canonical(platform, used),
+                ),
+                (_, asked) => asked.is_none(),
+            };
+            placed && fits(ix, (u, Some(named)), platform, &g.privilege, g.scope.as_deref())
+        };
+        let before = requests.get(..upto)?.iter().rev().take(MAX_ACROSS);
+        let request = before.filter(|g| g.requested_at.is_some()).find(fitting)?;
+        let granted = self.by_principal.get(principal).map_or(&[][..], Vec::as_slice);
+        let begun = granted.partition_point(|g| g.started_at.is_some_and(|s| s <= t));
+        let since = granted.get(..begun)?.iter().rev();
+        let mut since = since.take_while(|g| g.started_at >= request.requested_at);
+        (!since.any(|g| fitting(&g))).then_some(request)
+    }
+}
+
+/// A request that gave no access: denied, lapsed, or not decided yet. What was withdrawn nobody refused, and
+/// one whose activation failed was granted.
+fn is_refused(g: &GrantFact) -> bool {
+    !g.effective && matches!(g.decision, Decision::Denied | Decision::Lapsed | Decision::Pending)
+}
+
+fn name_request(g: &GrantFact, out: &mut UsageFact) {
+    out.after_refusal = true;
+    out.request_id = Some(g.grant_id.clone());
+    out.request_decision = Some(g.decision);
+    out.requested_at = g.requested_at;
+    out.refs.extend(g.refs.first().cloned());
 }
 
 fn usage_fact(ix: &Index<'_>, ledger: &Ledger<'_>, u: &Usage) -> UsageFact {
@@ -301,6 +354,9 @@ fn in_grant(ix: &Index<'_>, ledger: &Ledger<'_>, u: &Usage, out: &mut UsageFact)
         // request that was never granted covers nothing.
         out.in_grant = Some(g.effective);
         ledger.contents.judge(u, g, out);
+        if is_refused(g) && g.requested_at.is_none_or(|t| t <= last) {
+            name_request(g, out);
+        }
         return;
     }
     out.beyond_unknown = Some(beyond::unnamed());
@@ -318,14 +374,25 @@ fn in_grant(ix: &Index<'_>, ledger: &Ledger<'_>, u: &Usage, out: &mut UsageFact)
         out.in_grant = Some(true);
         return;
     }
+    let asked = |t: Time| {
+        let own = (&*out.principal_id, u.privilege.as_deref());
+        std::iter::once(own).chain(actor).find_map(|(who, named)| {
+            let named = named?;
+            ledger.request(ix, (u, named), who, t)
+        })
+    };
     if !ledger.any {
         out.in_grant_unknown = Some(text("no_source"));
         return;
     }
     // The first and the last use are proved; what lies between them is not.
     let bare = |t: Time| ix.ledger_covers(t) && covered(t, t).is_none();
-    if bare(first) || bare(last) {
+    let uncovered = [last, first].into_iter().find(|t| bare(*t));
+    if let Some(t) = uncovered {
         out.in_grant = Some(false);
+        if let Some(request) = asked(t) {
+            name_request(request, out);
+        }
     } else if ix.ledger_covers(first) && ix.ledger_covers(last) {
         out.in_grant_unknown = Some(text("use_aggregated"));
     } else {

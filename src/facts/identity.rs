@@ -77,6 +77,9 @@ fn is_email(s: &str) -> bool {
     }
 }
 
+/// Type of an alias that is the name of a person for signing in to AWS IAM Identity Center.
+pub const SIGN_IN: &str = "sign_in";
+
 /// Resolves every `*_id` column of the base tables and adds a principal row for each name that only
 /// logs mention, so that every id in the facts is in `principals`.
 pub fn resolve(facts: &mut Facts, declared: &[DeclaredIdentity]) -> Resolution {

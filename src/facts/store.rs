@@ -171,6 +171,7 @@ store! {
         emergency_facts: EmergencyFact,
         machine_uses: MachineUse,
         metrics: Metric,
+        principal_metrics: PrincipalMetric,
         coverage: Coverage,
         waiver_facts: WaiverFact,
     }

@@ -43,6 +43,7 @@ impl Adapter for Subject {
     }
 
     fn read(&self, input: &Input, _: &Context<'_>, batch: &mut Batch) -> Result<(), IngestError> {
+        speaks_of(input)?;
         let bytes = reader::read_all(input)?;
         batch.records = 1;
         match one_line(&bytes) {
@@ -51,6 +52,24 @@ impl Adapter for Subject {
         }
         Ok(())
     }
+}
+
+/// Refuses a `.realm` file beside which no file has the name before the suffix: it would say nothing, and
+/// whoever wrote it believes that it does.
+fn speaks_of(input: &Input) -> Result<(), IngestError> {
+    let name = input.name.rsplit('/').next().unwrap_or(&input.name);
+    let Some(of) = name.strip_suffix(".realm") else { return Ok(()) };
+    if input.path.with_file_name(of).is_file() {
+        return Ok(());
+    }
+    Err(IngestError::Malformed {
+        file: input.name.clone(),
+        place: "its name".into(),
+        message: format!(
+            "there is no file `{of}` beside it, so it names the subject of nothing; call it as the whole \
+             export with `.realm` behind (`export.json.realm` for `export.json`)"
+        ),
+    })
 }
 
 /// The one line of a file that names a subject.
@@ -90,6 +109,22 @@ mod tests {
         for bad in [&b""[..], b"a\nb", b"\xff", b"a\x1b[0m", &[b'a'; 600]] {
             assert_eq!(one_line(bad), None);
         }
+    }
+
+    /// `policy.realm` beside `policy.json` was taken and did nothing.
+    #[test]
+    fn a_realm_of_no_file_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let policy = r#"{"bindings":[{"role":"roles/viewer","members":["user:ann@x.example"]}],"etag":"BwX","version":1}"#;
+        std::fs::write(dir.path().join("policy.json"), policy).unwrap();
+        std::fs::write(dir.path().join("policy.json.realm"), "projects/pay").unwrap();
+        let settings = crate::settings::Settings::defaults();
+        let read = || crate::ingest::ingest(&[dir.path().to_path_buf()], &settings).unwrap();
+        assert!(read().failed.is_empty(), "{:?}", read().failed);
+        std::fs::write(dir.path().join("policy.realm"), "projects/pay").unwrap();
+        let found = read();
+        let [f] = found.failed.as_slice() else { panic!("{:?}", found.failed) };
+        assert!(f.file.ends_with("policy.realm") && f.error.contains("`policy`"), "{f:?}");
     }
 
     #[test]

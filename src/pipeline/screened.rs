@@ -294,8 +294,10 @@ fn whole(view: &mut View, screened: &Screened, files: &[File]) {
         of.map(|(_, s)| u64::try_from(s.accepted).unwrap_or(0)).sum::<u64>()
     };
     let rule = |id: &str| view.rules.iter().find(|r| r.rule == id);
-    let overstay =
-        rule("GRT-003").map_or((0, 0), |r| (r.population - r.not_assessed, r.exceptions));
+    // The two rules part the grants by how their task ended.
+    let late = ["GRT-003", "GRT-004"]
+        .map(|id| rule(id).map_or((0, 0), |r| (r.population - r.not_assessed, r.exceptions)));
+    let overstay = late.iter().fold((0, 0), |(all, bad), (n, m)| (all + n, bad + m));
     let complete = rule("EVD-001").map_or((0, 0), |r| (r.population, r.clean));
     let s = &mut view.summary;
     (s.overstay_assessed, s.overstayed) = overstay;

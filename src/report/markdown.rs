@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::text::{clip, count, counted, duration, percent, pieces, short, visible, when, words};
-use super::view::Conclusion;
+use super::view::{Conclusion, PrincipalRow};
 use super::{Format, OutputFile, ReportError, View};
 use crate::findings::{Finding, Status};
 
@@ -104,6 +104,7 @@ fn page(view: &View) -> Result<String, std::fmt::Error> {
     fix_first(&mut out, view)?;
     coverage(&mut out, view)?;
     metrics(&mut out, view)?;
+    principals(&mut out, view)?;
     open_findings(&mut out, view)?;
     frameworks(&mut out, view)?;
     foot(&mut out, view)?;
@@ -167,6 +168,20 @@ fn metrics(out: &mut String, view: &View) -> std::fmt::Result {
     writeln!(out, "## Metrics\n\n| metric | value | over |\n| --- | --- | ---: |")?;
     for m in &view.metrics {
         writeln!(out, "| {} | {} | {} |", plain(&m.title), plain(&m.shown()), count(m.items))?;
+    }
+    writeln!(out)
+}
+
+fn principals(out: &mut String, view: &View) -> std::fmt::Result {
+    if view.principals.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "## Principals that stand out\n")?;
+    writeln!(out, "| principal | {} |", PrincipalRow::HEADS.join(" | "))?;
+    writeln!(out, "| --- |{}", " ---: |".repeat(PrincipalRow::HEADS.len()))?;
+    for p in &view.principals {
+        let name = p.name.as_deref().map_or_else(String::new, |n| format!(" ({})", plain(n)));
+        writeln!(out, "| {}{name} | {} |", plain(&p.principal), p.cells().join(" | "))?;
     }
     writeln!(out)
 }

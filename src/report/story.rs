@@ -494,13 +494,18 @@ impl<'a> Page<'a> {
                 let axis = |name| s.str(name).unwrap_or("?");
                 let until = s.time("until").map_or("open".into(), instant);
                 let from = s.time("from").map_or("?".into(), instant);
+                let (cell, floor) = (axis("cell"), s.str("cell_floor").unwrap_or_default());
+                let least = match floor {
+                    "" => String::new(),
+                    same if same == cell => String::new(),
+                    proved => format!("; at least {proved}, {}", axis("severity_floor")),
+                };
                 format!(
-                    "{from} to {until}  {} {} {} {}: {} ({}, {})",
+                    "{from} to {until}  {} {} {} {}: {cell} ({}, {}{least})",
                     axis("ledger"),
                     axis("task"),
                     axis("state"),
                     axis("usage"),
-                    axis("cell"),
                     axis("severity"),
                     axis("certainty")
                 )

@@ -72,6 +72,9 @@ pub struct View {
     /// Metrics over the whole of the inputs, in the order of the grants model, section 5.
     #[serde(default)]
     pub metrics: Vec<MetricRow>,
+    /// Metrics of single principals, the most notable first, at most [`View::MAX_PRINCIPALS`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub principals: Vec<PrincipalRow>,
     /// Number of grants in the ledger.
     pub grants_total: u64,
     /// Settings in force as `name = value`, with those looser than their bound marked.
@@ -126,6 +129,8 @@ impl View {
     pub const MAX_QUARANTINE: usize = 200;
     /// Most grants shown.
     pub const MAX_GRANTS: usize = 2000;
+    /// Most principals with metrics of their own.
+    pub const MAX_PRINCIPALS: usize = 25;
 }
 
 /// One metric: a pair of bounds, or why there is none.
@@ -147,6 +152,59 @@ pub struct MetricRow {
     pub reason: Option<String>,
     /// Items that it is over.
     pub items: u64,
+}
+
+/// Metrics of one principal. Pairs are proved and possible; null where nothing tells.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct PrincipalRow {
+    /// Principal.
+    pub principal: String,
+    /// Name, where the id does not tell it.
+    pub name: Option<String>,
+    /// Kind.
+    pub kind: String,
+    /// Hours of privilege held without a grant in force.
+    pub standing_hours: Option<(f64, f64)>,
+    /// Hours of privilege held.
+    pub privilege_hours: Option<(f64, f64)>,
+    /// Hours of access after the end of the task.
+    pub overstay_hours: Option<(f64, f64)>,
+    /// Granted hours without use.
+    pub idle_hours: Option<(f64, f64)>,
+    /// Reach, at least.
+    pub blast_radius: Option<f64>,
+    /// Grants that gave it access.
+    pub grants: u64,
+}
+
+impl PrincipalRow {
+    /// A pair of hours as a reader takes it.
+    #[must_use]
+    pub fn hours(pair: Option<(f64, f64)>) -> String {
+        let one = |h: f64| format!("{h:.1}");
+        match pair.map(|(lo, hi)| (one(lo), one(hi))) {
+            None => "–".into(),
+            Some((lo, hi)) if lo == hi => lo,
+            Some((lo, hi)) => format!("{lo} to {hi}"),
+        }
+    }
+
+    /// The cells of its row in a table: the four hours, reach and grants.
+    #[must_use]
+    pub fn cells(&self) -> [String; 6] {
+        [
+            Self::hours(self.standing_hours),
+            Self::hours(self.privilege_hours),
+            Self::hours(self.overstay_hours),
+            Self::hours(self.idle_hours),
+            self.blast_radius.map_or_else(|| "–".into(), |r| format!("{r:.0}")),
+            self.grants.to_string(),
+        ]
+    }
+
+    /// Heads of these cells.
+    pub const HEADS: [&str; 6] =
+        ["Standing h", "Privilege h", "After task h", "Idle h", "Reach", "Grants"];
 }
 
 impl MetricRow {

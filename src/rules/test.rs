@@ -259,7 +259,7 @@ fn default_rows() -> BTreeMap<&'static str, DataFrame> {
     all.extend(one_row!(Derived: grant_facts, chains, access_spans, segments, holdings,
         identity_facts, credential_facts, usage_facts, trust_facts, escalations, policies_in_force, exposures,
         policy_facts, use_profiles, delegation_facts, approver_facts, emergency_facts,
-        machine_uses, metrics, coverage, waiver_facts));
+        machine_uses, metrics, principal_metrics, coverage, waiver_facts));
     all
 }
 

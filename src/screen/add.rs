@@ -398,7 +398,7 @@ impl Worker<'_, '_> {
 
     /// Counts a record of use, and notes its platform if it lists uses.
     pub(super) fn used_by(&mut self, t: &ToldUse<'_>, lists: bool) {
-        if t.count != 0 && t.first != NEVER {
+        if t.count != 0 && t.first != NEVER && t.first <= self.shared.latest {
             self.count_user(t.codes.who, || Some(t.who));
         }
         if lists && self.memos.platforms.known(t.codes.platform).is_none() {

@@ -449,7 +449,7 @@ impl Worker<'_, '_> {
                     None => text(scope, row)?.0.map(|s| self.used_at(known[3], s)),
                 };
                 self.zoneless += i64::from(walls[0]) + i64::from(walls[1]);
-                if *count != 0 {
+                if *count != 0 && first <= self.shared.latest {
                     self.count_user(known[0], || text(who, row).ok().and_then(|t| t.0));
                 }
                 if let Some(platform) = platform {

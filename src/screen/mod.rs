@@ -145,7 +145,8 @@ pub fn screen(input: &Input<'_>) -> Result<Screened, Refusal> {
     let parts = (rows / PARTITION).next_power_of_two().clamp(1, 1024);
     let budget = Budget::new(input.memory);
     let has = |kind| input.files.iter().any(|f| f.kind == kind);
-    let shared = Shared::new(parts, &budget, has(Kind::Tasks));
+    let fixed = input.as_of.or(input.settings.as_of);
+    let shared = Shared::new(parts, &budget, has(Kind::Tasks), fixed);
     let (digests, read) = rayon::join(
         || reading::digests(input.files),
         || reading::all(&shared, input.files, &budget),

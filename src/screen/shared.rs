@@ -12,7 +12,7 @@ use super::rows::{
 };
 use super::store::{Budget, Store};
 use super::vocabulary::{Map, Privilege, Vocabulary};
-use crate::facts::{PrincipalKind, Text};
+use crate::facts::{PrincipalKind, Text, Time};
 use crate::ingest::source::Batch;
 
 /// What is shared by all who read.
@@ -58,6 +58,9 @@ pub struct Shared<'b> {
     pub approvers: Vocabulary<(Id, Text)>,
     /// Whether tasks are among the inputs; then tickets in reasons can be tasks.
     pub has_tasks: bool,
+    /// Latest begin of a use that counts, microseconds: the as-of time where it is given; else it is the newest
+    /// time of the inputs, and all count.
+    pub latest: i64,
     /// Sums of all workers.
     pub sums: Mutex<Sums>,
 }
@@ -196,7 +199,7 @@ impl Shared<'_> {
 
     /// Empty, with so many partitions.
     #[must_use]
-    pub fn new(parts: usize, budget: &Budget, has_tasks: bool) -> Shared<'_> {
+    pub fn new(parts: usize, budget: &Budget, has_tasks: bool, as_of: Option<Time>) -> Shared<'_> {
         Shared {
             key: Key::default(),
             grants: Store::new(parts, budget),
@@ -218,6 +221,7 @@ impl Shared<'_> {
             denials: AtomicU64::new(0),
             approvers: Vocabulary::default(),
             has_tasks,
+            latest: as_of.map_or(i64::MAX, Time::micros),
             sums: Mutex::default(),
         }
     }

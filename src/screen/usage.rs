@@ -15,6 +15,7 @@ pub const COLUMNS: Columns = Columns {
         "link",
         "in_grant",
         "jit_only",
+        "after_refusal",
         "outcome",
         "in_window",
         "beyond_grant",
@@ -23,7 +24,8 @@ pub const COLUMNS: Columns = Columns {
         "count",
     ],
     nulls: &["beyond_unknown", "in_grant_unknown"],
-    same: &[("jit_only", false), ("beyond_grant", false)],
+    // Decisions are not among the columns of the sweep, so that no request is known to be refused.
+    same: &[("jit_only", false), ("after_refusal", false), ("beyond_grant", false)],
 };
 
 const LINKS: &[&str] = &["grant_id"];
@@ -96,6 +98,7 @@ fn chunk(cx: &Context<'_>, rows: &[(Used, Interval)]) -> Chunk {
         ("link", Vector::Word { codes: Arc::new(vec![0; rows.len()]), words: LINKS }),
         ("in_grant", Vector::truth(Bits::of(rows, |(_, g)| g.start != NEVER && g.start <= as_of))),
         ("jit_only", Vector::Same(Value::Bool(false))),
+        ("after_refusal", Vector::Same(Value::Bool(false))),
         (
             "outcome",
             Vector::Word {

@@ -66,6 +66,17 @@ pub fn plausible() -> View {
         grants: grants(),
         stories: stories(),
         metrics: metrics(),
+        principals: vec![PrincipalRow {
+            principal: "arn:aws:iam::210987654321:role/oncall-db".into(),
+            name: Some("On call, <databases>".into()),
+            kind: "role".into(),
+            standing_hours: Some((12.0, 30.5)),
+            privilege_hours: Some((40.0, 58.5)),
+            overstay_hours: Some((148.0, 148.0)),
+            idle_hours: None,
+            blast_radius: Some(80.0),
+            grants: 7,
+        }],
         grants_total: 1204,
         settings: settings_rows(),
         digests: [("settings", "c1"), ("rules", "d2"), ("inputs", "e3"), ("baseline", "f4")]

@@ -76,6 +76,7 @@ pub fn rows(
                 no_expiry: c.no_expiry,
                 lifetime_days: c.issued_at.zip(c.expires_at).map(|(a, b)| b.days_since(a)),
                 last_used_at: c.last_used_at,
+                renewal_factor: renewal_factor(c, as_of),
                 idle_days: idle_from.map(days),
                 n_active_same_kind: active.get(&(&*id, c.kind)).copied().unwrap_or(0),
                 grant_id: c.grant_id.clone(),
@@ -133,6 +134,18 @@ fn witnesses(facts: &Facts, kind: CredentialKind, id: &str) -> Vec<Text> {
     let set: std::collections::BTreeSet<Text> =
         found.map(|f| crate::facts::text(format!("{} {}", f.kind, f.finding_id))).collect();
     set.into_iter().collect()
+}
+
+/// Time from issue to the last use over the time to live (grants model, section 5, metric 9). Where a renewal
+/// has moved the expiry, the time up to it is no time to live.
+#[must_use]
+pub fn renewal_factor(c: &Credential, as_of: Time) -> Option<f64> {
+    let (issued, used) = (c.issued_at?, c.last_used_at.filter(|t| *t <= as_of)?);
+    let renewed = c.rotated_at.is_some_and(|t| t > issued);
+    let life = || c.expires_at.filter(|_| !renewed).map(|end| end.secs_since(issued));
+    let life = c.ttl_s.or_else(life).filter(|s| *s > 0)?;
+    #[expect(clippy::cast_precision_loss, reason = "seconds fit a double exactly")]
+    Some(used.secs_since(issued).max(0) as f64 / life as f64)
 }
 
 /// End of a grant as the ledger has it.

@@ -50,7 +50,7 @@ table! {
     pub struct Alias {
         /// Canonical principal.
         pub principal_id: Text,
-        /// Type of the alias (`arn`, `unique_id`, `email`, `name`, `access_key`, `declared`, ...).
+        /// Type of the alias (`arn`, `unique_id`, `email`, `name`, `access_key`, `declared`, `sign_in` in AWS IAM Identity Center, ...).
         pub alias_type: Text,
         /// The alias itself; e-mail addresses lower case.
         pub alias: Text,
@@ -281,6 +281,8 @@ table! {
         pub expires_at: Option<Time>,
         /// True when the platform gives it no expiry.
         pub no_expiry: Option<bool>,
+        /// Time to live that it was issued with, seconds, where a renewal moves the expiry; null else.
+        pub ttl_s: Option<i64>,
         /// Latest time it can be renewed to.
         pub max_expires_at: Option<Time>,
         /// Revocation.

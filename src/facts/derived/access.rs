@@ -97,7 +97,7 @@ table! {
         pub grant_id: Option<Text>,
         /// Any ledger record ever names this principal, privilege and scope. Null: see `ledger_unknown`.
         pub known_to_ledger: Option<bool>,
-        /// Why that is null: `no_source`, or `incomplete_ledger` for a binding with the mark of a broker whose ledger has fewer open grants than IAM has bindings with its mark.
+        /// Why that is null: `no_source`, `incomplete_ledger` where a ledger of the platform is truncated, or the binding has the mark of a broker whose ledger has fewer open grants than IAM has bindings with its mark, `out_of_window` where all ledgers of the platform state that they begin after the binding was made.
         pub ledger_unknown: Option<Text>,
         /// The binding shows signs of a broker or of a temporary purpose (name of a broker, end, tag).
         pub looks_temporary: bool,
@@ -285,6 +285,8 @@ table! {
         pub lifetime_days: Option<i64>,
         /// Last use.
         pub last_used_at: Option<Time>,
+        /// Renewal factor (grants model, section 5, metric 9): time from issue to the last use up to the as-of time, over the time to live it was issued with. Above 1 it was renewed; far above, a short time to live stands. Null: never used, or no time to live is known.
+        pub renewal_factor: Option<f64>,
         /// Days since last use, or since rotation when never used; null when not tracked.
         pub idle_days: Option<i64>,
         /// Active credentials of the same kind the holder has.

@@ -45,6 +45,14 @@ table! {
         pub in_grant: Option<bool>,
         /// Why `in_grant` is null.
         pub in_grant_unknown: Option<Text>,
+        /// The principal had asked for this privilege here, and the request was denied, lapsed unanswered or was still open: a use that no grant covers bypasses the broker (grants model, section 6, row D). False also where a grant of it began between the request and the use.
+        pub after_refusal: bool,
+        /// That request, by the ledger's own id.
+        pub request_id: Option<Text>,
+        /// Its decision.
+        pub request_decision: Option<Decision>,
+        /// Its time.
+        pub requested_at: Option<Time>,
         /// The use names its grant and lies, in part at least, inside its window. Null: it names none, or the window is unknown.
         pub in_window: Option<bool>,
         /// The use goes beyond what the grant it names gives. Null: it names none, or what is comparable is unknown.

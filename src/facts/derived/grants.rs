@@ -337,8 +337,10 @@ table! {
         pub state: Text,
         /// Use axis: `0` none, `1` used, `?` unknown.
         pub usage: Text,
-        /// Name of the cell; with unknown axes the worst completion.
+        /// Name of the cell; with unknown axes the worst completion. In row D `pending` stands for `denied` while a request is open or its access is still to begin.
         pub cell: Text,
+        /// Name of the least severe completion, which is proved: the same as `cell` when no axis is unknown.
+        pub cell_floor: Text,
         /// Severity of the cell: `ok`, `info`, `low`, `medium`, `high`, `critical`.
         pub severity: Text,
         /// Certain: every completion of the unknown axes is at least this severe; possible: some are.

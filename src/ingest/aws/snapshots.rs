@@ -12,7 +12,9 @@ use serde_json::value::RawValue;
 use super::account_of;
 use super::authorization_details::AuthorizationDetails;
 use crate::facts::time::parse_rfc3339;
-use crate::facts::{Completeness, Facts, Quarantined, Role, RoleKind, Source, Text, Time, text};
+use crate::facts::{
+    BindingKind, Completeness, Facts, Quarantined, Role, RoleKind, Source, Text, Time, text,
+};
 use crate::ingest::fold::count_conflicts;
 use crate::ingest::source::Adapter;
 
@@ -99,9 +101,8 @@ pub fn supersede(facts: &mut Facts) {
     for p in facts.principals.iter().filter(|p| made.contains_key(&p.source_id)) {
         listed.entry(&p.principal_id).or_default().insert(&p.source_id);
     }
-    // What a later source replaces, with the instant of that source; and principals of which no source
-    // is the last.
-    let mut over: BTreeMap<Part, Time> = BTreeMap::new();
+    // What a later source replaces; and principals of which no source is the last.
+    let mut over: BTreeMap<Part, Replaced> = BTreeMap::new();
     let mut open: BTreeSet<Text> = BTreeSet::new();
     for (id, sources) in listed.iter().filter(|(_, sources)| sources.len() > 1) {
         let of: Vec<(&Text, Made)> =
@@ -111,8 +112,10 @@ pub fn supersede(facts: &mut Facts) {
             open.insert((*id).clone());
         }
         let whole = of.iter().any(|(s, m)| m.whole && last.contains(s));
-        for (s, _) in of.iter().filter(|(s, _)| whole && !last.contains(s)) {
-            over.insert(part(s, id), at);
+        let dated = of.iter().all(|(_, m)| m.named.is_some());
+        for (s, m) in of.iter().filter(|(s, _)| whole && !last.contains(s)) {
+            let shown = m.named.filter(|_| dated);
+            over.insert(part(s, id), Replaced { at, shown });
         }
     }
     if !over.is_empty() {
@@ -123,6 +126,16 @@ pub fn supersede(facts: &mut Facts) {
     for s in facts.sources.iter_mut().filter(|s| unordered.contains(&s.source_id)) {
         s.limitation.get_or_insert_with(|| text(UNORDERED));
     }
+}
+
+/// What a later export says of a part of another.
+#[derive(Clone, Copy, Debug)]
+struct Replaced {
+    /// Instant of the later one.
+    at: Time,
+    /// Instant of the older one, where both are stated: only then it is known when something was still bound
+    /// and when no more.
+    shown: Option<Time>,
 }
 
 /// The sources that none of the others is later than, and their instant.
@@ -163,8 +176,9 @@ fn differing_bindings(
     out
 }
 
-/// Takes out what later sources replace.
-fn replace(facts: &mut Facts, over: &BTreeMap<Part, Time>) {
+/// Takes out what later sources replace. Bindings that the later one lacks stay as history, where the instants
+/// of both are stated: they ended between the two (grants model, 4.7).
+fn replace(facts: &mut Facts, over: &BTreeMap<Part, Replaced>) {
     let now: BTreeSet<Text> = facts
         .principals
         .iter()
@@ -174,20 +188,63 @@ fn replace(facts: &mut Facts, over: &BTreeMap<Part, Time>) {
     facts.principals.retain_mut(|p| match over.get(&part(&p.source_id, &p.principal_id)) {
         None => true,
         Some(_) if now.contains(&p.principal_id) => false,
-        Some(at) => {
+        Some(later) => {
             p.inventoried = false;
-            p.deleted_at = p.deleted_at.or(Some(*at));
+            p.deleted_at = p.deleted_at.or(Some(later.at));
             true
         }
     });
+    let sight = sights(facts, over);
     let current = |source: &Text, id: &Text| !over.contains_key(&part(source, id));
-    facts.entitlements.retain(|e| current(&e.source_id, &e.principal_id));
+    facts.entitlements.retain_mut(|e| {
+        let seen = sight.get(&e.entitlement_id);
+        let Some(later) = over.get(&part(&e.source_id, &e.principal_id)) else {
+            e.first_seen = e.first_seen.or(seen.map(|s| s.first));
+            return true;
+        };
+        let Some(seen) = seen.filter(|s| s.gone && later.shown == Some(s.last)) else {
+            return false;
+        };
+        (e.first_seen, e.last_seen) = (Some(seen.first), Some(seen.last));
+        (e.unbound_at_lo, e.unbound_at_hi) = (Some(seen.last), Some(later.at));
+        true
+    });
     facts.trusts.retain(|t| current(&t.source_id, &t.principal_id));
     facts.memberships.retain(|m| current(&m.source_id, &m.principal_id));
     let old: BTreeSet<&Text> = over.keys().map(|(s, ..)| s).collect();
     for s in facts.sources.iter_mut().filter(|s| old.contains(&s.source_id)) {
         s.limitation.get_or_insert_with(|| text(SUPERSEDED));
     }
+}
+
+/// When older exports showed a binding.
+#[derive(Clone, Copy, Debug)]
+struct Sight {
+    first: Time,
+    last: Time,
+    /// No export of now shows it.
+    gone: bool,
+}
+
+/// Sights of the bindings in replaced exports whose instants are stated, by id. Of boundaries only the present
+/// one counts.
+fn sights(facts: &Facts, over: &BTreeMap<Part, Replaced>) -> HashMap<Text, Sight> {
+    let mut out: HashMap<Text, Sight> = HashMap::new();
+    let mut now: BTreeSet<&Text> = BTreeSet::new();
+    for e in facts.entitlements.iter().filter(|e| e.binding_kind == BindingKind::Active) {
+        let Some(later) = over.get(&part(&e.source_id, &e.principal_id)) else {
+            now.insert(&e.entitlement_id);
+            continue;
+        };
+        let Some(at) = later.shown else { continue };
+        let sight = Sight { first: at, last: at, gone: true };
+        let slot = out.entry(e.entitlement_id.clone()).or_insert(sight);
+        (slot.first, slot.last) = (slot.first.min(at), slot.last.max(at));
+    }
+    for (id, sight) in &mut out {
+        sight.gone = !now.contains(id);
+    }
+    out
 }
 
 /// Where exports give a policy different documents, that of the latest counts. Where none is the latest
@@ -359,6 +416,31 @@ mod tests {
         assert_eq!((of("/eve"), of("/ann")), (vec!["A".to_owned()], vec!["B".to_owned()]));
     }
 
+    /// What dated exports show no more ended between the last that shows it and the latest.
+    #[test]
+    fn dated_exports_are_a_history() {
+        let of =
+            |policies: &[&str]| export(&[user("ann", policies, "2026-01-01T00:00:00Z")], false);
+        let files = [
+            ("2026-05-01.json", of(&["A", "B", "C"])),
+            ("2026-05-15.json", of(&["A", "B"])),
+            ("2026-06-01.json", of(&["A"])),
+        ];
+        let day = |d: &str| crate::facts::time::parse_rfc3339(&format!("2026-{d}T00:00:00Z"));
+        let f = read_all(&files);
+        let mut told: Vec<_> = f
+            .entitlements
+            .iter()
+            .map(|e| (&*e.privilege, e.first_seen, e.unbound_at_lo, e.unbound_at_hi))
+            .collect();
+        told.sort_unstable();
+        let (may, mid, june) = (day("05-01"), day("05-15"), day("06-01"));
+        assert_eq!(told, [("A", may, None, None), ("B", may, mid, june), ("C", may, may, june)]);
+        // Without dates the order may be known, when it ended is not.
+        let f = read(&files[0].1.replace("2026-01-01", "2025-01-01"), &files[2].1);
+        assert!(f.entitlements.iter().all(|e| &*e.privilege == "A" && e.unbound_at_hi.is_none()));
+    }
+
     /// Names that carry a date order the exports; the newest date inside is only a lower bound.
     #[test]
     fn dated_names_order_exports() {
@@ -373,6 +455,7 @@ mod tests {
         let bound = |files: &[(&str, String)]| -> Vec<String> {
             let f = read_all(files);
             let held = f.entitlements.iter().filter(|e| e.principal_id.ends_with("/ann"));
+            let held = held.filter(|e| e.unbound_at_hi.is_none());
             held.map(|e| e.privilege.to_string()).collect()
         };
         let dated = [("2026-05-31.json", old.clone()), ("2026-06-01.json", new.clone())];

@@ -8,6 +8,7 @@
 
 use super::json::{self, Obj, at, is_account, refuse};
 use super::realm;
+use crate::facts::identity::SIGN_IN;
 use crate::facts::time::parse_duration;
 use crate::facts::*;
 use crate::ingest::records;
@@ -69,6 +70,9 @@ impl Adapter for Team {
                 one(raw, &at(place, &format!("{path}/{i}")), batch);
             }
         })?;
+        let key = |a: &Alias| (a.alias.clone(), a.principal_id.clone());
+        batch.facts.aliases.sort_by_cached_key(key);
+        batch.facts.aliases.dedup_by_key(|a| key(a));
         batch.completeness =
             if truncated { Completeness::Truncated } else { Completeness::Unknown };
         if truncated {
@@ -108,17 +112,39 @@ fn field(o: &Obj<'_>, key: &str) -> Option<String> {
 
 fn one(raw: &str, here: &Text, batch: &mut Batch) {
     batch.records += 1;
-    let result = Obj::parse(raw).and_then(|o| grant(&o, here, batch));
+    let result = Obj::parse(raw).and_then(|o| grant(&o, here, batch).map(|told| (o, told)));
     match result {
-        Ok((grant, approval)) => {
+        Ok((o, (grant, approval))) => {
             for t in [grant.requested_at, grant.activated_at_lo, grant.ended_at_lo] {
                 t.into_iter().for_each(|t| batch.see(t));
             }
+            batch.facts.aliases.extend(sign_in(&o, &grant, batch, here));
             batch.facts.approvals.extend(approval);
             batch.facts.grants.push(grant);
         }
         Err(e) => batch.quarantine(here, e),
     }
+}
+
+/// Login in the identity store, without the prefix of the sign-in service.
+fn login(o: &Obj<'_>) -> Option<String> {
+    field(o, "username").map(|u| u.trim_start_matches("idc_").to_owned())
+}
+
+/// The name that sessions of Identity Center carry for the person whom the ledger names by an address. A bare
+/// name is anybody's elsewhere: the alias is weak, and joins sessions of permission sets only (rule A5).
+fn sign_in(o: &Obj<'_>, grant: &Grant, batch: &Batch, here: &Text) -> Option<Alias> {
+    let name = login(o).filter(|n| !n.is_empty() && !n.eq_ignore_ascii_case(&grant.beneficiary))?;
+    Some(Alias {
+        principal_id: grant.beneficiary.clone(),
+        alias_type: text(SIGN_IN),
+        alias: text(name.to_lowercase()),
+        confidence: Confidence::Weak,
+        rule: text("A5"),
+        source_id: batch.source_id.clone(),
+        source_ref: here.clone(),
+        ..Alias::default()
+    })
 }
 
 fn time(o: &Obj<'_>, key: &str) -> Result<Option<Time>, String> {
@@ -131,10 +157,8 @@ fn time(o: &Obj<'_>, key: &str) -> Result<Option<Time>, String> {
 fn grant(o: &Obj<'_>, here: &Text, batch: &Batch) -> Result<(Grant, Option<Approval>), String> {
     let need = |key: &str| field(o, key).ok_or_else(|| format!("a request without `{key}`"));
     let id = need("id")?;
-    // The login of the identity store carries a prefix of the sign-in service.
-    let who = field(o, "email")
-        .or_else(|| field(o, "username").map(|u| u.trim_start_matches("idc_").to_owned()))
-        .ok_or("a request without `email` and `username`")?;
+    let who =
+        field(o, "email").or_else(|| login(o)).ok_or("a request without `email` and `username`")?;
     let account = need("accountId")?;
     if !is_account(&account) {
         return Err("`accountId` is no account number".into());

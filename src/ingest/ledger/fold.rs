@@ -446,6 +446,7 @@ fn join_credential(have: &mut Credential, c: Credential) {
         (Some(a), Some(b)) => Some(a || b),
         (a, b) => a.or(b),
     };
+    have.ttl_s = have.ttl_s.or(c.ttl_s);
     have.max_expires_at = have.max_expires_at.max(c.max_expires_at);
     have.revoked_at = least(have.revoked_at, c.revoked_at);
     have.last_used_at = have.last_used_at.max(c.last_used_at);

@@ -11,8 +11,8 @@ use super::fold::{Event, Target};
 use super::json::{Doc, JsonLedger, Record, joined};
 use crate::facts::time::ParsedTime;
 use crate::facts::{
-    BrokerKind, Completeness, CredentialKind, EndKind, EventKind, Grant, Outcome, PrincipalKind,
-    Text, Time, Usage, text,
+    BrokerKind, Completeness, Credential, CredentialKind, EndKind, EventKind, Grant, Outcome,
+    PrincipalKind, Text, Time, Usage, text,
 };
 use crate::findings::fingerprint::hex;
 use crate::ingest::ledger::credentials::truncate_id;
@@ -155,6 +155,7 @@ impl Line<'_> {
         (c.issued_at, c.rotated_at) = (start, start);
         c.expires_at = end;
         c.no_expiry = ttl.map(|s| s == 0);
+        c.ttl_s = ttl.filter(|s| *s > 0);
         c.last_used_at = used;
         c.use_tracked = in_use;
         batch.book.credential(accessor, c);
@@ -238,23 +239,11 @@ impl Line<'_> {
 
     fn issued_lease(&self, batch: &mut Batch, lease: &str) -> Result<(), String> {
         let holder = self.holder.clone().ok_or("`auth` does not say who got the lease")?;
-        let role = issuer(lease);
         let facts = Grant {
-            platform: Some(text(SYSTEM)),
-            broker_kind: BrokerKind::Credential,
-            beneficiary: holder.clone(),
             requester: Some(holder.clone()),
-            privilege: text(role),
-            not_before: Some(self.at.lo),
-            grant_kind: Some(text("lease")),
-            ..self.r.grant()
+            ..lease_grant(self.r, lease, Some(&holder), (Some(self.at.lo), None))
         };
-        let mut c = self.r.credential();
-        c.kind = CredentialKind::Lease;
-        c.principal = holder;
-        c.grant_id = Some(text(lease));
-        (c.issued_at, c.rotated_at) = (Some(self.at.lo), Some(self.at.lo));
-        batch.book.credential(lease, c);
+        batch.book.credential(lease, lease_credential(self.r, lease, &holder, self.at.lo));
         let event = self.event(EventKind::CredentialIssued)?;
         let draft = batch.book.draft(SYSTEM, lease);
         // The line does not say how long the lease lasts.
@@ -425,23 +414,10 @@ fn looked_up_lease(r: &Record<'_>, d: &Doc<'_>, batch: &mut Batch) -> Result<boo
     let renewed = d.parsed("last_renewal", batch)?;
     looked_at(end, d.int("ttl")?, batch);
     batch.see(issued.lo);
-    let (role, holder) = (issuer(id), login(id));
-    let facts = Grant {
-        platform: Some(text(SYSTEM)),
-        broker_kind: BrokerKind::Credential,
-        beneficiary: holder.map(text).unwrap_or_default(),
-        privilege: text(role),
-        not_before: Some(issued.lo),
-        not_after: end,
-        grant_kind: Some(text("lease")),
-        ..r.grant()
-    };
+    let holder = login(id).map(text);
+    let facts = lease_grant(r, id, holder.as_ref(), (Some(issued.lo), end));
     if let Some(holder) = holder {
-        let mut c = r.credential();
-        c.kind = CredentialKind::Lease;
-        c.principal = text(holder);
-        c.grant_id = Some(text(id));
-        (c.issued_at, c.rotated_at) = (Some(issued.lo), Some(issued.lo));
+        let mut c = lease_credential(r, id, &holder, issued.lo);
         c.expires_at = end;
         c.no_expiry = Some(end.is_none());
         c.active = Some(true);
@@ -500,6 +476,7 @@ fn looked_up_token(r: &Record<'_>, d: &Doc<'_>, batch: &mut Batch) -> Result<boo
     c.rotated_at = d.time("last_renewal", batch)?.or(Some(issued_at));
     c.expires_at = expires;
     c.no_expiry = Some(expires.is_none());
+    c.ttl_s = first.filter(|s| *s > 0);
     c.max_expires_at = limit;
     c.active = Some(true);
     batch.book.credential(accessor, c);
@@ -544,17 +521,10 @@ fn irrevocable(r: &Record<'_>, d: &Doc<'_>, batch: &mut Batch) -> Result<bool, S
         };
         let issued = lease.parsed("issue_time", batch)?;
         let end = lease.parsed("expire_time", batch)?;
-        let (role, holder) = (issuer(id), login(id));
+        let window = (issued.map(|t| t.lo), end.map(|t| t.lo));
         let facts = Grant {
-            platform: Some(text(SYSTEM)),
-            broker_kind: BrokerKind::Credential,
-            beneficiary: holder.map(text).unwrap_or_default(),
-            privilege: text(role),
-            not_before: issued.map(|t| t.lo),
-            not_after: end.map(|t| t.lo),
             end_kind: EndKind::FailedToRevoke,
-            grant_kind: Some(text("lease")),
-            ..r.grant()
+            ..lease_grant(r, id, login(id).map(text).as_ref(), window)
         };
         let why = lease.str("errors")?.or(lease.str("error")?).or(lease.str("err")?);
         let mut events: Vec<Event> =
@@ -582,6 +552,35 @@ fn irrevocable(r: &Record<'_>, d: &Doc<'_>, batch: &mut Batch) -> Result<bool, S
         }
     }
     Ok(true)
+}
+
+/// The grant that a lease is: of the role that issued it, in a window as far as the record tells.
+fn lease_grant(
+    r: &Record<'_>,
+    lease: &str,
+    holder: Option<&Text>,
+    (from, until): (Option<Time>, Option<Time>),
+) -> Grant {
+    Grant {
+        platform: Some(text(SYSTEM)),
+        broker_kind: BrokerKind::Credential,
+        beneficiary: holder.cloned().unwrap_or_default(),
+        privilege: text(issuer(lease)),
+        not_before: from,
+        not_after: until,
+        grant_kind: Some(text("lease")),
+        ..r.grant()
+    }
+}
+
+/// What a lease hands out.
+fn lease_credential(r: &Record<'_>, lease: &str, holder: &Text, issued: Time) -> Credential {
+    let mut c = r.credential();
+    c.kind = CredentialKind::Lease;
+    c.principal = holder.clone();
+    c.grant_id = Some(text(lease));
+    (c.issued_at, c.rotated_at) = (Some(issued), Some(issued));
+    c
 }
 
 /// The role that issued a lease.

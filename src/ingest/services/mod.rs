@@ -15,7 +15,7 @@ use super::source::{Adapter, Batch, Context, IngestError, Input, Match, Probe, S
 use crate::facts::time::parse_time;
 use crate::facts::{
     Alias, BindingKind, Confidence, Credential, Entitlement, Link, Membership, Principal,
-    PrincipalKind, Role, RoleKind, Text, Time, text,
+    PrincipalKind, Role, RoleKind, Text, Time, Usage, UsageGrain, text,
 };
 use crate::ingest::{detect, table};
 use crate::privilege::class::Breadth;
@@ -262,6 +262,20 @@ impl Sink<'_> {
             source_id: self.batch.source_id.clone(),
             source_ref: self.place.clone(),
             ..Link::default()
+        });
+    }
+
+    /// When an identity was last there (signed in), whatever it did.
+    pub fn was_there(&mut self, who: &Text, platform: &str, at: Time) {
+        self.batch.facts.usage.push(Usage {
+            principal: who.clone(),
+            platform: Some(text(platform)),
+            grain: UsageGrain::Identity,
+            first_at: Some(at),
+            last_at: Some(at),
+            source_id: self.batch.source_id.clone(),
+            source_ref: self.place.clone(),
+            ..Usage::default()
         });
     }
 

@@ -204,17 +204,7 @@ fn user(r: &Rec<'_>, sink: &mut Sink<'_>) -> Result<bool, String> {
         sink.member(&id, &text(group));
     }
     if let Some(at) = r.time("lastLogin")? {
-        let (source_id, source_ref) = (sink.batch.source_id.clone(), sink.place.clone());
-        sink.batch.facts.usage.push(crate::facts::Usage {
-            principal: id,
-            platform: Some(text(PLATFORM)),
-            grain: crate::facts::UsageGrain::Identity,
-            first_at: Some(at),
-            last_at: Some(at),
-            source_id,
-            source_ref,
-            ..crate::facts::Usage::default()
-        });
+        sink.was_there(&id, PLATFORM, at);
     }
     Ok(true)
 }

@@ -300,18 +300,8 @@ fn user(r: &Rec<'_>, sink: &mut Sink<'_>) -> Result<bool, String> {
         }
     }
     // The login is tracked by user, not by credential.
-    if tracked {
-        let (source_id, source_ref) = (sink.batch.source_id.clone(), sink.place.clone());
-        sink.batch.facts.usage.extend(used.map(|at| crate::facts::Usage {
-            principal: id.clone(),
-            platform: Some(text(PLATFORM)),
-            grain: crate::facts::UsageGrain::Identity,
-            first_at: Some(at),
-            last_at: Some(at),
-            source_id,
-            source_ref,
-            ..crate::facts::Usage::default()
-        }));
+    if let Some(at) = used.filter(|_| tracked) {
+        sink.was_there(&id, PLATFORM, at);
     }
     Ok(true)
 }

@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 
 use super::view::{
     Changes, CoverageRow, CrosswalkRow, FrameworkView, GrantRow, MetricRow, NotAssessed,
-    QuarantineRow, SourceRow, Tool, VIEW_VERSION, View, WaiverRow,
+    PrincipalRow, QuarantineRow, SourceRow, Tool, VIEW_VERSION, View, WaiverRow,
 };
-use crate::facts::{Derived, Facts, GrantFact, Metric, Time};
+use crate::facts::{Derived, Facts, GrantFact, Metric, PrincipalMetric, Time};
 use crate::findings::fingerprint::digest;
 use crate::findings::{Finding, RuleResult};
 use crate::settings::Settings;
@@ -101,6 +101,7 @@ pub fn assemble(mut input: Assemble<'_>) -> View {
         grants,
         stories,
         metrics: metrics(input.derived),
+        principals: principals(input.derived),
         grants_total: number(input.derived.grant_facts.len()),
         settings: settings::rows(input.settings),
         digests: input.digests,
@@ -123,6 +124,21 @@ fn metrics(derived: &Derived) -> Vec<MetricRow> {
         items: unsigned(m.items),
     };
     derived.metrics.iter().map(row).collect()
+}
+
+fn principals(derived: &Derived) -> Vec<PrincipalRow> {
+    let row = |m: &PrincipalMetric| PrincipalRow {
+        principal: m.principal_id.to_string(),
+        name: owned(m.principal_name.as_ref()),
+        kind: m.principal_kind.as_str().to_owned(),
+        standing_hours: m.standing_hours.zip(m.standing_hours_hi),
+        privilege_hours: m.privilege_hours.zip(m.privilege_hours_hi),
+        overstay_hours: m.overstay_hours.zip(m.overstay_hours_hi),
+        idle_hours: m.idle_hours.zip(m.idle_hours_hi),
+        blast_radius: m.blast_radius,
+        grants: unsigned(m.n_grants),
+    };
+    derived.principal_metrics.iter().take(View::MAX_PRINCIPALS).map(row).collect()
 }
 
 fn number(n: usize) -> u64 {

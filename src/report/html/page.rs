@@ -13,8 +13,8 @@ use crate::report::charts::{self, Chart};
 use crate::report::story::Story;
 use crate::report::text::{anchor, clip, count, counted, percent, titled, words};
 use crate::report::view::{
-    Changes, Conclusion, CoverageRow, CrosswalkRow, GrantRow, NotAssessed, QuarantineRow,
-    SettingRow, SourceRow, Strip, Summary, Tool, WaiverRow,
+    Changes, Conclusion, CoverageRow, CrosswalkRow, GrantRow, NotAssessed, PrincipalRow,
+    QuarantineRow, SettingRow, SourceRow, Strip, Summary, Tool, WaiverRow,
 };
 use crate::report::{ReportError, View};
 
@@ -53,6 +53,8 @@ pub(super) struct Page<'a> {
     blind_spots: Vec<&'a NotAssessed>,
     charts: Vec<Chart>,
     metrics: Vec<Value>,
+    principals: Vec<Value>,
+    principal_heads: [&'static str; 6],
     sources: &'a [SourceRow],
     quarantine: &'a [QuarantineRow],
     rules: Vec<Value>,
@@ -227,6 +229,12 @@ pub(super) fn page(view: &View) -> Result<Page<'_>, ReportError> {
             .iter()
             .map(|m| json!({ "title": m.title, "shown": m.shown(), "over": m.items }))
             .collect(),
+        principals: view
+            .principals
+            .iter()
+            .map(|p| json!({ "id": p.principal, "name": p.name, "cells": p.cells() }))
+            .collect(),
+        principal_heads: PrincipalRow::HEADS,
         sources: &view.sources,
         quarantine: &view.quarantine,
         rules: view.rules.iter().map(rule).collect(),

@@ -38,7 +38,8 @@ impl Platform for Kubernetes {
         let mut estate = Estate::default();
         let roles = Roles::new(world.facts);
         let listed = Listed::new(world);
-        for e in world.facts.entitlements.iter().filter(|e| &*e.platform == "k8s") {
+        let bound = |e: &&Entitlement| &*e.platform == "k8s" && e.unbound_at_hi.is_none();
+        for e in world.facts.entitlements.iter().filter(bound) {
             held(e, &roles, &listed, world, &mut estate);
         }
         uses::fill(world, &roles, &mut estate);
