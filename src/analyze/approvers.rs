@@ -22,7 +22,7 @@ struct Decided<'a> {
 #[must_use]
 pub fn approver_facts(ix: &Index<'_>) -> Vec<ApproverFact> {
     let grants = Requests::new(&ix.facts.grants);
-    let mut by_person: BTreeMap<&str, BTreeMap<Key<'_>, Decided<'_>>> = BTreeMap::new();
+    let mut by_person: BTreeMap<&str, BTreeMap<Request<'_>, Decided<'_>>> = BTreeMap::new();
     let mut refusals = false;
     for approval in &ix.facts.approvals {
         if !matches!(approval.verdict, Verdict::Approve | Verdict::Deny) {
@@ -36,7 +36,7 @@ pub fn approver_facts(ix: &Index<'_>) -> Vec<ApproverFact> {
         let decided = Decided { approval, grant: grants.of(approval) };
         let decisions = by_person.entry(ix.person(who)).or_default();
         // A decision that several records repeat is one decision: the earliest of them.
-        match decisions.entry(Key::of(approval)) {
+        match decisions.entry(Request::of(approval)) {
             std::collections::btree_map::Entry::Vacant(free) => {
                 free.insert(decided);
             }
@@ -56,14 +56,16 @@ pub fn approver_facts(ix: &Index<'_>) -> Vec<ApproverFact> {
 }
 
 /// What tells one decision of an approver from another.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Key<'a> {
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Request<'a> {
     request: &'a str,
     place: (&'a str, &'a str),
 }
 
-impl<'a> Key<'a> {
-    fn of(a: &'a Approval) -> Self {
+impl<'a> Request<'a> {
+    /// What an approval decides on.
+    #[must_use]
+    pub fn of(a: &'a Approval) -> Self {
         let request = match (&a.grant_id, &*a.approval_id) {
             (_, id) if !id.is_empty() => id,
             (Some(grant), _) => grant,
@@ -108,7 +110,7 @@ impl<'a> Requests<'a> {
 /// Number of approvals from one person to another.
 fn exchanged<'a>(
     ix: &'a Index<'_>,
-    by_person: &BTreeMap<&'a str, BTreeMap<Key<'_>, Decided<'_>>>,
+    by_person: &BTreeMap<&'a str, BTreeMap<Request<'_>, Decided<'_>>>,
 ) -> BTreeMap<&'a str, BTreeMap<&'a str, i64>> {
     let mut out: BTreeMap<&str, BTreeMap<&str, i64>> = BTreeMap::new();
     for (&person, decisions) in by_person {
@@ -128,7 +130,7 @@ fn exchanged<'a>(
 fn row(
     ix: &Index<'_>,
     person: &str,
-    decisions: &BTreeMap<Key<'_>, Decided<'_>>,
+    decisions: &BTreeMap<Request<'_>, Decided<'_>>,
     exchanged: &BTreeMap<&str, BTreeMap<&str, i64>>,
     refusals: bool,
 ) -> ApproverFact {

@@ -93,6 +93,8 @@ impl Profile {
             p.task |= fills.task;
             p.reason |= fills.reason;
             p.scope |= fills.scope;
+            p.requester |= fills.requester;
+            p.extensions |= fills.extensions;
             p.approvals |= fills.approvals;
         }
         out.approval_uses = reuse.into_iter().map(|(k, v)| (k, v.len() as i64)).collect();

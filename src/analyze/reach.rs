@@ -42,6 +42,7 @@ mod root;
 mod sensitive;
 mod shares;
 mod spans;
+mod tracked;
 mod trusts;
 
 pub(super) use access::{contents, subject};
@@ -155,7 +156,7 @@ pub fn reach(facts: &Facts, settings: &Settings, as_of: Time) -> Reach {
     let dormant = graph::dormant(facts, &plans, &evaluated);
     let nodes = graph::nodes(facts, &plans, &evaluated, &dormant);
     let sensitive = sensitive::Sensitive::new(facts);
-    let judged = access::judge(&plans, &evaluated, &nodes, &sensitive, as_of);
+    let judged = access::judge(&plans, &evaluated, &nodes, &sensitive, &activity);
     // Rights and paths take the most room: what asks for them comes first, and then they go.
     let mut escalations = escalations::rows(&plans, &nodes, &judged, &people);
     let duties = duties::found(&plans, &nodes, &judged, settings);

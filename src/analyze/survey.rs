@@ -14,6 +14,10 @@ pub struct Fills {
     pub reason: bool,
     /// Scope.
     pub scope: bool,
+    /// Who asked.
+    pub requester: bool,
+    /// Extensions.
+    pub extensions: bool,
     /// Approvals of at least one grant are among the inputs.
     pub approvals: bool,
 }

@@ -283,9 +283,10 @@ fn follow<'a>(ix: &Index<'a>, hint: &'a str, out: &mut Found<'a>) {
 }
 
 /// Names by which a grant of a flat ledger may refer to tasks, whether they are there or not: its
-/// reference, with and without a system in front of it, its session and the tickets of its reason.
+/// reference and its ticket, with and without a system in front of it, its session and the tickets of its
+/// reason.
 pub fn referred(g: &Grant) -> impl Iterator<Item = &str> {
-    let refs = split_refs(g.task_ref.as_deref());
+    let refs = split_refs(g.task_ref.as_deref()).chain(split_refs(g.ticket_id.as_deref()));
     let behind = |id| std::iter::successors(Some(id), |id: &&str| Some(id.split_once(':')?.1));
     let refs = refs.flat_map(move |id| behind(id).take(MAX_SYSTEMS));
     let reason = g.justification.as_deref().unwrap_or("");

@@ -479,6 +479,7 @@ fn finish_source(
     settings: &Settings,
 ) -> Part {
     let quarantined = i64::try_from(batch.facts.quarantine.len()).unwrap_or(i64::MAX);
+    let accepted = batch.accepted();
     let layer = batch.layer.unwrap_or_else(|| job.adapter.layer());
     let window = batch.window.unwrap_or((None, None));
     let mut source = Source {
@@ -490,7 +491,7 @@ fn finish_source(
         sha256: text(sha256),
         bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
         records: batch.records,
-        accepted: (batch.records - quarantined).max(0),
+        accepted,
         quarantined,
         first_time: batch.span.map(|s| s.0),
         last_time: batch.span.map(|s| s.1),

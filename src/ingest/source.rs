@@ -125,6 +125,8 @@ pub struct Batch {
     pub facts: Facts,
     /// Records seen.
     pub records: i64,
+    /// Rows of the quarantine that are about a part of a record whose rest was read.
+    pub parts: i64,
     /// First and last record time.
     pub span: Option<(Time, Time)>,
     /// Window the source states it covers.
@@ -160,6 +162,20 @@ impl Batch {
             source_ref: text(place),
             reason: text(reason),
         });
+    }
+
+    /// Puts a part of a record into quarantine, where the rest of the record is read: the record counts as
+    /// accepted. `place` as in [`Self::quarantine`].
+    pub fn quarantine_part(&mut self, place: impl AsRef<str>, reason: impl AsRef<str>) {
+        self.parts += 1;
+        self.quarantine(place, reason);
+    }
+
+    /// Records of which something was read: all but those that went to quarantine as a whole.
+    #[must_use]
+    pub fn accepted(&self) -> i64 {
+        let rows = i64::try_from(self.facts.quarantine.len()).unwrap_or(i64::MAX);
+        (self.records - (rows - self.parts)).max(0)
     }
 
     /// Widens the span of record times.

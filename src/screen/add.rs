@@ -7,10 +7,10 @@ use super::id::Id;
 use super::marks::canonical;
 use super::memo::{Home, Where, Who};
 use super::read::Worker;
-use super::rows::{Approval, Grant, NEVER, NOBODY, Task, Use, at, bit, place};
+use super::rows::{Approval, Grant, NEVER, NOBODY, Task, Use, at, bit, place, verdict};
 use super::shared::fill;
 use super::store::push;
-use super::told::{SKEW_S, Told, ToldUse, may_name_ticket, what};
+use super::told::{More, SKEW_S, Told, ToldUse, may_name_ticket, what};
 use super::vocabulary::Privilege;
 use super::whole::inverted;
 use crate::analyze::scope;
@@ -40,6 +40,8 @@ pub struct Named {
     pub privilege_id: Id,
     /// Scope.
     pub place: Where,
+    /// What most do not tell.
+    pub more: More,
     /// A reason is given.
     pub has_reason: bool,
     /// A scope is given.
@@ -98,6 +100,7 @@ impl Worker<'_, '_> {
             privilege,
             privilege_id,
             place: found,
+            more: t.more,
             has_reason: t.reason.is_some(),
             has_scope: t.scope.is_some(),
             system_task,
@@ -127,11 +130,13 @@ impl Worker<'_, '_> {
             (n.task.is_some(), bit::NAMES_TASK),
             (n.system_task, bit::SYSTEM_TASK),
             (n.aside, bit::ASIDE),
-            (!n.has_reason, bit::NO_REASON),
+            (!n.has_reason && !n.more.ticket, bit::NO_REASON),
+            (!n.more.requester, bit::NO_REQUESTER),
             (!n.has_scope, bit::NO_SCOPE),
         ] {
             bits |= if there { b } else { 0 };
         }
+        bits |= n.more.said;
         let early = at(n.requested).zip(at(n.start));
         if early.is_some_and(|(asked, start)| asked.secs_since(start) > SKEW_S) {
             bits |= bit::BEFORE_REQUEST;
@@ -157,6 +162,9 @@ impl Worker<'_, '_> {
             return (part, 0);
         };
         let at = u32::try_from(grants.len()).unwrap_or(u32::MAX);
+        if n.more.decided != NEVER {
+            self.said.push((part, at, n.more.decided));
+        }
         grants.push(grant);
         names.push([n.id, n.task, n.approval]);
         (part, at)
@@ -281,7 +289,9 @@ impl Worker<'_, '_> {
     fn note_grant(&mut self, n: &Named, place: u64) {
         self.sums.grants += 1;
         self.sums.named += u64::from(n.approval.is_some());
-        fill(&mut self.fills, n.system as usize, [n.task.is_some(), n.has_reason, n.has_scope]);
+        let (task, more) = (n.task.is_some(), &n.more);
+        let filled = [task, n.has_reason, n.has_scope, more.requester, more.extended];
+        fill(&mut self.fills, n.system as usize, filled);
         if n.start != NEVER {
             let first = (n.start, place);
             self.sums.first_start = Some(self.sums.first_start.map_or(first, |f| f.min(first)));
@@ -315,11 +325,11 @@ impl Worker<'_, '_> {
 
     pub(super) fn add_approval(
         &mut self,
-        (id, grant): (&str, &str),
-        (approver, code): (Option<&str>, u32),
+        (id, grant): (Option<&str>, Option<&str>),
+        (by, code): (Option<&str>, u32),
         (at, verdict): (i64, u32),
     ) {
-        let approver = match (self.memos.approvers.known(code), approver) {
+        let approver = match (self.memos.approvers.known(code), by) {
             (Some(who), _) => who,
             (None, None) => NOBODY,
             (None, Some(name)) => {
@@ -328,8 +338,22 @@ impl Worker<'_, '_> {
                 number
             }
         };
-        let (id, grant) = (self.id(id), self.id(grant));
-        self.put_approval(Approval { id, grant, approver, at, verdict });
+        let approval = match (id.map(|s| self.id(s)), grant.map(|s| self.id(s))) {
+            (Some(id), Some(grant)) => Approval { id, grant, approver, at, verdict },
+            // It lies where its name does.
+            (Some(id), None) => {
+                Approval { id, grant: id, approver, at, verdict: verdict | verdict::NO_GRANT }
+            }
+            (None, Some(grant)) => {
+                // It is of its grant and of its approver, and of no other.
+                let who = by.map_or(Id::NONE, |name| self.principal(name));
+                let (low, by) = (u64::from(grant.low()), u64::from(who.low()));
+                let id = self.shared.key.join([grant.high(), low, who.high(), by]);
+                Approval { id, grant, approver, at, verdict: verdict | verdict::BARE }
+            }
+            (None, None) => return,
+        };
+        self.put_approval(approval);
     }
 
     /// Number of an approver.
@@ -337,8 +361,8 @@ impl Worker<'_, '_> {
         let who = self.principal(name);
         let number =
             self.shared.approvers.number(&mut self.approvers, who, || (who, normalise(name)));
-        if number >= NOBODY >> 3 {
-            self.shared.refuse("more approvers than 29 bits count");
+        if number >= NOBODY >> verdict::BITS {
+            self.shared.refuse("more approvers than 27 bits count");
         }
         number
     }

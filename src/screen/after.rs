@@ -7,9 +7,9 @@ use std::sync::atomic::Ordering;
 use super::aside::{self, Aside, Ground};
 use super::id::Id;
 use super::judge::{Judge, Sums};
-use super::lanes::{self, Observed, System};
+use super::lanes::{self, Observed};
 use super::plan::Refusal;
-use super::rows::NOWHERE;
+use super::rows::{NOWHERE, micros};
 use super::shared::{self, Shared};
 use super::vocabulary::Map;
 use super::whole::{self, Demands};
@@ -62,7 +62,10 @@ impl Sweep<'_> {
         let limits = &self.input.settings.limits;
         let period = self.period(&survey);
         let period_s = period.1.secs_since(period.0);
+        let until: Vec<i64> =
+            self.sources.iter().map(|s| micros(s.window_end.or(s.collected_at))).collect();
         let whole = whole::Context {
+            until: &until,
             shared,
             demands: &demands,
             approvers: &approvers,
@@ -217,11 +220,12 @@ impl Sweep<'_> {
         let names = self.shared.systems.entries();
         let approved = lock(&self.shared.approved_systems);
         let mut systems: BTreeMap<Text, Fills> = BTreeMap::new();
-        for (number, [task, reason, scope]) in &self.sums.fills {
+        for (number, filled) in &self.sums.fills {
             if let Some(name) = names.get(*number as usize) {
-                let (task, reason, scope) = (*task > 0, *reason > 0, *scope > 0);
+                let [task, reason, scope, requester, extensions] = filled.map(|n| n > 0);
                 let approvals = approved.contains(number);
-                systems.insert(name.clone(), Fills { task, reason, scope, approvals });
+                let fills = Fills { task, reason, scope, requester, extensions, approvals };
+                systems.insert(name.clone(), fills);
             }
         }
         let source = |n: &usize| self.input.files.get(*n).map(|f| f.id.clone());
@@ -239,12 +243,12 @@ impl Sweep<'_> {
         }
     }
 
-    fn systems(&self, survey: &Survey) -> Vec<System> {
+    fn systems(&self, survey: &Survey) -> Vec<Fills> {
         let recorded = |own: bool| survey.approvals && (survey.systems.len() < 2 || own);
         let of = |name: &Text| {
             let f = survey.systems.get(name).copied().unwrap_or_default();
             let approvals = recorded(f.approvals);
-            System { task: f.task, reason: f.reason, scope: f.scope, approvals }
+            Fills { approvals, ..f }
         };
         self.shared.systems.entries().iter().map(of).collect()
     }

@@ -11,10 +11,10 @@ use super::marks::{Names, canonical};
 use super::part::{self, Wanted};
 use super::plan::{File, Kind, Refusal};
 use super::rows::{Decision, NEVER, NOBODY, Place, micros, place};
-use super::shared;
+use super::shared::{self, Filled};
 use super::told::verdict_in;
 use super::vocabulary::Map;
-use crate::analyze::approvers::Requests;
+use crate::analyze::approvers::{Request, Requests};
 use crate::analyze::survey::Survey;
 use crate::analyze::{self, Options};
 use crate::facts::{Derived, Facts, Source, Text, Verdict};
@@ -139,8 +139,8 @@ pub fn judge(
 /// What grants and tasks say about the inputs as a whole.
 struct Tally {
     grants: BTreeMap<Place, i64>,
-    /// By ledger system, grants that fill a field: task, reason, scope.
-    fills: BTreeMap<Text, [u64; 3]>,
+    /// By ledger system, grants that fill a field.
+    fills: BTreeMap<Text, Filled>,
     inverted: BTreeMap<Text, i64>,
     /// Approvals that were refused.
     denials: u64,
@@ -159,7 +159,13 @@ impl Tally {
             let start = g.activated_at_lo.or(g.not_before);
             out.grants.extend(at(&g.source_id, &g.source_ref).map(|at| (at, micros(start))));
             let fills = out.fills.entry(g.system.clone()).or_default();
-            let filled = [g.task_ref.is_some(), g.justification.is_some(), g.scope.is_some()];
+            let filled = [
+                g.task_ref.is_some() || g.ticket_id.is_some(),
+                g.justification.is_some(),
+                g.scope.is_some(),
+                g.requester.is_some(),
+                g.n_extensions > 0,
+            ];
             fills.iter_mut().zip(filled).for_each(|(n, yes)| *n += u64::from(yes));
         }
         for t in facts.tasks.iter().filter(|t| analyze::tasks::is_inverted(t)) {
@@ -176,7 +182,7 @@ impl Ground<'_> {
         let starts = |us: i64| after.grants.values().any(|start| *start == us);
         let first = self.sums.first_start.is_some_and(|(us, at)| gone(&at) && !starts(us));
         let kinds = self.sums.kinds.values().any(|(at, _)| gone(at));
-        let left = |system: &Text, all: &[u64; 3]| {
+        let left = |system: &Text, all: &Filled| {
             let [was, is] =
                 [before, after].map(|t| t.fills.get(system).copied().unwrap_or_default());
             all.iter().zip(was).zip(is).any(|((all, was), is)| *all > 0 && all - was + is == 0)
@@ -199,7 +205,7 @@ impl Ground<'_> {
             let id: Option<Id> = who.as_deref().map(|s| canonical(self.key, s));
             id.and_then(|id| self.deciders.get(&id).copied()).unwrap_or(NOBODY)
         };
-        let mut out: BTreeMap<(u32, &str), Decision> = BTreeMap::new();
+        let mut out: BTreeMap<(u32, Request<'_>), Decision> = BTreeMap::new();
         for a in &facts.approvals {
             let grant = requests.of(a);
             let row = Decision {
@@ -220,7 +226,7 @@ impl Ground<'_> {
             }
             // Of one that several records repeat the earliest, and one without a time last.
             let late = |d: &Decision| (d.at == NEVER, d.at);
-            let have = out.entry((row.approver, &a.approval_id)).or_insert(row);
+            let have = out.entry((row.approver, Request::of(a))).or_insert(row);
             if late(&row) < late(have) {
                 *have = row;
             }

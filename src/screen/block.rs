@@ -8,8 +8,8 @@ use super::memo::{Home, Memo, Who, key_of};
 use super::pages::{Column, Form, micros};
 use super::plan::Kind;
 use super::read::Worker;
-use super::rows::{Approval, NEVER, NOBODY, Task, Use};
-use super::told::{home_words, kind_of, lower, open, task_state, verdict_of, what};
+use super::rows::{Approval, NEVER, NOBODY, Task, Use, verdict};
+use super::told::{More, home_words, kind_of, lower, open, task_state, verdict_of, what};
 use crate::facts::cell::Word;
 use crate::facts::{PrincipalKind, TaskState};
 
@@ -93,6 +93,13 @@ fn counts(column: &Option<Column>, out: &mut Vec<i64>, odd: &mut [bool]) {
     }
 }
 
+/// Marks the rows in which a column says something.
+fn filled(column: &Column, odd: &mut [bool]) {
+    for (row, odd) in odd.iter_mut().enumerate() {
+        *odd |= !column.is_null(row);
+    }
+}
+
 /// Marks the rows of which a text that means nothing here is not plain.
 fn inert(column: &Option<Column>, odd: &mut [bool]) {
     let Some(column) = column else { return };
@@ -132,16 +139,20 @@ fn place(column: &Option<Column>, row: usize) -> Option<u32> {
 
 impl Worker<'_, '_> {
     /// Reads a block of rows, of which the first is the given row of the file, counted from 1: the columns
-    /// of [`Kind::fields`].
+    /// of [`Kind::read`].
     pub fn block(&mut self, columns: &[Option<Column>], first: u32, rows: usize) {
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.odd.clear();
         scratch.odd.resize(rows, false);
+        let (plain, more) = columns.split_at(columns.len().min(self.kind().fields().len()));
+        for column in more.iter().flatten() {
+            filled(column, &mut scratch.odd);
+        }
         match self.kind() {
-            Kind::Grants => self.grants_of(columns, first, &mut scratch),
-            Kind::Tasks => self.tasks_of(columns, &mut scratch),
-            Kind::Approvals => self.approvals_of(columns, &mut scratch),
-            Kind::Usage => self.uses_of(columns, &mut scratch),
+            Kind::Grants => self.grants_of(plain, first, &mut scratch),
+            Kind::Tasks => self.tasks_of(plain, &mut scratch),
+            Kind::Approvals => self.approvals_of(plain, &mut scratch),
+            Kind::Usage => self.uses_of(plain, &mut scratch),
         }
         for (row, place) in (0..rows).zip(first..) {
             if scratch.odd.get(row) == Some(&true) {
@@ -228,6 +239,7 @@ impl Worker<'_, '_> {
                     privilege,
                     privilege_id,
                     place,
+                    more: More::default(),
                     has_reason: reason.is_some(),
                     has_scope: place.scope.is_some(),
                     system_task,
@@ -247,9 +259,7 @@ impl Worker<'_, '_> {
                     zoneless += i64::from(wall && t != NEVER);
                 }
                 let at = self.put_grant(place_of, &named);
-                if let Some(reason) = reason {
-                    self.tickets(reason, at);
-                }
+                reason.into_iter().for_each(|reason| self.tickets(reason, at));
                 Ok(())
             };
             *odd = read().is_err();
@@ -382,11 +392,13 @@ impl Worker<'_, '_> {
                         }
                     },
                 };
-                if !id.is_some() || !grant.is_some() {
-                    return Err(Odd);
-                }
+                let (id, grant, verdict) = match (id.is_some(), grant.is_some()) {
+                    (true, true) => (*id, *grant, verdict),
+                    (true, false) => (*id, *id, verdict | verdict::NO_GRANT),
+                    _ => return Err(Odd),
+                };
                 self.zoneless += i64::from(wall && *at != NEVER);
-                self.put_approval(Approval { id: *id, grant: *grant, approver, at: *at, verdict });
+                self.put_approval(Approval { id, grant, approver, at: *at, verdict });
                 Ok(())
             };
             *odd = read().is_err();

@@ -5,6 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use polars::prelude::*;
 use polars_buffer::Buffer;
 use polars_parquet::parquet::metadata::{FileMetadata, RowGroupMetadata};
+use polars_parquet::parquet::statistics::Statistics;
 use rayon::prelude::*;
 
 use super::block;
@@ -100,8 +101,8 @@ pub fn cut(file: &File, single: &Single<'_>) -> Result<Cut, String> {
     let header: Vec<String> = schema.iter_names().map(|n| n.trim().to_owned()).collect();
     let layout = single.layout(&header).map_err(|e| e.to_string())?;
     let footer = reader.get_metadata().map_err(|e| wrong(&file.input, &e).to_string())?.clone();
-    let column = |name: &&str| {
-        let field = file.adapter.fields.iter().position(|f| f.name == *name)?;
+    let column = |name: &str| {
+        let field = file.adapter.fields.iter().position(|f| f.name == name)?;
         let (name, of) = schema.get_at_index((*layout.get(field)?)?)?;
         let zoned = matches!(of.dtype, ArrowDataType::Timestamp(_, Some(_)));
         let leaves = footer.schema().columns();
@@ -109,7 +110,7 @@ pub fn cut(file: &File, single: &Single<'_>) -> Result<Cut, String> {
         let leaf = leaf.zip(form(&of.dtype));
         Some(Wanted { name: name.to_string(), zoned, leaf })
     };
-    let columns = file.kind.fields().iter().map(column).collect();
+    let columns = file.kind.read().map(column).collect();
     let mut pieces = Vec::new();
     let mut from = 0;
     for (group, rows) in footer.row_groups.iter().map(RowGroupMetadata::num_rows).enumerate() {
@@ -321,9 +322,12 @@ pub fn named(
     field: &str,
     (key, names): (&Key, &Names),
 ) -> Result<Vec<usize>, String> {
-    let Some(field) = file.kind.fields().iter().position(|f| *f == field) else {
+    let Some(field) = file.kind.read().position(|f| f == field) else {
         return Ok(Vec::new());
     };
+    if !names.may_be_in(cut, at, field) {
+        return Ok(Vec::new());
+    }
     let mut out = Vec::new();
     let is = |cell: Cell<'_>| cell.shown().is_some_and(|s| names.has(key.id(s.trim().as_bytes())));
     let Some(mut columns) = columns_of(file, cut, at, &|n| n == field)? else {
@@ -365,12 +369,14 @@ pub struct Names {
     bits: Vec<u64>,
     /// Only the first halves of the names are known.
     halves: bool,
+    /// The names in words, in order, when they are known.
+    texts: Option<Vec<String>>,
 }
 
 impl Names {
     /// Of these, or of first halves with nothing behind them.
     #[must_use]
-    pub fn new(all: Map<()>, halves: bool) -> Self {
+    pub fn new(all: Map<()>, texts: Option<Vec<String>>, halves: bool) -> Self {
         let mut bits = vec![0u64; (all.len() / 4).next_power_of_two().max(64)];
         let words = bits.len();
         #[expect(clippy::iter_over_hash_type, reason = "bits have no order")]
@@ -379,7 +385,21 @@ impl Names {
                 *word |= 1 << (id.high() % 64);
             }
         }
-        Self { all, bits, halves }
+        Self { all, bits, halves, texts }
+    }
+
+    /// Whether a piece may hold one of the names in a field, by the least and the greatest value that the
+    /// footer tells of it. Ledgers are often in the order of their ids.
+    fn may_be_in(&self, cut: &Cut, at: Piece, field: usize) -> bool {
+        let Some(texts) = &self.texts else { return true };
+        let range = || {
+            let (leaf, form) = cut.columns.get(field)?.as_ref()?.leaf?;
+            let group = cut.footer.row_groups.get(at.group).filter(|_| form == Form::Text)?;
+            let told = group.parquet_columns().get(leaf)?.statistics(&cut.footer.footer_buf)?;
+            let Ok(Statistics::Binary(told)) = told else { return None };
+            Some((told.min_value?, told.max_value?))
+        };
+        range().is_none_or(|(least, most)| some_within(texts, &least, &most))
     }
 
     #[inline]
@@ -389,6 +409,21 @@ impl Names {
         let id = if self.halves { Id::new(id.high(), 0) } else { id };
         here && self.all.contains_key(&id)
     }
+}
+
+/// Whether one of the texts, which are in order, may stand in a column between these values, be it with blanks
+/// around it.
+fn some_within(texts: &[String], least: &[u8], most: &[u8]) -> bool {
+    let (Some(first), Some(last)) = (least.first(), most.first()) else { return true };
+    // Then some may begin with blanks.
+    if *first <= b' ' || *last >= 0x80 {
+        return true;
+    }
+    let from = texts.partition_point(|t| t.as_bytes() < least);
+    let here = texts.get(from).is_some_and(|t| t.as_bytes() <= most);
+    // A text with blanks behind it is greater than without.
+    let starts = (1..least.len()).filter_map(|n| least.get(..n));
+    here || starts.into_iter().any(|s| texts.binary_search_by(|t| t.as_bytes().cmp(s)).is_ok())
 }
 
 /// Calls `each` with the wanted rows of a piece and their cells, of which those of unwanted fields are null.
@@ -475,8 +510,8 @@ pub fn pick(
     if rows.is_empty() {
         return Ok(());
     }
-    let place = |name: &&str| file.adapter.fields.iter().position(|f| f.name == *name);
-    let fields: Vec<Option<usize>> = file.kind.fields().iter().map(place).collect();
+    let place = |name: &str| file.adapter.fields.iter().position(|f| f.name == name);
+    let fields: Vec<Option<usize>> = file.kind.read().map(place).collect();
     let mut wanted = Bits::all(at.rows, false);
     rows.iter().for_each(|row| wanted.put(*row));
     walk(
@@ -495,4 +530,43 @@ pub fn pick(
             single.read(&all, &format!("R{}", at.from + row + 1), batch);
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::some_within;
+
+    proptest! {
+        /// No name that stands in a column is missed, whatever blanks stand around it.
+        #[test]
+        fn names_are_looked_for_where_they_may_be(
+            cells in prop::collection::vec("[ \u{a0}]{0,2}[ab]{0,3}[ \t\u{a0}]{0,2}", 1..5),
+            texts in prop::collection::btree_set("[ab]{1,3}", 0..4),
+        ) {
+            let texts: Vec<String> = texts.into_iter().collect();
+            let least = cells.iter().min().unwrap().as_bytes();
+            let most = cells.iter().max().unwrap().as_bytes();
+            let there = cells.iter().any(|c| texts.iter().any(|t| t == c.trim()));
+            prop_assert!(!there || some_within(&texts, least, most));
+        }
+    }
+
+    #[test]
+    fn names_are_not_looked_for_elsewhere() {
+        let texts = ["g10", "g20"].map(str::to_owned);
+        for (least, most, want) in [
+            ("g00", "g09", false),
+            ("g00", "g10", true),
+            ("g11", "g19", false),
+            ("g20", "g20", true),
+            ("g21", "g99", false),
+            ("g20 ", "g99", true),
+            (" g0", "g09", true),
+            ("", "g09", true),
+        ] {
+            assert_eq!(some_within(&texts, least.as_bytes(), most.as_bytes()), want, "{least}");
+        }
+    }
 }

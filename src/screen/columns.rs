@@ -140,7 +140,7 @@ pub fn spans(cx: &Context<'_>, rows: &[SpanRow]) -> Chunk {
     Chunk { rows: rows.len(), columns: columns.into_iter().collect() }
 }
 
-const END_KINDS: &[&str] = &["open", "unknown"];
+const END_KINDS: &[&str] = &["open", "unknown", "expired"];
 const TASK_REASONS: &[&str] = &[
     "field_not_recorded",
     "no_source",
@@ -150,7 +150,8 @@ const TASK_REASONS: &[&str] = &[
     "end_unknown",
 ];
 const USE_REASONS: &[&str] = &["end_unknown", "out_of_window", "no_source"];
-const MISSING: &[&str] = &["reason", "approver", "scope", "task"];
+const DECISIONS: &[&str] = &["unknown", "approved", "auto_approved"];
+const MISSING: &[&str] = &["reason", "approver", "scope", "task", "requester"];
 const CONTRADICTIONS: &[&str] = &[
     "started before it was requested",
     "approved before it was requested",
@@ -205,12 +206,12 @@ macro_rules! making {
 
 making! {
     truth: effective, catalogued, open_ended, active_now, revoked, interval_inverted, task_resolved,
-        task_running, approval_required, human, approved, self_approved, by_rule, overlaps;
+        task_running, approval_required, human, approved, self_approved, by_rule, overlaps, silent;
     number: started_at, not_after, ended_at, duration_s, held_s, max_duration_s, revocation_lag_s,
         task_started_at, task_ended_at, lead_s, n_tasks, overstay_ledger_s, overstay_hi_s, n_approvals,
         needed, approved_at, late_s, age_s, reuse, use_count, first_used_at, last_used_at, after_end_s,
         before_start_s, after_revocation_s, overlap_s;
-    code: tier, end_kind, task_unknown, task_state, task_id, use_unknown;
+    code: tier, decision, end_kind, task_unknown, task_state, task_id, use_unknown;
     marks: missing, contradictions;
 }
 
@@ -258,7 +259,8 @@ impl Shape {
             ended: if a.grant.ended == NEVER { a.grant.due } else { a.grant.ended },
             as_of,
             // A ledger that records an end before the due time records a revocation.
-            revoked: a.grant.ended != NEVER
+            revoked: a.bits & (bit::ACTIVE_WORD | bit::EXPIRED_WORD) == 0
+                && a.grant.ended != NEVER
                 && a.grant.ended <= as_of
                 && (a.grant.due == NEVER || a.grant.ended < a.grant.due),
         }
@@ -290,7 +292,11 @@ fn timeline(m: &mut Making, a: &Access, d: &Demands, s: Shape) {
     let ahead = a.grant.ended > s.as_of;
     m.revocation_lag_s.push(if ahead { NEVER } else { between(a.grant.ended, a.grant.due) });
     m.tier.push(d.tier);
-    m.end_kind.push(u8::from(s.ended != NEVER));
+    m.end_kind.push(match (a.bits & bit::ACTIVE_WORD, a.bits & bit::EXPIRED_WORD) {
+        (0, 0) => u8::from(s.ended != NEVER),
+        (0, _) => 2,
+        _ => 0,
+    });
 }
 
 fn task(cx: &Context<'_>, m: &mut Making, a: &Access, s: Shape) {
@@ -386,35 +392,47 @@ fn used(cx: &Context<'_>, m: &mut Making, a: &Access, s: Shape) {
 
 fn approvals(cx: &Context<'_>, m: &mut Making, a: &Access, d: &Demands, s: Shape) {
     let system = cx.systems.get(a.grant.system as usize).copied().unwrap_or_default();
-    let approved = if a.approvals > 0 {
+    let auto = a.bits & bit::AUTO_WORD != 0;
+    let approved = if a.approvals > 0 || auto {
         Some(true)
+    } else if system.approvals {
+        // A word of the ledger is not the record of an approval.
+        Some(false)
     } else {
-        // The ledgers of the sweep carry no decision of their own.
-        system.approvals.then_some(false)
+        (a.bits & bit::APPROVED_WORD != 0).then_some(true)
     };
     let named = a.bits & bit::APPROVER != 0;
     let by_rule = match (a.bits & bit::BY_RULE != 0, a.bits & bit::BY_PERSON != 0) {
         (true, _) => Some(true),
         (_, true) => Some(false),
-        _ => None,
+        _ => (a.approvals == 0 && auto).then_some(true),
     };
+    m.decision.push(match (auto, a.bits & bit::APPROVED_WORD != 0) {
+        (true, _) => 2,
+        (_, approved) => u8::from(approved),
+    });
+    m.silent.push(system.extensions.then_some(false));
     m.approval_required.push(Some(d.approval));
     m.human.push(Some(d.human));
     m.needed.push(d.needed);
     m.approved.push(approved);
-    m.n_approvals.push(if approved.is_some() { i64::from(a.approvals) } else { NEVER });
+    // A word without a record does not say how many there were.
+    let counted = a.approvals > 0 || approved == Some(false);
+    m.n_approvals.push(if counted { i64::from(a.approvals) } else { NEVER });
     m.by_rule.push(by_rule);
     m.self_approved.push(named.then_some(a.bits & bit::SELF != 0));
-    m.approved_at.push(a.approved);
+    let approved_at = if approved == Some(true) { a.approved } else { NEVER };
+    m.approved_at.push(approved_at);
     let first_use = if m.use_count.last() == Some(&NEVER) { NEVER } else { a.first_use };
     let begun = match (a.grant.start, first_use) {
         (NEVER, t) | (t, NEVER) => t,
         (t, u) => t.min(u),
     };
-    m.late_s.push(between(a.approved, begun));
-    m.age_s.push(between(a.grant.start, a.approved));
+    m.late_s.push(between(approved_at, begun));
+    m.age_s.push(between(a.grant.start, approved_at));
     // The approval that the grant names, else the first that names it, and no other grant has either.
-    let one = a.bits & bit::NAMES_APPROVAL != 0 || a.approvals > 0;
+    let told = a.approvals > 0 && a.bits & bit::BARE == 0;
+    let one = a.bits & bit::NAMES_APPROVAL != 0 || told;
     m.reuse.push(if one { 1 } else { NEVER });
     let mut missing = 0u16;
     let nobody = approved == Some(true) && !named && by_rule != Some(true) && system.approvals;
@@ -424,6 +442,7 @@ fn approvals(cx: &Context<'_>, m: &mut Making, a: &Access, d: &Demands, s: Shape
         d.approval && nobody,
         system.scope && a.bits & bit::NO_SCOPE != 0,
         resolved,
+        system.requester && a.bits & bit::NO_REQUESTER != 0,
     ]
     .into_iter()
     .enumerate()
@@ -452,7 +471,7 @@ fn finish(m: Making, rows: usize) -> Chunk {
         ("externally_modified", same(Value::Bool(false))),
         ("catalogued", m.catalogued.done()),
         ("broker_kind", same(Value::Text("binding".into()))),
-        ("decision", same(Value::Text("unknown".into()))),
+        ("decision", word(m.decision, DECISIONS)),
         ("tier", word(m.tier, Tier::ALL)),
         ("started_at", time(m.started_at)),
         ("not_after", time(m.not_after)),
@@ -500,7 +519,7 @@ fn finish(m: Making, rows: usize) -> Chunk {
         ("used_after_revocation_s", int(m.after_revocation_s)),
         ("overlaps_earlier", m.overlaps.done()),
         ("overlap_s", int(m.overlap_s)),
-        ("silent_extension", same(Value::Null)),
+        ("silent_extension", m.silent.done()),
         ("evidence_missing", Vector::Marks { masks: Arc::new(m.missing), words: MISSING }),
         (
             "contradictions",

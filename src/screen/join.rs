@@ -1,6 +1,7 @@
 //! Approvals, uses and tasks find their grants: each is looked up by the name that it or the grant gives, and
 //! put beside the grant, in the partition where that lies.
 
+use std::collections::BTreeSet;
 use std::collections::hash_map::Entry;
 use std::io;
 use std::sync::PoisonError;
@@ -72,7 +73,8 @@ impl<'s, 'b> Finder<'s, 'b> {
         if a.verdict & verdict::DENY != 0 {
             self.denials += 1;
         }
-        let Some(grant) = known.find(a.grant) else {
+        let names = a.verdict & verdict::NO_GRANT == 0;
+        let Some(grant) = names.then(|| known.find(a.grant)).flatten() else {
             let row = Loose { id: a.id, approver: a.approver, at: a.at, verdict: a.verdict };
             return push(&mut self.loose, a.id.part(self.shared.grants.parts()), row);
         };
@@ -83,7 +85,7 @@ impl<'s, 'b> Finder<'s, 'b> {
         if let Some(there) = self.systems.get_mut(system) {
             *there = true;
         }
-        if let Some(named) = &mut self.named {
+        if let Some(named) = self.named.as_mut().filter(|_| a.verdict & verdict::BARE == 0) {
             push(named, a.id.part(self.shared.grants.parts()), Key::new(a.id, grant));
         }
         let row = Approved::new(grant.at(), (a.approver, a.verdict), a.id.high(), a.at);
@@ -195,8 +197,8 @@ pub fn waiting(shared: &Shared<'_>, stage: Stage<'_>) -> io::Result<()> {
     done.into_iter().collect()
 }
 
-/// Looks for approvals that several grants share, or that name a grant which no ledger lists, and hands the
-/// decisions of the latter on; one partition of the names.
+/// Looks for approvals that several grants share, brings those that name no grant to the one that names them,
+/// and hands the decisions of those of no listed grant on; one partition of the names.
 ///
 /// # Errors
 /// When the temporary file cannot be read or written.
@@ -217,9 +219,22 @@ pub fn shared_approvals(shared: &Shared<'_>, at: usize) -> io::Result<()> {
     loose.iter().for_each(|a| *times.entry(a.id).or_default() += 1);
     let mut decisions = gather(shared.sides.decisions.parts());
     let parts = shared.sides.strays.parts();
-    let mut strays = gather(parts);
+    let (mut strays, mut approved) = (gather(parts), gather(parts));
+    let mut systems: BTreeSet<u32> = BTreeSet::new();
+    let lone = lone_names(shared);
     for a in loose {
         let alone = times.get(&a.id) == Some(&1);
+        let names = a.verdict & verdict::NO_GRANT == 0;
+        if let Some(grant) = seen.get(&a.id).filter(|_| !names && alone && !lone) {
+            let row = Approved::new(grant.at(), (a.approver, a.verdict), a.id.high(), a.at);
+            push(&mut approved, grant.part(), row);
+            systems.insert(u32::from(grant.number()));
+            continue;
+        }
+        if a.verdict & verdict::BARE != 0 && !alone {
+            // Which of them decides is for whoever reads them together, and no name finds them again.
+            shared.refuse("an approver who decides twice on a grant that no ledger lists");
+        }
         if let Some(grant) = seen.get(&a.id) {
             // Then the system of that grant has approvals, which only its own would have told.
             if shared.systems.entries().len() > 1 {
@@ -239,6 +254,8 @@ pub fn shared_approvals(shared: &Shared<'_>, at: usize) -> io::Result<()> {
             names.approvals.insert(a.id, ());
         });
     }
+    shared.approved_systems.lock().unwrap_or_else(PoisonError::into_inner).extend(systems);
+    shared.sides.approved.add(&mut approved)?;
     shared.sides.strays.add(&mut strays)?;
     shared.sides.decisions.add(&mut decisions)
 }

@@ -10,21 +10,9 @@ use super::shared::Shared;
 use super::vocabulary::AsIs;
 use super::whole::{Access, Demands, aside};
 use crate::analyze::index::Window;
+use crate::analyze::survey::Fills;
 use crate::facts::Time;
 use crate::rules::vector::Chunk;
-
-/// What a ledger system records at all.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct System {
-    /// Tasks.
-    pub task: bool,
-    /// Reasons.
-    pub reason: bool,
-    /// Scopes.
-    pub scope: bool,
-    /// Whether the inputs record its approvals.
-    pub approvals: bool,
-}
 
 /// Where use would have been seen.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +31,7 @@ pub struct Context<'a> {
     /// By number of the privilege.
     pub observed: &'a [Observed],
     /// By number of the system.
-    pub systems: &'a [System],
+    pub systems: &'a [Fills],
     /// Windows that task sources state; `None` when none does.
     pub task_windows: Option<Vec<Window>>,
     /// As-of time.

@@ -19,19 +19,52 @@ use crate::ingest::table::Single;
 /// names. A name that is met by chance is read in vain, no more.
 pub(super) struct Wanted {
     rows: BTreeSet<u32>,
-    names: Vec<(&'static str, Map<()>)>,
+    names: Vec<(&'static str, Sought)>,
     /// Of the names only the first halves are given.
     halves: bool,
 }
 
+/// Names that are looked for.
+#[derive(Clone, Default)]
+struct Sought {
+    /// Hashed.
+    all: Map<()>,
+    /// In words and in order, when those of all of them are known.
+    texts: Option<Vec<String>>,
+}
+
+impl Sought {
+    fn of<'n>(key: &Key, names: impl Iterator<Item = &'n str>) -> Self {
+        let texts: BTreeSet<&str> = names.collect();
+        Self {
+            all: texts.iter().map(|n| (key.id(n.as_bytes()), ())).collect(),
+            texts: Some(texts.into_iter().map(str::to_owned).collect()),
+        }
+    }
+
+    /// Names of which the words are not known.
+    fn hashed(all: Map<()>) -> Self {
+        Self { all, texts: None }
+    }
+
+    /// Adds such names.
+    fn and(mut self, more: &Map<()>) -> Self {
+        if !more.is_empty() {
+            self.all.extend(more);
+            self.texts = None;
+        }
+        self
+    }
+}
+
 impl Wanted {
     fn is_none(&self) -> bool {
-        self.rows.is_empty() && self.names.iter().all(|(_, names)| names.is_empty())
+        self.rows.is_empty() && self.names.iter().all(|(_, names)| names.all.is_empty())
     }
 
     /// By the value of one field.
     pub(super) fn named(field: &'static str, names: Map<()>) -> Self {
-        Self { rows: BTreeSet::new(), names: vec![(field, names)], halves: false }
+        Self { rows: BTreeSet::new(), names: vec![(field, Sought::hashed(names))], halves: false }
     }
 
     /// By the value of one field, of whose hashes the first halves are given, with nothing behind them.
@@ -63,27 +96,27 @@ pub fn read(
         let wanted = Wanted { rows: rows(number), names: Vec::new(), halves: false };
         facts.append(rows_of(file, &wanted, key)?);
     }
-    let map = |names: &mut dyn Iterator<Item = &str>| -> Map<()> {
-        names.map(|n| (key.id(n.as_bytes()), ())).collect()
-    };
-    let grants = map(&mut facts.grants.iter().map(|g| &*g.grant_id));
-    let mut tasks = map(&mut facts.grants.iter().flat_map(referred));
-    tasks.extend(&also.tasks);
-    let mut approvals = map(&mut facts.grants.iter().filter_map(|g| g.approval_ref.as_deref()));
-    approvals.extend(&also.approvals);
+    let grants = Sought::of(key, facts.grants.iter().map(|g| &*g.grant_id));
+    let tasks = Sought::of(key, facts.grants.iter().flat_map(referred)).and(&also.tasks);
+    let approvals = facts.grants.iter().filter_map(|g| g.approval_ref.as_deref());
+    let approvals = Sought::of(key, approvals).and(&also.approvals);
     for (number, file) in numbered() {
         let wanted = match file.kind {
             Kind::Grants => continue,
-            Kind::Tasks => Wanted::named("task_id", tasks.clone()),
+            Kind::Tasks => Wanted {
+                rows: BTreeSet::new(),
+                names: vec![("task_id", tasks.clone())],
+                halves: false,
+            },
             Kind::Approvals => Wanted {
                 rows: BTreeSet::new(),
                 names: vec![("grant_id", grants.clone()), ("approval_id", approvals.clone())],
                 halves: false,
             },
             Kind::Usage => {
-                let mut named = grants.clone();
-                named.extend(&also.unlisted);
-                let names = vec![("grant_id", named), ("principal", also.users.clone())];
+                let users = Sought::hashed(also.users.clone());
+                let names =
+                    vec![("grant_id", grants.clone().and(&also.unlisted)), ("principal", users)];
                 Wanted { rows: rows(number), names, halves: false }
             }
         };
@@ -94,7 +127,9 @@ pub fn read(
             let id = |s: &str| key.id(s.as_bytes());
             let row = || u.source_ref.get(1..).and_then(|n| n.parse().ok());
             match &u.grant_id {
-                Some(g) if grants.contains_key(&id(g)) || also.unlisted.contains_key(&id(g)) => {
+                Some(g)
+                    if grants.all.contains_key(&id(g)) || also.unlisted.contains_key(&id(g)) =>
+                {
                     true
                 }
                 None if also.users.contains_key(&id(&u.principal)) => true,
@@ -129,8 +164,11 @@ fn text_file(file: &File, wanted: &Wanted, key: &Key, batch: &mut Batch) -> Resu
     let (frame, reader) = (single()?, single()?);
     let (head, detected) = detect::examine(&file.input).map_err(|e| e.to_string())?;
     let place = |name: &str| file.adapter.fields.iter().position(|f| f.name == name);
-    let names: Vec<(usize, &Map<()>)> =
-        wanted.names.iter().filter_map(|(field, names)| Some((place(field)?, names))).collect();
+    let names: Vec<(usize, &Map<()>)> = wanted
+        .names
+        .iter()
+        .filter_map(|(field, names)| Some((place(field)?, &names.all)))
+        .collect();
     let mut framing = Batch::new(&file.id);
     let mut each = |cells: &[Option<Cow<'_, str>>], place: &str, _: &mut Batch| {
         let row = || place.get(1..).and_then(|n| n.parse::<u32>().ok());
@@ -157,8 +195,10 @@ fn columnar(file: &File, wanted: &Wanted, key: &Key, batch: &mut Batch) -> Resul
     let fields: Vec<(&'static str, Filter)> = wanted
         .names
         .iter()
-        .filter(|(_, names)| !names.is_empty())
-        .map(|(field, names)| (*field, Filter::new(names.clone(), wanted.halves)))
+        .filter(|(_, names)| !names.all.is_empty())
+        .map(|(field, names)| {
+            (*field, Filter::new(names.all.clone(), names.texts.clone(), wanted.halves))
+        })
         .collect();
     let read = |piece: &Piece| {
         let (from, rows) = (piece.from, piece.rows);

@@ -87,6 +87,52 @@ impl Kind {
         }
     }
 
+    /// Fields in which most rows say nothing, or nothing that counts: a row that does is read by its adapter,
+    /// and what the sweep does not carry of it has the row engine judge the grant.
+    #[must_use]
+    pub fn more(self) -> &'static [&'static str] {
+        match self {
+            Self::Grants => &[
+                "requester",
+                "on_behalf_of",
+                "broker_kind",
+                "request_expires_at",
+                "decided_at",
+                "decision",
+                "activated_at",
+                "not_before",
+                "duration",
+                "revoke_requested_at",
+                "end_kind",
+                "residual_until",
+                "approver",
+                "ticket",
+                "ticket_system",
+                "break_glass",
+                "externally_modified",
+                "approved_privilege",
+                "session_duration",
+                "n_extensions",
+                "n_renewals",
+                "extended_until",
+                "extended_at",
+                "session_tags",
+                "oidc_claims",
+                "annotations",
+                "trace_id",
+                "session_name",
+            ],
+            Self::Tasks => &["system", "queued_at", "target"],
+            Self::Approvals => &["required", "method", "privilege", "scope"],
+            Self::Usage => &[],
+        }
+    }
+
+    /// All fields that are read, [`Self::fields`] first.
+    pub fn read(self) -> impl Iterator<Item = &'static str> {
+        self.fields().iter().chain(self.more()).copied()
+    }
+
     fn of(format: &str) -> Option<Self> {
         let tables = [
             (&ingest::ledger::grants::ADAPTER, Self::Grants),
@@ -233,7 +279,7 @@ pub fn grants(collected: &Collected, settings: &Settings) -> usize {
 
 /// A column that feeds a field which the sweep does not read.
 fn unread(table: &TableAdapter, kind: Kind, header: &[String]) -> Option<String> {
-    let known: BTreeSet<&str> = kind.fields().iter().copied().collect();
+    let known: BTreeSet<&str> = kind.read().collect();
     let layout = table.columns(header)?;
     let fed = table.fields.iter().zip(layout);
     fed.filter(|(f, _)| !known.contains(f.name))

@@ -13,14 +13,15 @@ use super::join::BY_REASON;
 use super::marks::canonical;
 use super::memo::{Memos, key};
 use super::plan::{File, Kind};
-use super::rows::{Approval, Grant, Key, NEVER, Spot, Task, Use, micros};
-use super::shared::{Shared, Sums};
+use super::rows::{Approval, Grant, Key, NEVER, Said, Spot, Task, Use, bit, micros, verdict};
+use super::shared::{Filled, Shared, Sums};
 use super::store::{gather, push};
 use super::told::{
-    Codes, Told, ToldUse, home_words, kind_of, lower, open, task_state, verdict_in, verdict_of,
+    Codes, More, Told, ToldUse, beyond, home_words, kind_of, lower, open, said, task_state,
+    uncarried, verdict_in, verdict_of,
 };
 use super::vocabulary::Map;
-use crate::facts::{self, Decision, EndKind, Outcome, Text, Time, UsageGrain};
+use crate::facts::{self, Outcome, Text, Time, UsageGrain};
 use crate::ingest::source::Batch;
 use crate::ingest::table::Single;
 
@@ -42,6 +43,8 @@ pub struct Worker<'s, 'b> {
     pub(super) names: Vec<Vec<[Id; 3]>>,
     /// Partition and place of a grant, and the ticket that its reason names.
     pub(super) tickets: Vec<(usize, u32, Id)>,
+    /// The same, and when the ledger itself says that it was approved.
+    pub(super) said: Vec<(usize, u32, i64)>,
     pub(super) approvers: Map<u32>,
     pub(super) platform_numbers: Map<u32>,
     /// Platforms of ledger systems, by the number of the platform.
@@ -51,7 +54,7 @@ pub struct Worker<'s, 'b> {
     batch: Batch,
     pub(super) sums: Sums,
     /// By number of the system; as in [`Sums::fills`].
-    pub(super) fills: Vec<Option<[u64; 3]>>,
+    pub(super) fills: Vec<Option<Filled>>,
     /// As in [`Sums::grains`].
     pub(super) platforms: Vec<Option<Text>>,
     pub(super) memos: Memos,
@@ -70,14 +73,14 @@ impl<'s, 'b> Worker<'s, 'b> {
     /// For a file.
     #[must_use]
     pub fn new(shared: &'s Shared<'b>, number: usize, file: &'s File, single: Single<'s>) -> Self {
-        let named = |name: &&str| file.adapter.fields.iter().position(|f| f.name == *name);
+        let named = |name: &str| file.adapter.fields.iter().position(|f| f.name == name);
         let parts = shared.grants.parts();
         Self {
             shared,
             file,
             number,
             single,
-            fields: file.kind.fields().iter().filter_map(named).collect(),
+            fields: file.kind.read().filter_map(named).collect(),
             parts,
             grants: gather(parts),
             tasks: gather(parts),
@@ -85,6 +88,7 @@ impl<'s, 'b> Worker<'s, 'b> {
             uses: gather(parts),
             names: gather(parts),
             tickets: Vec::new(),
+            said: Vec::new(),
             approvers: Map::default(),
             platform_numbers: Map::default(),
             platform_names: BTreeMap::new(),
@@ -103,13 +107,17 @@ impl<'s, 'b> Worker<'s, 'b> {
         }
     }
 
-    /// Reads one row: the cells of [`Kind::fields`], and its row or line.
+    /// Reads one row: the cells of [`Kind::read`], and its row or line.
     pub fn row(&mut self, cells: &[Cell<'_>], row: u32, mark: char) {
-        let done = match self.file.kind {
-            Kind::Grants => self.grant(cells, row),
-            Kind::Tasks => self.task(cells),
-            Kind::Approvals => self.approval(cells),
-            Kind::Usage => self.usage(cells),
+        let kind = self.file.kind;
+        let (plain, more) = cells.split_at(cells.len().min(kind.fields().len()));
+        let says = |cell: &Cell<'_>| !matches!(cell, Cell::Null);
+        let done = match kind {
+            _ if more.iter().any(says) => Err(Odd),
+            Kind::Grants => self.grant(plain, row),
+            Kind::Tasks => self.task(plain),
+            Kind::Approvals => self.approval(plain),
+            Kind::Usage => self.usage(plain),
         };
         if done.is_err() {
             self.odd(cells, row, mark);
@@ -222,6 +230,7 @@ impl<'s, 'b> Worker<'s, 'b> {
                 scope,
                 reason,
                 task,
+                more: More::default(),
                 approval,
                 requested,
                 start: granted,
@@ -237,12 +246,22 @@ impl<'s, 'b> Worker<'s, 'b> {
     /// A grant as its adapter tells it.
     fn told_grant(&mut self, g: &facts::Grant, row: u32) {
         let start = g.activated_at_lo.or(g.not_before);
-        let plain = g.decision == Decision::Unknown
-            && matches!(g.end_kind, EndKind::Open | EndKind::Unknown)
-            && g.ended_at_lo == g.ended_at_hi;
-        if !plain {
-            self.shared.marks.say("a grant with an end of the precision of a day");
+        if let Some(why) = beyond(g) {
+            self.shared.refuse(why);
         }
+        let why = uncarried(g).or_else(|| {
+            let asks = |who| {
+                canonical(&self.shared.key, who) != canonical(&self.shared.key, &g.beneficiary)
+            };
+            g.requester.as_deref().is_some_and(asks).then_some("a request of somebody else")
+        });
+        if let Some(why) = why {
+            self.shared.marks.say(why);
+        }
+        // A ticket is a reference like another.
+        let task = g.task_ref.as_deref().or(g.ticket_id.as_deref());
+        let said = said(g);
+        let approved = said & (bit::APPROVED_WORD | bit::AUTO_WORD) != 0;
         self.add_grant(
             row,
             &Told {
@@ -254,13 +273,20 @@ impl<'s, 'b> Worker<'s, 'b> {
                 privilege: &g.privilege,
                 scope: g.scope.as_deref(),
                 reason: g.justification.as_deref(),
-                task: g.task_ref.as_deref(),
+                task,
+                more: More {
+                    requester: g.requester.is_some(),
+                    extended: g.n_extensions > 0,
+                    ticket: g.ticket_id.is_some(),
+                    said,
+                    decided: if approved { micros(g.decided_at) } else { NEVER },
+                },
                 approval: g.approval_ref.as_deref(),
                 requested: micros(g.requested_at),
                 start: micros(start),
                 due: micros(g.not_after),
                 ended: micros(g.ended_at_lo),
-                aside: !plain,
+                aside: why.is_some(),
                 codes: Codes::NONE,
             },
         );
@@ -293,17 +319,16 @@ impl<'s, 'b> Worker<'s, 'b> {
         let (at, wall) = decided.instant()?;
         let (id, grant) = (id.ok_or(Odd)?, grant.ok_or(Odd)?);
         self.zoneless += i64::from(wall);
-        self.add_approval((id, grant), (approver, code), (at, verdict));
+        self.add_approval((Some(id), Some(grant)), (approver, code), (at, verdict));
         Ok(())
     }
 
     fn told_approval(&mut self, a: &facts::Approval) {
-        let (false, Some(grant)) = (a.approval_id.is_empty(), &a.grant_id) else {
-            return self.shared.refuse("an approval without its own id or without a grant");
-        };
-        let verdict = verdict_in(a);
-        let who = a.approver.as_deref();
-        self.add_approval((&a.approval_id, grant), (who, NO_CODE), (micros(a.at), verdict));
+        let more = a.required.is_some() || a.privilege.is_some() || a.scope.is_some();
+        let verdict = verdict_in(a) | if more { verdict::MORE } else { 0 };
+        let id = Some(&*a.approval_id).filter(|id| !id.is_empty());
+        let who = (a.approver.as_deref(), NO_CODE);
+        self.add_approval((id, a.grant_id.as_deref()), who, (micros(a.at), verdict));
     }
 
     fn usage(&mut self, cells: &[Cell<'_>]) -> Result<(), Odd> {
@@ -410,6 +435,13 @@ impl<'s, 'b> Worker<'s, 'b> {
                 .map_or(u32::MAX, |f| f.saturating_add(at));
             push(&mut wanted, ticket.part(parts), Key::new(ticket, Spot::new(part, at, BY_REASON)));
         }
+        let mut said = gather(parts);
+        for (part, at, us) in self.said.drain(..) {
+            let grant = u32::try_from(firsts.get(part).map_or(0, |f| *f))
+                .map_or(u32::MAX, |f| f.saturating_add(at));
+            push(&mut said, part, Said { grant, at: us });
+        }
+        shared.sides.said.add(&mut said)?;
         shared.keys.add(&mut keys)?;
         shared.wanted.add(&mut wanted)?;
         shared.named.add(&mut named)?;

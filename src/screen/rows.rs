@@ -75,6 +75,18 @@ pub mod bit {
     pub const TICKETED: u32 = 1 << 16;
     /// The row engine judges it, with the rest of its lane.
     pub const ASIDE: u32 = 1 << 17;
+    /// Nobody is named who asked.
+    pub const NO_REQUESTER: u32 = 1 << 18;
+    /// The ledger itself says that it was approved.
+    pub const APPROVED_WORD: u32 = 1 << 19;
+    /// The ledger itself says that a policy approved it.
+    pub const AUTO_WORD: u32 = 1 << 20;
+    /// Its approvals have no ids of their own.
+    pub const BARE: u32 = 1 << 21;
+    /// The ledger calls it active, whatever its end.
+    pub const ACTIVE_WORD: u32 = 1 << 22;
+    /// The ledger says that it expired.
+    pub const EXPIRED_WORD: u32 = 1 << 23;
 }
 
 /// Where a grant lies: its place in its partition in the lower half, the partition, and in the topmost 16
@@ -258,7 +270,7 @@ rows! {
         end: i64,
     }
 
-    /// An approval of a grant that no ledger lists.
+    /// An approval of a grant that no ledger lists, or that names none.
     Loose {
         /// Its id.
         id: Id,
@@ -268,6 +280,14 @@ rows! {
         at: i64,
         /// [`verdict`].
         verdict: u32,
+    }
+
+    /// When the ledger itself says that a grant was approved.
+    Said {
+        /// Place of the grant in its partition.
+        grant: u32,
+        /// Instant.
+        at: i64,
     }
 
     /// An approval that its grant does not name.
@@ -304,6 +324,14 @@ pub mod verdict {
     pub const DENY: u32 = 2;
     /// Decided by a policy.
     pub const POLICY: u32 = 4;
+    /// The record has no id of its own: a column of the grant names who approved.
+    pub const BARE: u32 = 8;
+    /// It says more than that, and the row engine judges its grant.
+    pub const MORE: u32 = 16;
+    /// Number of these bits.
+    pub const BITS: u32 = 5;
+    /// The record names no grant; the grant names it, or nobody does.
+    pub const NO_GRANT: u32 = 32;
 }
 
 impl Stray {
@@ -314,27 +342,31 @@ impl Stray {
     }
 }
 
+/// Stands for [`NOBODY`] where a verdict shares the field.
+const LAST: u32 = NOBODY >> verdict::BITS;
+
 impl Approved {
     /// Of an approver, or of [`NOBODY`], and a verdict.
     #[must_use]
     #[inline]
     pub fn new(grant: u32, (approver, verdict): (u32, u32), id: u64, at: i64) -> Self {
-        Self { grant, who: approver.min(NOBODY >> 3) << 3 | verdict, id, at }
+        let verdict = verdict & ((1 << verdict::BITS) - 1);
+        Self { grant, who: approver.min(LAST) << verdict::BITS | verdict, id, at }
     }
 
     /// Number of the approver; [`NOBODY`] without one.
     #[must_use]
     #[inline]
     pub fn approver(&self) -> u32 {
-        let number = self.who >> 3;
-        if number == NOBODY >> 3 { NOBODY } else { number }
+        let number = self.who >> verdict::BITS;
+        if number == LAST { NOBODY } else { number }
     }
 
     /// [`verdict`].
     #[must_use]
     #[inline]
     pub fn verdict(&self) -> u32 {
-        self.who & 7
+        self.who & ((1 << verdict::BITS) - 1)
     }
 }
 
@@ -471,6 +503,7 @@ mod tests {
         back(Used { grant: 1, what: 2, first: 3, last: 4, counted: -5 });
         back(Worked { grant: 1, state: 2, start: 3, end: 4 });
         back(Loose { id: id(1), approver: 2, at: 3, verdict: 4 });
+        back(Said { grant: 1, at: 2 });
         back(Stray { id: 1, place: 2 });
         back(Decision { approver: 1, asked: 2, verdict: 3, at: 4, requested: 5 });
     }

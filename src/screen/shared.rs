@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use super::id::{Id, Key};
 use super::marks::Marks;
 use super::rows::{
-    Approval, Approved, Decision, Grant, Key as NameKey, Loose, Name, Place, Stray, Task, Use,
-    Used, Worked,
+    Approval, Approved, Decision, Grant, Key as NameKey, Loose, Name, Place, Said, Stray, Task,
+    Use, Used, Worked,
 };
 use super::store::{Budget, Store};
 use super::vocabulary::{Map, Privilege, Vocabulary};
@@ -76,6 +76,8 @@ pub struct Sides<'b> {
     pub worked: Store<'b, Worked>,
     /// Approvals of no grant of the ledger.
     pub loose: Store<'b, Loose>,
+    /// Grants of which the ledger itself says when they were approved.
+    pub said: Store<'b, Said>,
     /// Approvals that their grants do not name.
     pub strays: Store<'b, Stray>,
     /// Tasks that no grant names.
@@ -91,6 +93,7 @@ impl<'b> Sides<'b> {
             used: Store::new(parts, budget),
             worked: Store::new(parts, budget),
             loose: Store::new(parts, budget),
+            said: Store::new(parts, budget),
             strays: Store::new(parts, budget),
             idle: Store::new(parts, budget),
             decisions: Store::new(parts, budget),
@@ -102,6 +105,7 @@ impl<'b> Sides<'b> {
         self.approved.close();
         self.used.close();
         self.worked.close();
+        self.said.close();
     }
 }
 
@@ -110,8 +114,8 @@ impl<'b> Sides<'b> {
 pub struct Sums {
     /// Per file: records, quarantine, span.
     pub files: BTreeMap<usize, Batch>,
-    /// Grants of each ledger system, by its number, that fill a field: task, reason, scope.
-    pub fills: BTreeMap<u32, [u64; 3]>,
+    /// Grants of each ledger system, by its number, that fill a field.
+    pub fills: BTreeMap<u32, Filled>,
     /// Earliest start of a grant, and the place of a grant that has it.
     pub first_start: Option<(i64, Place)>,
     /// Kind of each beneficiary by the first record that tells it.
@@ -223,9 +227,12 @@ impl Shared<'_> {
     }
 }
 
-/// Counts the fields (task, reason, scope) that a record of a ledger system fills.
+/// Numbers of grants that fill a field: task or ticket, reason, scope, requester, extensions.
+pub type Filled = [u64; 5];
+
+/// Counts the fields that a record of a ledger system fills.
 #[inline]
-pub fn fill(fills: &mut Vec<Option<[u64; 3]>>, system: usize, filled: [bool; 3]) {
+pub fn fill(fills: &mut Vec<Option<Filled>>, system: usize, filled: [bool; 5]) {
     if fills.len() <= system {
         fills.resize(system + 1, None);
     }

@@ -213,7 +213,9 @@ fn other_inputs_are_refused() {
     let grants = "grant_id,principal,role,granted_at,expires_at,approval_id";
     let row = "ann,admin,2026-01-05T08:00:00Z,2026-01-05T09:00:00Z";
     for (text, more, why) in [
-        (format!("{grants},ticket\ng1,{row},a1,OPS-1\n"), None, "column `ticket`"),
+        (format!("{grants},on_behalf_of\ng1,{row},a1,bob\n"), None, "on behalf of somebody"),
+        (format!("{grants},break_glass\ng1,{row},a1,yes\n"), None, "emergency access"),
+        (format!("{grants},session_tags\ng1,{row},a1,run=run-77\n"), None, "may name a task"),
         (
             format!("{grants}\ng1,{row},a1\n"),
             Some(("owners.csv", "principal,owner\nann,bob\n")),
@@ -403,6 +405,72 @@ fn later_use_of_a_machine_counts_for_neither() {
     }
 }
 
+/// A ledger that tells everything in its own rows: who asked, who approved and when, by which word, and for
+/// which ticket. What says nothing of its own stays in the sweep, the rest goes aside, and all is judged as by
+/// rows.
+#[test]
+fn ledgers_that_tell_everything_in_their_rows_are_screened() {
+    // Columns that are added, and the cells of the first grant and of the others.
+    let cases: [(&str, &str, &str, usize); 23] = [
+        ("requester", "p0@corp.example", "", 0),
+        ("requester", "P0@Corp.Example", "p0@corp.example", 4),
+        ("requester", "boss", "", 2),
+        ("approver,decided_at", "boss,DAYT07:30:00Z", "lead,DAYT07:40:00Z", 0),
+        ("approver,decision", "p0@corp.example,", "lead,auto_approved", 0),
+        ("approver,decided_at", "boss;lead,DAYT07:30:00Z", "boss,", 0),
+        ("approver,decided_at", "boss;boss,DAYT07:30:00Z", "boss,", 2),
+        ("decision,decided_at", "approved,DAYT07:30:00Z", "approved,", 0),
+        ("decision,decided_at", "auto_approved,DAYT06:30:00Z", ",", 2),
+        ("decision", "auto_approved", "unknown", 0),
+        ("decision", "denied", "approved", 2),
+        ("decision", "expired", "active", 0),
+        ("decision", "closed", "revoked", 0),
+        ("end_kind", "expired", "open", 0),
+        ("end_kind", "failed_to_revoke", "", 2),
+        ("ticket", "t0", "t1", 0),
+        ("ticket", "t0;t1", "t1", 2),
+        ("activated_at", "DAYT08:00:00Z", "", 0),
+        ("activated_at", "DAYT08:30:00Z", "", 2),
+        ("duration,request_expires_at", "1h,DAYT23:00:00Z", ",", 0),
+        ("n_extensions", "2", "0", 2),
+        ("break_glass,externally_modified", "no,no", ",no", 0),
+        ("end_kind", "admin", "", 2),
+    ];
+    for (columns, first, others, aside) in cases {
+        for approvals in [false, true] {
+            let dir = with_odd([""; 4]);
+            let path = dir.path().join("grants.csv");
+            let text = std::fs::read_to_string(&path).unwrap();
+            let lines = text.lines().enumerate().map(|(i, line)| {
+                let mut cells: Vec<&str> = line.split(',').collect();
+                // The ledger names tickets instead of tasks, and nothing names approvals.
+                if i > 0 {
+                    cells[6] = "";
+                    if columns == "ticket" {
+                        cells[5] = "";
+                    }
+                }
+                let day = cells[8].get(..10).unwrap_or_default();
+                let more = match i {
+                    0 => columns,
+                    1 => first,
+                    _ => others,
+                };
+                format!("{},{}\n", cells.join(","), more.replace("DAY", day))
+            });
+            std::fs::write(&path, lines.collect::<String>()).unwrap();
+            if !approvals {
+                std::fs::remove_file(dir.path().join("approvals.csv")).unwrap();
+            }
+            let with = both(dir.path(), None, None, 0);
+            let Ok(s) = &with.screened else { panic!("{:?} for {columns}", with.screened) };
+            let inline = columns.starts_with("approver") && approvals;
+            assert!(inline || s.aside.0 == aside, "{columns} {first}: {:?}", s.aside);
+            equal(&with);
+        }
+    }
+}
+
 /// Grants that name no approval, and approvals that name them, are an ordinary ledger.
 #[test]
 fn approvals_that_grants_do_not_name_are_theirs() {
@@ -474,6 +542,31 @@ fn approvals_of_several_grants_are_seen_from_either_side() {
         let with = both(dir.path(), None, None, 0);
         assert_eq!(with.screened.as_ref().unwrap().aside.0, aside, "{added:?}");
         equal(&with);
+    }
+}
+
+/// A record of an approval may name the grant, or be named by it, and need not say both.
+#[test]
+fn approvals_find_their_grants_by_either_name() {
+    for (cell, aside) in [(0, 0), (1, 0)] {
+        let dir = with_odd([""; 4]);
+        let path = dir.path().join("approvals.csv");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines = text.lines().enumerate().map(|(i, line)| {
+            let mut cells: Vec<&str> = line.split(',').collect();
+            if i > 0 {
+                cells[cell] = "";
+            }
+            cells.join(",") + "\n"
+        });
+        let lines: String = lines.collect();
+        for more in ["", "a1,,boss1,denied,2026-01-12T07:00:00Z\n", "x,,boss0,approved,\n"] {
+            std::fs::write(&path, lines.clone() + more).unwrap();
+            let with = both(dir.path(), None, None, 0);
+            let n = with.screened.as_ref().unwrap().aside.0;
+            assert!(n == aside || more.starts_with('a'), "{n} go aside with {more}");
+            equal(&with);
+        }
     }
 }
 
@@ -563,6 +656,38 @@ mod odd {
         "9999-12-31T00:00:00Z",
     ];
 
+    /// Columns of grants that the adapter reads, in the order of [`more`].
+    const MORE: &str = ",requester,approver,decision,decided_at,activated_at,duration,ticket,n_extensions,extended_until,break_glass,end_kind\n";
+
+    /// Their cells. Most say nothing.
+    fn more() -> impl Strategy<Value = Vec<&'static str>> {
+        let of =
+            |often: Vec<&'static str>| prop_oneof![1 => Just(""), 1 => prop::sample::select(often)];
+        let rare = |seldom: Vec<&'static str>| prop_oneof![12 => Just(""), 1 => prop::sample::select(seldom)];
+        (
+            of(vec!["ann@corp.example", "Ann@corp.example", "agent:x", "boss"]),
+            of(vec!["ann@corp.example", "boss", "boss;ann@corp.example", "agent:x"]),
+            of(vec![
+                "approved",
+                "approved",
+                "auto_approved",
+                "denied",
+                "active",
+                "expired",
+                "ended",
+            ]),
+            of(vec!["2026-01-05T07:30:00Z", "2026-01-05T08:30:00Z", "2026-01-07T10:00:00Z"]),
+            rare(vec!["2026-01-05T08:00:00Z", "2026-01-05"]),
+            rare(vec!["1h", "86400"]),
+            of(vec!["t1", "t2", "t1;t2", "t9", "OPS-1"]),
+            rare(vec!["0", "1", "2"]),
+            rare(vec!["2026-01-06T00:00:00Z"]),
+            rare(vec!["no", "no", "yes"]),
+            rare(vec!["expired", "admin", "revoked"]),
+        )
+            .prop_map(|(a, b, c, d, e, f, g, h, i, j, k)| vec![a, b, c, d, e, f, g, h, i, j, k])
+    }
+
     fn ledger() -> impl Strategy<Value = [String; 4]> {
         let times = || TIMES.to_vec();
         let name = (0..3usize, 0..3usize, 0..4usize, prop::bool::weighted(0.1));
@@ -577,14 +702,17 @@ mod odd {
                         prop::sample::select(vec!["", "t1", "t2", "t9", "tasks:t1", "t1;t2"]),
                         prop::sample::select(vec!["", "why", "OPS-1 again", "#7"]),
                         prop::sample::select(vec!["", "a0", "a1", "own", "own", "own"]),
+                        more(),
                     ),
                     n,
                 );
-                rest.prop_map(move |rows| {
+                // Half of the ledgers have none of the columns that are read by the adapter.
+                (rest, any::<bool>()).prop_map(move |(rows, rich)| {
                     let mut out = String::from(
-                        "grant_id,broker,system,principal,principal_type,role,scope,task_id,approval_id,requested_at,granted_at,expires_at,revoked_at,justification\n",
+                        "grant_id,broker,system,principal,principal_type,role,scope,task_id,approval_id,requested_at,granted_at,expires_at,revoked_at,justification",
                     );
-                    for (i, ((p, r, s, twice), (a, b, c, d, task, why, approval))) in
+                    out.push_str(if rich { MORE } else { "\n" });
+                    for (i, ((p, r, s, twice), (a, b, c, d, task, why, approval, more))) in
                         names.iter().zip(rows).enumerate()
                     {
                         let who = ["Ann@corp.example", "ann@corp.example", "agent:x"][*p];
@@ -596,15 +724,20 @@ mod odd {
                         // Some ids come again, with what is nearly the same or with something else.
                         let id = if *twice { i / 2 } else { i };
                         out.push_str(&format!(
-                            "g{id},b{},aws,{who},{kind},{role},{scope},{task},{approval},{a},{b},{c},{d},{why}\n",
+                            "g{id},b{},aws,{who},{kind},{role},{scope},{task},{approval},{a},{b},{c},{d},{why}",
                             r % 2
                         ));
+                        if rich {
+                            out.push(',');
+                            out.push_str(&more.join(","));
+                        }
+                        out.push('\n');
                     }
                     out
                 })
             });
         let tasks = table(
-            "task_id,kind,owner,opened_at,closed_at,status",
+            "task_id,kind,owner,opened_at,closed_at,status,system,queued_at",
             vec![
                 vec!["t1", "t2", "t3", "OPS-1"],
                 vec!["incident"],
@@ -612,17 +745,21 @@ mod odd {
                 times(),
                 times(),
                 vec!["open", "done", "failed", "", "cancelled"],
+                vec!["", "", "jira"],
+                times(),
             ],
             0..4,
         );
         let approvals = table(
-            "approval_id,grant_id,approver,decision,decided_at",
+            "approval_id,grant_id,approver,decision,decided_at,method,required",
             vec![
-                vec!["a0", "a1", "a2", "a3", "a9"],
-                vec!["g0", "g1", "g2", "g3", "g9"],
+                vec!["a0", "a1", "a2", "a3", "a9", ""],
+                vec!["g0", "g1", "g2", "g3", "g9", ""],
                 vec!["ann@corp.example", "boss", "", "agent:x"],
                 vec!["approved", "denied", "expired", "auto_approved", "what"],
                 times(),
+                vec!["", "", "", "policy", "manual"],
+                vec!["", "", "", "", "2"],
             ],
             0..5,
         );
@@ -733,11 +870,12 @@ mod odd {
     }
 
     /// What is left to refuse of such ledgers as a whole.
-    const REFUSED: [&str; 6] = [
+    const REFUSED: [&str; 7] = [
         "the ledger is small",
         "a grant id of two ledgers",
         "an approval of several grants",
-        "an approval without its own id or without a grant",
+        "an approver who decides twice on a grant that no ledger lists",
+        "emergency access",
         "tells what no other record tells",
         "no record carries a time",
     ];

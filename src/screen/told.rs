@@ -4,8 +4,11 @@ use std::borrow::Cow;
 
 use super::cell::{NO_CODE, Odd};
 use super::id::{Id, Key};
-use super::rows::verdict;
-use crate::facts::{Approval, ApprovalMethod, PrincipalKind, TaskState, Verdict};
+use super::rows::{NEVER, bit, verdict};
+use crate::facts::{
+    Approval, ApprovalMethod, BrokerKind, Decision, EndKind, Grant, PrincipalKind, TaskState,
+    Verdict,
+};
 use crate::ingest::ledger;
 
 /// Places of the names of a record in the dictionaries of their columns; [`NO_CODE`] for those in none.
@@ -29,6 +32,97 @@ impl Codes {
         Self { who: NO_CODE, home: None, platform: NO_CODE, privilege: NO_CODE, scope: NO_CODE };
 }
 
+/// What only a grant tells that its adapter has read.
+#[derive(Clone, Copy, Debug)]
+pub struct More {
+    /// Somebody asked.
+    pub requester: bool,
+    /// It was extended.
+    pub extended: bool,
+    /// It has a ticket.
+    pub ticket: bool,
+    /// What the ledger itself says: [`bit::APPROVED_WORD`] or [`bit::AUTO_WORD`], [`bit::ACTIVE_WORD`] or
+    /// [`bit::EXPIRED_WORD`].
+    pub said: u32,
+    /// When it was approved, by the ledger's own word.
+    pub decided: i64,
+}
+
+impl Default for More {
+    fn default() -> Self {
+        Self { requester: false, extended: false, ticket: false, said: 0, decided: NEVER }
+    }
+}
+
+/// What no grant of a screened ledger may tell, since it concerns more than the grant.
+#[must_use]
+pub fn beyond(g: &Grant) -> Option<&'static str> {
+    if g.on_behalf_of.is_some() {
+        return Some("a grant on behalf of somebody");
+    }
+    if g.break_glass == Some(true) {
+        return Some("emergency access");
+    }
+    (!g.task_hints.is_empty()).then_some("a session, a tag or a claim that may name a task")
+}
+
+/// What the ledger says about the end of a grant, as bits; `None` for what the sweep does not carry. Without
+/// a word a grant is open when it has no end, and of others nobody says how they ended.
+fn ends(g: &Grant) -> Option<u32> {
+    let ends = g.ended_at_lo.or(g.not_after).is_some();
+    match g.end_kind {
+        EndKind::Unknown if ends => Some(0),
+        EndKind::Open if !ends => Some(0),
+        EndKind::Open => Some(bit::ACTIVE_WORD),
+        EndKind::Expired if ends => Some(bit::EXPIRED_WORD),
+        _ => None,
+    }
+}
+
+/// What the ledger itself says of a grant, as [`More::said`].
+#[must_use]
+pub fn said(g: &Grant) -> u32 {
+    let decided = match g.decision {
+        Decision::Approved => bit::APPROVED_WORD,
+        Decision::AutoApproved => bit::AUTO_WORD,
+        _ => 0,
+    };
+    decided | ends(g).unwrap_or(0)
+}
+
+/// What a grant tells that the sweep does not carry.
+#[must_use]
+pub fn uncarried(g: &Grant) -> Option<&'static str> {
+    let start = g.activated_at_lo.or(g.not_before);
+    let words =
+        !matches!(g.decision, Decision::Unknown | Decision::Approved | Decision::AutoApproved);
+    // Then it may have begun with its approval.
+    let begun = g.decision != Decision::Unknown && start.is_none();
+    let early = g.decided_at.zip(g.requested_at).is_some_and(|(at, asked)| at < asked);
+    let tickets = g.ticket_id.as_ref().is_some_and(|t| {
+        g.task_ref.is_some() || g.ticket_system.is_some() || t.contains([',', ';', ':'])
+    });
+    let counted = g.n_extensions != 0 || g.n_renewals != 0;
+    let changed = g.externally_modified || g.approved_privilege.is_some();
+    let ended = g.residual_until.is_some() || g.revoke_requested_at.is_some();
+    [
+        (g.ended_at_lo != g.ended_at_hi, "a grant with an end of the precision of a day"),
+        (g.activated_at_lo != g.activated_at_hi, "a grant with a start of the precision of a day"),
+        (g.not_before != start, "a grant that began earlier or later than it was meant to"),
+        (words || begun, "a request that was refused, failed or waits"),
+        (ends(g).is_none(), "a word of the ledger about how a grant ended"),
+        (early, "a decision before the request"),
+        (tickets, "a ticket beside a task, or several"),
+        (counted, "an extension or a renewal"),
+        (changed, "a grant that was changed, or is another than was approved"),
+        (ended, "a credential or a revocation beside the end of the grant"),
+        (g.broker_kind != BrokerKind::Binding, "a grant that is no binding"),
+        (g.session_duration_s.is_some(), "the length of sessions"),
+    ]
+    .into_iter()
+    .find_map(|(there, why)| there.then_some(why))
+}
+
 /// A grant in words.
 #[derive(Debug)]
 pub struct Told<'a> {
@@ -48,8 +142,10 @@ pub struct Told<'a> {
     pub scope: Option<&'a str>,
     /// Reason.
     pub reason: Option<&'a str>,
-    /// Task that it names.
+    /// Task or ticket that it names.
     pub task: Option<&'a str>,
+    /// What most do not tell.
+    pub more: More,
     /// Approval that it names.
     pub approval: Option<&'a str>,
     /// Request.

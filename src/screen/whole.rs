@@ -97,6 +97,8 @@ pub struct Context<'a> {
     pub principals: &'a Map<()>,
     /// As-of time.
     pub as_of: Time,
+    /// By number of the file, the time up to which it speaks.
+    pub until: &'a [i64],
     /// No grant names an approval ([`super::join::lone_names`]).
     pub lone: bool,
     /// Rules.
@@ -153,6 +155,20 @@ pub fn grants(cx: &Context<'_>, at: usize) -> io::Result<Part> {
     if !cx.principals.is_empty() {
         for a in rows.iter_mut().filter(|a| cx.principals.contains_key(&a.grant.principal)) {
             a.bits |= bit::ASIDE;
+        }
+    }
+    let active = |a: &Access| a.bits & bit::ACTIVE_WORD != 0 && a.grant.ended == NEVER;
+    for a in rows.iter_mut().filter(|a| active(a)) {
+        let until = cx.until.get(usize::from(a.grant.file)).copied().unwrap_or(NEVER);
+        let until = until.min(cx.as_of.micros());
+        if until != NEVER && a.grant.due != NEVER && until > a.grant.due {
+            shared.marks.say("a grant that its ledger calls active beyond its end");
+            a.bits |= bit::ASIDE;
+        }
+    }
+    for said in shared.sides.said.take(at)? {
+        if let Some(access) = rows.get_mut(said.grant as usize) {
+            access.approved = said.at;
         }
     }
     for w in shared.sides.worked.take(at)? {
@@ -223,7 +239,15 @@ fn approvals(cx: &Context<'_>, part: &mut Part, approvals: &[Approved]) {
         let (Some(access), Some(slot)) = (rows.get_mut(at), first.get_mut(at)) else { continue };
         (*link, *slot) = (*slot, i);
         let names = access.bits & bit::NAMES_APPROVAL != 0;
-        if !cx.lone && (!names || access.grant.approval != a.id) {
+        if a.verdict() & verdict::MORE != 0 {
+            cx.shared.marks.say("an approval that names what it is for, or how many are needed");
+            access.bits |= bit::ASIDE;
+        }
+        let bare = a.verdict() & verdict::BARE != 0;
+        if bare {
+            access.bits |= bit::BARE;
+        }
+        if !cx.lone && !bare && (!names || access.grant.approval != a.id) {
             strays.push((a.grant, a.id));
             if names {
                 cx.shared.marks.say("a grant that names another approval than its own");
@@ -295,6 +319,11 @@ fn approved(cx: &Context<'_>, list: &mut Vec<&Approved>, access: &mut Access) {
             cx.shared.marks.say("an approval that occurs twice");
             access.bits |= bit::ASIDE;
         }
+    }
+    let bare = |a: &&Approved| a.verdict() & verdict::BARE != 0;
+    if list.iter().any(bare) && !list.iter().all(bare) {
+        cx.shared.marks.say("an approver in the ledger beside records of approvals");
+        access.bits |= bit::ASIDE;
     }
     list.retain(|a| a.verdict() & verdict::APPROVE != 0 && !ahead(cx, a));
     // It may be of a further person or not; where there are several, that decides about the quorum.

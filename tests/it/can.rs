@@ -148,3 +148,36 @@ fn hostile_names_are_harmless() {
         .exits(0)
         .shows(&["allow: "]);
 }
+
+/// A trust policy that names one session of a role: whoever assumes that role under this name, and nobody
+/// else.
+#[test]
+fn trust_in_one_session_of_a_role() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("authz.json");
+    let account = "arn:aws:iam::111122223333";
+    let role = |name: &str, trusted: &str| {
+        format!(
+            r#"{{"RoleName":"{name}","RoleId":"AROA{name}","Arn":"{account}:role/{name}","AssumeRolePolicyDocument":{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{trusted},"Action":"sts:AssumeRole"}}]}},"RolePolicyList":[]}}"#
+        )
+    };
+    let session = |name: &str| format!("arn:aws:sts::111122223333:assumed-role/entry/{name}");
+    let roles = [
+        role("entry", r#"{"Service":"ec2.amazonaws.com"}"#),
+        role("other", r#"{"Service":"ec2.amazonaws.com"}"#),
+        role("boss", &format!(r#"{{"AWS":"{}"}}"#, session("deploy"))),
+    ];
+    let text = format!(r#"{{"RoleDetailList":[{}],"IsTruncated":false}}"#, roles.join(","));
+    std::fs::write(&path, text).unwrap();
+    let boss = format!("{account}:role/boss");
+    let asked = |who: &str, code: i32| {
+        ran!["can", who, "sts:AssumeRole", &boss, &path, "--as-of", AS_OF].exits(code)
+    };
+    asked(&format!("{account}:role/entry"), 4).shows(&["depends on the session"]);
+    asked(&session("deploy"), 0);
+    asked(&session("other"), 1);
+    asked(&format!("{account}:role/other"), 1);
+    ran!["who-can", "sts:AssumeRole", &boss, &path, "--as-of", AS_OF]
+        .exits(0)
+        .shows(&["conditional: 1\n  arn:aws:iam::111122223333:role/entry"]);
+}

@@ -140,6 +140,32 @@ fn good_files_are_judged_and_bad_ones_beside_them_are_listed() {
     );
 }
 
+/// An export of one record: with a bad value in it the rest is judged; where nothing of it can be read the
+/// run is no clean one.
+#[test]
+fn an_export_of_one_record_is_never_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, out) = (folder.path().join("authz.json"), folder.path().join("out"));
+    let user = |created: &str, name: &str| {
+        format!(
+            r#"{{"UserDetailList":[{{"UserName":{name},"Arn":"arn:aws:iam::111122223333:user/eve","CreateDate":"{created}","UserPolicyList":[{{"PolicyName":"all","PolicyDocument":{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"*","Resource":"*"}}]}}}}]}}],"IsTruncated":false}}"#
+        )
+    };
+    fs::write(&file, user("last week", r#""eve""#)).unwrap();
+    ran!["scan", &file, "-o", &out, "--as-of", "2026-06-01T00:00:00Z"].exits(0);
+    let rules: Vec<String> = crate::program::findings(&out)
+        .iter()
+        .map(|f| f["rule"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    assert!(rules.iter().any(|r| r == "STD-001"), "{rules:?}");
+    fs::write(&file, user("2026-01-01T00:00:00Z", "5")).unwrap();
+    let at = "2026-06-01T00:00:00Z";
+    ran!["scan", &file, "-o", folder.path().join("none"), "--as-of", at]
+        .exits(3)
+        .says(&["nothing to assess", "authz.json"]);
+    ran!["gate", &file, "--as-of", at].exits(3);
+}
+
 fn line() -> String {
     format!("{}\n", LEDGER.lines().nth(1).unwrap())
 }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::profiles::LAST_ACCESSED;
+use super::tracked::Actions;
 use crate::facts::{Facts, Outcome, Text, Time, UsageGrain};
+use crate::privilege::aws::action::catalogue;
 use crate::settings::Settings;
 
 /// Format of the sources that tell unused credentials and services, and no others.
@@ -21,6 +24,8 @@ pub struct Used {
     pub window: Option<Time>,
     /// Service -> last use; `None` = looked and never.
     pub services: BTreeMap<String, Option<Time>>,
+    /// Last use of the actions that a report of last access tracks one by one.
+    pub actions: Actions,
     /// The services are a full account (a service-level source), not only what a log happened to show.
     pub by_service: bool,
     /// Start of the window in which the service source looked.
@@ -68,6 +73,7 @@ impl Activity {
         };
         let end = |id: &Text| sources.get(&**id).and_then(|s| s.window_end);
         let analyzer = |id: &Text| sources.get(&**id).is_some_and(|s| &*s.format == ANALYZER);
+        let of_report = |id: &Text| sources.get(&**id).is_some_and(|s| &*s.format == LAST_ACCESSED);
         let mut used: BTreeMap<Text, Used> = BTreeMap::new();
         for u in &facts.usage {
             let Some(id) = &u.principal_id else { continue };
@@ -106,6 +112,12 @@ impl Activity {
                     entry.since = entry.since.max(start);
                     entry.until = entry.until.max(until);
                 }
+                UsageGrain::Action if of_report(&u.source_id) => {
+                    if let Some(id) = u.action.as_deref().and_then(|a| catalogue().id(a)) {
+                        let slot = entry.actions.entry(id).or_default();
+                        *slot = (*slot).max(last);
+                    }
+                }
                 UsageGrain::Event | UsageGrain::Action => {}
             }
             let service = u.action.as_deref().and_then(|a| a.split_once(':'));
@@ -114,6 +126,7 @@ impl Activity {
                 *slot = (*slot).max(last);
             }
         }
+        seen_in_logs(facts, as_of, &mut used);
         for c in &facts.credentials {
             let Some(id) = &c.principal_id else { continue };
             let entry = used.entry(id.clone()).or_default();
@@ -132,6 +145,11 @@ impl Activity {
         Self { used, nobody: Used::default(), idle_days: settings.limits.whole("idle_days"), as_of }
     }
 
+    /// Use by each principal.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Used> {
+        self.used.values()
+    }
+
     /// Use by one principal.
     pub fn of(&self, id: &str) -> &Used {
         self.used.get(id).unwrap_or(&self.nobody)
@@ -145,6 +163,24 @@ impl Activity {
     /// Whether an instant lies in the observation window.
     pub fn recent(&self, t: Time) -> bool {
         self.as_of.days_since(t) <= self.idle_days
+    }
+}
+
+/// Adds what logs of events show of actions that a report tracks: they may be newer than it.
+fn seen_in_logs(facts: &Facts, as_of: Time, used: &mut BTreeMap<Text, Used>) {
+    if used.values().all(|u| u.actions.is_empty()) {
+        return;
+    }
+    for u in facts.usage.iter().filter(|u| u.grain == UsageGrain::Event) {
+        let entry = u.principal_id.as_ref().and_then(|id| used.get_mut(id));
+        let Some(entry) = entry.filter(|e| !e.actions.is_empty()) else { continue };
+        let last = u.last_at.or(u.first_at).filter(|t| *t <= as_of);
+        if u.outcome == Outcome::Allowed
+            && let Some(id) = u.action.as_deref().and_then(|a| catalogue().id(a))
+            && let Some(slot) = entry.actions.get_mut(&id)
+        {
+            *slot = (*slot).max(last);
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::{aws, sorted};
 use crate::facts::{Escalation, IdentityFact, Text, Tier, Time, text};
 use crate::privilege::aws::chain::{self, Act};
 use crate::privilege::aws::classes::classes;
-use crate::privilege::aws::escalation::{Found, Gain, Hop, Node};
+use crate::privilege::aws::escalation::{Change, Found, Gain, Hop, Node};
 use crate::privilege::aws::tri::Tri;
 
 /// Most conditions that a row lists; the rest is counted.
@@ -160,10 +160,12 @@ impl Told {
         let mut out = act.action.to_owned();
         if act.on.is_some() {
             out.push_str(" on ");
-            out.push_str(&match &hop.resource {
-                Some(r) if *r == to.subject.arn => "itself".to_owned(),
-                Some(r) => format!("`{r}`"),
-                None => chain::title(to),
+            out.push_str(&match (&hop.resource, &act.on) {
+                (Some(r), _) if *r == to.subject.arn => "itself".to_owned(),
+                (Some(r), _) => format!("`{r}`"),
+                // The policy that is the boundary of the target.
+                (None, Some(on)) if Some(on) == to.boundary_policy.as_ref() => format!("`{on}`"),
+                (None, _) => chain::title(to),
             });
         }
         let binding_of = |place: Option<usize>| place.and_then(|i| bindings.get(i));
@@ -219,7 +221,12 @@ fn sentence(from: &Node<'_>, to: &Node<'_>, hop: &Hop, parts: &[String]) -> Stri
         } else if !services.is_empty() {
             out.push_str(&format!(" and so run `{services}`"));
         }
-        let end = if hop.raises { ", raised to administrator" } else { "" };
+        let end = match hop.change {
+            None => "",
+            Some(Change::Policies) => ", raised to administrator",
+            Some(Change::Boundary) => ", freed of its permissions boundary",
+            Some(Change::Both) => ", freed of its permissions boundary and raised to administrator",
+        };
         let account = if chain::same_account(from, to) {
             String::new()
         } else {

@@ -65,26 +65,27 @@ pub fn dormant(facts: &Facts, plans: &[Plan], evaluated: &Evaluated<'_>) -> Dorm
         if !may {
             continue;
         }
-        for b in plan.bindings.iter().filter(|b| b.customer_managed) {
-            let Some(role) = roles.get(&*b.role_id).filter(|r| !r.other_versions.is_empty()) else {
+        let attached = plan.bindings.iter().filter(|b| b.customer_managed).map(|b| &b.role_id);
+        for id in attached.chain([&plan.boundary_id]) {
+            let Some(role) = roles.get(&**id).filter(|r| !r.other_versions.is_empty()) else {
                 continue;
             };
-            if out.of_policy.contains_key(&b.role_id) {
+            if out.of_policy.contains_key(id) {
                 continue;
             }
             let versions = role.other_versions.iter().filter_map(|v| v.split_once(' '));
             let compiled = versions
                 .map(|(name, d)| (name.to_owned(), out.store.policy(&text(d), &plan.subject.home)))
                 .collect();
-            out.of_policy.insert(b.role_id.clone(), compiled);
+            out.of_policy.insert(id.clone(), compiled);
         }
     }
     out
 }
 
 impl Dormant {
-    fn of<'n>(&'n self, binding: &Binding, subject: &Subject) -> Vec<(String, Bound<'n>)> {
-        let list = self.of_policy.get(&binding.role_id).map_or(&[][..], Vec::as_slice);
+    fn of<'n>(&'n self, policy: &Text, subject: &Subject) -> Vec<(String, Bound<'n>)> {
+        let list = self.of_policy.get(policy).map_or(&[][..], Vec::as_slice);
         list.iter()
             .filter_map(|(name, i)| {
                 Some((name.clone(), Bound::new(self.store.policies.get(*i)?, subject)))
@@ -164,6 +165,7 @@ pub fn nodes<'n>(
                 boundary_policy: (is_policy(&p.boundary_id)
                     && p.boundary_id.split(':').nth(4) != Some("aws"))
                 .then(|| p.boundary_id.to_string()),
+                boundary_versions: dormant.of(&p.boundary_id, &p.subject),
                 named: &dormant.named,
             })
         })
@@ -182,7 +184,7 @@ fn source<'n>(binding: &Binding, plan: &Plan, plans: &[Plan], dormant: &'n Dorma
         inline: has("inline"),
         attached: has("attached"),
         groups: plan.groups.iter().filter(gives).copied().collect(),
-        versions: dormant.of(binding, &plan.subject),
+        versions: dormant.of(&binding.role_id, &plan.subject),
     }
 }
 

@@ -82,10 +82,68 @@ fn matches_all(value: &str) -> bool {
     !rest.is_empty() && rest.chars().all(|c| matches!(c, '*' | '/' | ':' | '?'))
 }
 
-/// Guards that the platform offers for this kind of party and the condition lacks.
+/// Services that say for which account or resource they act when they assume a role (service guides of AWS,
+/// "Cross-service confused deputy prevention"). Others send no such keys: a condition on them would shut
+/// them out.
+const SOURCED: [&str; 20] = [
+    "airflow.amazonaws.com",
+    "bedrock.amazonaws.com",
+    "cloudtrail.amazonaws.com",
+    "codebuild.amazonaws.com",
+    "config.amazonaws.com",
+    "datasync.amazonaws.com",
+    "ecs-tasks.amazonaws.com",
+    "events.amazonaws.com",
+    "firehose.amazonaws.com",
+    "glue.amazonaws.com",
+    "iot.amazonaws.com",
+    "kendra.amazonaws.com",
+    "logs.amazonaws.com",
+    "personalize.amazonaws.com",
+    "sagemaker.amazonaws.com",
+    "scheduler.amazonaws.com",
+    "ssm.amazonaws.com",
+    "states.amazonaws.com",
+    "transfer.amazonaws.com",
+    "vpc-flow-logs.amazonaws.com",
+];
+
+/// Whether a statement must say for whom a service acts: any may act on a resource, but only some say so when
+/// they assume a role.
+fn sourced(service: &str, on_role: bool) -> bool {
+    let service = service.strip_suffix(".cn").unwrap_or(service);
+    !on_role || SOURCED.iter().any(|s| s.eq_ignore_ascii_case(service))
+}
+
+/// Context keys that say for whom a service acts.
+fn about_source(key: &str) -> bool {
+    matches!(
+        key,
+        "aws:sourceaccount"
+            | "aws:sourcearn"
+            | "aws:sourceorgid"
+            | "aws:sourceorgpaths"
+            | "aws:sourceowner"
+            | "kms:calleraccount"
+    )
+}
+
+/// A source that may be of any account: everything, or an ARN whose account is a wildcard, or which names
+/// neither account nor resource.
+fn any_source(value: &str) -> bool {
+    let mut parts = value.splitn(6, ':').skip(4);
+    let free = |s: &str| !s.is_empty() && s.bytes().all(|b| b == b'*');
+    match (parts.next(), parts.next()) {
+        (Some(account), Some(rest)) => free(account) || account.is_empty() && free(rest),
+        _ => matches_all(value),
+    }
+}
+
+/// Guards that the platform offers for this kind of party and the condition lacks; `on_role`: in the trust
+/// policy of a role.
 pub fn missing(
-    kind: &str,
-    trusted: &str,
+    (kind, trusted): (&str, &str),
+    on_role: bool,
     external: Option<bool>,
     condition: Option<&Parsed>,
 ) -> Vec<Text> {
@@ -95,7 +153,6 @@ pub fn missing(
         Some(Err(_)) => return Vec::new(),
         None => None,
     };
-    let asks = |test: &dyn Fn(&str) -> bool| c.is_some_and(|c| c.keys().iter().any(|k| test(k)));
     let narrow = |test: &dyn Fn(&str) -> bool| {
         c.is_some_and(|c| {
             c.keys().iter().any(|k| {
@@ -135,10 +192,13 @@ pub fn missing(
                 out.push("external_id");
             }
         }
-        // EC2 hands out roles by instance profile; it sets no source keys.
-        "service" if trusted != "ec2.amazonaws.com" => {
-            let guarded = asks(&|k| k.starts_with("aws:source"));
-            if !guarded {
+        "service" if sourced(trusted, on_role) => {
+            // A source that may be missing is one that other accounts need not send.
+            let demanded = |k: &&str| {
+                let values = c.map(|c| c.demanded(k)).unwrap_or_default();
+                about_source(k) && !values.is_empty() && !values.iter().any(|v| any_source(v))
+            };
+            if !c.is_some_and(|c| c.keys().iter().any(demanded)) {
                 out.push("source_account");
             }
         }
@@ -307,7 +367,7 @@ mod tests {
     fn only_what_is_demanded_guards() {
         let says = |condition: &str| {
             let c: Parsed = Condition::parse(condition);
-            missing("account", "999988887777", Some(true), Some(&c)).len()
+            missing(("account", "999988887777"), true, Some(true), Some(&c)).len()
         };
         for (open, condition) in [
             (0, r#"{"StringEquals":{"sts:ExternalId":"abc"}}"#),
@@ -322,6 +382,46 @@ mod tests {
         ] {
             assert_eq!(says(condition), open, "{condition}");
         }
+    }
+
+    /// Who may be the source of a service's call: what is demanded and names an account, organisation or
+    /// resource guards.
+    #[test]
+    fn sources_of_services() {
+        let lacks = |service: &str, on_role: bool, condition: &str| {
+            let c: Parsed = Condition::parse(condition);
+            !missing(("service", service), on_role, Some(false), Some(&c)).is_empty()
+        };
+        let s3 = "delivery.logs.amazonaws.com";
+        for (open, condition) in [
+            (false, r#"{"StringEquals":{"aws:SourceAccount":"111122223333"}}"#),
+            (false, r#"{"StringEquals":{"aws:SourceOrgID":"o-abc"}}"#),
+            (false, r#"{"ArnLike":{"aws:SourceArn":"arn:aws:logs:*:111122223333:*"}}"#),
+            (false, r#"{"ArnLike":{"aws:SourceArn":"arn:aws:s3:::ours"}}"#),
+            (false, r#"{"StringEquals":{"kms:CallerAccount":"111122223333"}}"#),
+            (true, r#"{"ArnLike":{"aws:SourceArn":"arn:aws:logs:*:*:*"}}"#),
+            (true, r#"{"ArnLike":{"aws:SourceArn":"arn:aws:s3:::*"}}"#),
+            (true, r#"{"StringLike":{"aws:SourceAccount":"*"}}"#),
+            (true, r#"{"StringEqualsIfExists":{"aws:SourceAccount":"111122223333"}}"#),
+            (true, r#"{"StringNotEquals":{"aws:SourceAccount":"111122223333"}}"#),
+            (true, r#"{"Null":{"aws:SourceAccount":"false"}}"#),
+            (true, r#"{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}"#),
+            (true, r#"{"StringEquals":{"s3:x-amz-acl":"bucket-owner-full-control"}}"#),
+        ] {
+            assert_eq!(lacks(s3, false, condition), open, "{condition}");
+        }
+        // A role is asked only where the service sends its source.
+        for (service, open) in [
+            ("vpc-flow-logs.amazonaws.com", true),
+            ("states.amazonaws.com.cn", true),
+            ("ec2.amazonaws.com", false),
+            ("lambda.amazonaws.com", false),
+        ] {
+            assert_eq!(lacks(service, true, "{}"), open, "{service}");
+        }
+        assert!(lacks("ec2.amazonaws.com", false, "{}"));
+        assert!(missing(("service", s3), false, None, None).len() == 1);
+        assert!(missing(("service", s3), false, None, Some(&Err(String::new()))).is_empty());
     }
 
     fn github_says(sub: &str) -> Option<&'static str> {

@@ -8,7 +8,7 @@ use super::identities::ROLE_TRACKED_DAYS;
 use super::judge::Part;
 use super::people::{People, Person};
 use super::profiles::SERVICES;
-use super::{COMBINED, aws, is_privileged, sorted};
+use super::{COMBINED, aws, is_privileged, sorted, tracked};
 use crate::facts::{Holding, Standing, Text, Time, UseProfile, text};
 use crate::findings::fingerprint::digest;
 use crate::privilege::aws::classes::{CLASSES, Class};
@@ -170,7 +170,8 @@ fn finish(mut h: Holding, part: &Part) -> Holding {
     h
 }
 
-/// Use of what the binding grants, at service granularity; an identity without any use used nothing.
+/// Use of what the binding grants, by service, and by action where reports track all of what it grants of a
+/// service; an identity without any use used nothing.
 fn use_columns(
     h: &mut Holding,
     plan: &Plan,
@@ -182,7 +183,8 @@ fn use_columns(
     let as_of = activity.as_of;
     let days = |t: Time| as_of.days_since(t).max(0);
     let seen = |s: &&str| used.services.get(*s).copied();
-    let last = part.held.services.iter().filter_map(|s| seen(s).flatten()).max();
+    let of = |s: &&'static str| tracked::last_of(&part.held, used, s).flatten();
+    let last = part.held.services.iter().filter_map(of).max();
     h.last_used_at = last;
     if used.by_service {
         h.services_granted = i64::try_from(part.held.services.len()).ok();

@@ -119,6 +119,9 @@ fn verdict(row: &mut IdentityFact, o: &Outcome, held: &[&Holding]) {
     row.bounded_self_grant = stronger(row.bounded_self_grant, o.reached.bounded_self_grant.word());
     row.escalates = stronger(row.escalates, o.reached.escalates.word());
     row.escalates_to_admin = stronger(row.escalates_to_admin, o.reached.to_admin.word());
+    row.retired_paths.extend(o.reached.retired.iter().map(text));
+    row.retired_paths.sort_unstable();
+    row.retired_paths.dedup();
     let proof: Vec<Text> = o.reached.proof.iter().map(text).collect();
     row.proof.extend(proof.into_iter().filter(|p| !row.proof.contains(p)).collect::<Vec<_>>());
     for name in &o.unknown {

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::access::{Evaluated, Plan};
+use super::activity::Activity;
 use super::sensitive::Sensitive;
 use super::shares::{self, Life};
+use super::tracked;
 use crate::facts::{Text, Tier, Time, Tri, text};
 use crate::findings::fingerprint::digest;
 use crate::privilege::aws::action::{ActionSet, catalogue};
@@ -54,6 +56,10 @@ pub struct Held {
     pub services: Vec<&'static str>,
     /// Digest of the permissions.
     pub digest: String,
+    /// Actions that may be allowed and that some report of last access tracks.
+    pub tracked: Vec<usize>,
+    /// Services with an action that may be allowed and that no report tracks.
+    pub untracked: Vec<&'static str>,
 }
 
 /// What a policy contributes under a frame of Deny statements and ceilings, paths aside.
@@ -76,6 +82,8 @@ struct Judge<'a> {
     /// Policies that conditions name.
     named: Option<&'a Named>,
     as_of: Time,
+    /// Actions that some report of last access tracks.
+    tracked: ActionSet,
     known: Contributions,
 }
 
@@ -101,7 +109,7 @@ pub fn judge(
     evaluated: &Evaluated<'_>,
     nodes: &[Node<'_>],
     sensitive: &Sensitive,
-    as_of: Time,
+    activity: &Activity,
 ) -> Vec<Outcome> {
     // The graph goes before the rest is made: both take much room.
     let graph = Graph::new(nodes);
@@ -111,7 +119,8 @@ pub fn judge(
     let reached: Vec<Reached> = reached.collect();
     drop(graph);
     let named = nodes.first().map(|n| n.named);
-    let judge = Judge { sensitive, named, as_of, known: Memo::default() };
+    let (as_of, tracked) = (activity.as_of, activity.tracked());
+    let judge = Judge { sensitive, named, as_of, tracked, known: Memo::default() };
     plans
         .par_iter()
         .zip(reached)
@@ -213,8 +222,9 @@ impl Judge<'_> {
         }
     }
 
-    /// What only the union of all bindings gives, if it gives more than each of them. It stands when the
-    /// statements without an end alone give as much; else it ends with the first of those that end.
+    /// What only the union of all bindings and their parts gives, if it gives more than each of them. It
+    /// stands when the statements without an end alone give as much; else it ends with the first end after
+    /// which what is left gives less.
     fn combined(
         &self,
         plan: &Plan,
@@ -223,7 +233,7 @@ impl Judge<'_> {
         guarded: bool,
         parts: &[Vec<Part>],
     ) -> Option<Part> {
-        if plan.bindings.len() < 2 {
+        if parts.iter().map(Vec::len).sum::<usize>() < 2 {
             return None;
         }
         let as_of = self.as_of;
@@ -236,20 +246,22 @@ impl Judge<'_> {
         if !stronger_admin && !classes.beyond(&known) {
             return None;
         }
-        let ends = plan.bindings.iter().filter_map(|b| b.not_after).filter(|end| *end > as_of);
-        let by_binding = ends.min();
-        let timed = rights.bindings.iter().any(|b| shares::ends(b, as_of));
-        let end = if timed {
-            let open: Vec<Bound<'_>> = rights.bindings.iter().map(shares::standing_part).collect();
-            let (left, left_admin) =
-                classify(&rights.contribution_of(&open), reached, (guarded, &limited));
-            // Whether what only the union gives goes with the statements that end.
-            let lost_admin = stronger_admin && rank(left_admin) < rank(admin);
-            let with: Vec<&Judgement> = known.iter().copied().chain([&left]).collect();
-            let less = lost_admin || classes.beyond(&with);
-            less.then(|| shares::first_end(&rights.bindings, as_of)).flatten()
+        let by_statement = shares::ends(&rights.bindings, as_of);
+        let end = if by_statement.is_empty() {
+            let of_bindings = plan.bindings.iter().filter_map(|b| b.not_after);
+            of_bindings.filter(|end| *end > as_of).min()
         } else {
-            by_binding
+            // Whether what only the union gives goes with the statements that end by then.
+            let goes = |end: Option<Time>| {
+                let open: Vec<Bound<'_>> =
+                    rights.bindings.iter().map(|b| shares::left_after(b, end)).collect();
+                let (left, left_admin) =
+                    classify(&rights.contribution_of(&open), reached, (guarded, &limited));
+                let lost_admin = stronger_admin && rank(left_admin) < rank(admin);
+                let with: Vec<&Judgement> = known.iter().copied().chain([&left]).collect();
+                lost_admin || classes.beyond(&with)
+            };
+            goes(None).then(|| first(&by_statement, |end| goes(Some(end)))).flatten()
         };
         Some(Part {
             life: Life::of(None, end, as_of).until(rights.ends(&plan.subject).of_all(&all), as_of),
@@ -269,7 +281,10 @@ impl Judge<'_> {
         let (certain, possible) = (grants.certain(Scope::Some), grants.possible(Scope::Some));
         let conditions = conditions(from, rights, possible);
         let n = i64::try_from(certain.count_ones(..)).ok();
+        let (tracked, untracked) = tracked::split(possible, &self.tracked);
         Held {
+            tracked,
+            untracked,
             wildcards: wildcards(from, possible),
             n_actions: n,
             sensitive: self.sensitive.read_by(grants, from, rights),
@@ -279,6 +294,14 @@ impl Judge<'_> {
             conditions,
         }
     }
+}
+
+/// The first of some instants from which on something holds, which holds after the last of them.
+fn first(instants: &BTreeSet<Time>, holds: impl Fn(Time) -> bool) -> Option<Time> {
+    let list: Vec<Time> = instants.iter().copied().collect();
+    // What is left only gets less with time.
+    let at = list.partition_point(|t| !holds(*t));
+    list.get(at).or(list.last()).copied()
 }
 
 fn rank(t: Tri) -> u8 {

@@ -11,7 +11,7 @@ use super::activity::Activity;
 use super::breadth::Breadth;
 use super::narrower::{self, Seen};
 use super::people::{People, Person};
-use super::{aws, refs};
+use super::{aws, refs, tracked};
 use crate::facts::{
     Completeness, Facts, Holding, Layer, Outcome, Standing, Text, Tier, Time, Usage, UsageGrain,
     UseProfile, text,
@@ -23,7 +23,7 @@ use crate::privilege::aws::exposure::{exposures, services};
 use crate::settings::Settings;
 
 /// Format of the sources that tell the last use of services.
-const LAST_ACCESSED: &str = "aws-service-last-accessed";
+pub(super) const LAST_ACCESSED: &str = "aws-service-last-accessed";
 /// Actions that a row names.
 const USED: usize = 60;
 /// Services that a row names.
@@ -401,6 +401,22 @@ impl Evidence<'_> {
         row.n_used = number(live.len());
         row.unused_services = idle.iter().take(SERVICES).map(text).collect();
         row.used = live.iter().take(USED).map(|s| text(format!("{s}:*"))).collect();
+        let exempt: Vec<&str> = row.exempt.iter().map(|a| &**a).collect();
+        let recent = |t: Time| end.days_since(t) <= self.activity.idle_days;
+        if let Some(of) = tracked::by_action(granted, used, &live, recent, &exempt) {
+            // A service whose actions are told is not told as a whole.
+            let told = |s: &&Text| {
+                let service = s.strip_suffix('*').unwrap_or(s);
+                !of.used.iter().any(|a| a.starts_with(service))
+            };
+            let mut all: Vec<Text> = row.used.iter().filter(told).cloned().collect();
+            all.extend(of.used.iter().map(text));
+            all.sort_unstable();
+            all.truncate(USED);
+            row.used = all;
+            row.unused_actions = of.unused.iter().map(text).collect();
+            row.proposal = of.proposal.map(text);
+        }
         row.not_observable = hidden.iter().take(SERVICES).map(text).collect();
     }
 }

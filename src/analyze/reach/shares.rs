@@ -2,10 +2,13 @@
 //! "standing privilege"). A bound on `aws:CurrentTime` in the future makes a statement time-bound, a
 //! bound in the past makes it dead: residue, which gives nothing and is never standing.
 
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
 use super::access::Binding;
 use crate::facts::{Standing, Text, Time, text};
 use crate::privilege::aws::document::Effect;
-use crate::privilege::aws::evaluate::{Bound, Subject};
+use crate::privilege::aws::evaluate::{Bound, Compiled, Subject};
 use crate::privilege::aws::tri::Tri;
 
 /// The life of a part of a policy.
@@ -46,21 +49,60 @@ impl Life {
     }
 }
 
-/// Which statements a part keeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which statements a part keeps: those that live as long. In the order of parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     /// Without an end.
     Open,
-    /// With an end that is still to come.
-    Bound,
-    /// With a start that is still to come.
-    Future,
+    /// With this end, which is still to come; the last first.
+    Bound(Reverse<Time>),
+    /// With a start that is still to come, and perhaps an end.
+    Future(Time, Option<Time>),
     /// Whose end is past.
     Dead,
 }
 
-/// The parts of a binding, longest-lived first, each with the policy narrowed to it. Deny statements
-/// are no part of this: they are judged over the whole principal.
+/// Most parts of one policy. Of one with more kinds of statements all that end are one part, and all that
+/// are still to start, each with the last end among them.
+const PARTS: usize = 32;
+
+impl Kind {
+    fn of((start, end): (Option<Time>, Option<Time>), as_of: Time) -> Self {
+        match (start, end) {
+            (_, Some(end)) if end <= as_of => Self::Dead,
+            (Some(start), _) if start > as_of => Self::Future(start, end),
+            (_, None) => Self::Open,
+            (_, Some(end)) => Self::Bound(Reverse(end)),
+        }
+    }
+
+    /// The same without its instants.
+    fn coarse(self, as_of: Time) -> Self {
+        match self {
+            Self::Bound(_) => Self::Bound(Reverse(as_of)),
+            Self::Future(..) => Self::Future(as_of, None),
+            same => same,
+        }
+    }
+}
+
+/// Kind of each statement; `None` for a Deny.
+fn kinds(bound: &Bound<'_>, as_of: Time) -> Vec<Option<Kind>> {
+    let of = |s: &Compiled| {
+        (s.effect == Effect::Allow).then(|| Kind::of(s.condition.time_bounds(), as_of))
+    };
+    let mut out: Vec<Option<Kind>> = bound.policy.statements.iter().map(of).collect();
+    if out.iter().flatten().collect::<BTreeSet<_>>().len() > PARTS {
+        for kind in out.iter_mut().flatten() {
+            *kind = kind.coarse(as_of);
+        }
+    }
+    out
+}
+
+/// The parts of a binding, longest-lived first, each with the policy narrowed to it: what is said of a part
+/// is true of each of its statements. Deny statements are no part of this: they are judged over the whole
+/// principal.
 ///
 /// Statements whose start is still to come give nothing yet. They make a part of their own, in which they
 /// may apply as they will when they start: what is bound to come true is told before it does.
@@ -71,24 +113,8 @@ pub fn split<'a>(
 ) -> Vec<(Life, Bound<'a>)> {
     let as_of = subject.as_of;
     let whole = Life::of(binding.not_before, binding.not_after, as_of);
-    let kinds: Vec<Option<Kind>> = bound
-        .policy
-        .statements
-        .iter()
-        .map(|s| {
-            (s.effect == Effect::Allow).then(|| match s.condition.time_bounds() {
-                (_, Some(end)) if end <= as_of => Kind::Dead,
-                (Some(start), _) if start > as_of => Kind::Future,
-                (_, None) => Kind::Open,
-                (_, Some(_)) => Kind::Bound,
-            })
-        })
-        .collect();
-    let present = |kind| kinds.contains(&Some(kind));
-    let there: Vec<Kind> = [Kind::Open, Kind::Bound, Kind::Future, Kind::Dead]
-        .into_iter()
-        .filter(|k| present(*k))
-        .collect();
+    let kinds = kinds(bound, as_of);
+    let there: BTreeSet<Kind> = kinds.iter().flatten().copied().collect();
     if there.iter().all(|k| *k == Kind::Open) {
         return vec![(whole, bound.clone())];
     }
@@ -112,7 +138,7 @@ pub fn split<'a>(
                 start = Some(start.map_or(from, |have| have.zip(from).map(|(a, b)| a.min(b))));
                 end = end.max(until);
                 endless |= until.is_none();
-                if let Some(from) = from.filter(|_| kind == Kind::Future) {
+                if let (Kind::Future(..), Some(from)) = (kind, from) {
                     *applies = s.applies_at(subject, from.plus_secs(1)).and(Tri::U);
                 }
                 labels.push(text(&s.label));
@@ -132,29 +158,24 @@ pub fn split<'a>(
         .collect()
 }
 
-/// A policy without the statements that end: what of it stands.
-pub fn standing_part<'a>(bound: &Bound<'a>) -> Bound<'a> {
+/// A policy without the statements that end by an instant; without one, of those that ever end.
+pub fn left_after<'a>(bound: &Bound<'a>, end: Option<Time>) -> Bound<'a> {
     let mut out = bound.clone();
     for (s, applies) in bound.policy.statements.iter().zip(&mut out.applies) {
-        if s.effect == Effect::Allow && s.condition.time_bounds().1.is_some() {
+        let over = |t: Time| end.is_none_or(|end| t <= end);
+        if s.effect == Effect::Allow && s.condition.time_bounds().1.is_some_and(over) {
             *applies = Tri::F;
         }
     }
     out
 }
 
-/// Whether some Allow statement has an end still to come.
-pub fn ends(bound: &Bound<'_>, as_of: Time) -> bool {
-    let allows = bound.policy.statements.iter().filter(|s| s.effect == Effect::Allow);
-    allows.filter_map(|s| s.condition.time_bounds().1).any(|end| end > as_of)
-}
-
-/// The earliest end still to come of the Allow statements of policies.
-pub fn first_end<'a>(bounds: &[Bound<'a>], as_of: Time) -> Option<Time> {
+/// Ends still to come of the Allow statements of policies, in order.
+pub fn ends<'a>(bounds: &[Bound<'a>], as_of: Time) -> BTreeSet<Time> {
     let allows = bounds.iter().flat_map(|b| &b.policy.statements);
-    let ends = allows
+    allows
         .filter(|s| s.effect == Effect::Allow)
         .filter_map(|s| s.condition.time_bounds().1)
-        .filter(|end| *end > as_of);
-    ends.min()
+        .filter(|end| *end > as_of)
+        .collect()
 }

@@ -406,6 +406,110 @@ fn time_bounds_and_standing() {
     assert_eq!(one("always").wildcards.iter().map(|w| &**w).collect::<Vec<_>>(), ["*"]);
 }
 
+/// What is said to end is true of each of its statements: one policy whose statements end one after the
+/// other is told apart by its ends, and what only two of them give together ends with the first.
+#[test]
+fn statements_of_one_policy_end_apart() {
+    let until = |action: &str, t: &str| {
+        format!(
+            r#"{{"Effect":"Allow","Action":"{action}","Resource":"*","Condition":{{"DateLessThan":{{"aws:CurrentTime":"{t}"}}}}}}"#
+        )
+    };
+    let (july, august, later) =
+        ("2026-07-01T00:00:00Z", "2026-08-01T00:00:00Z", "2026-12-01T00:00:00Z");
+    let apart = [until("iam:*", july), until("s3:ListAllMyBuckets", later)].join(",");
+    let together = [
+        until("iam:PassRole", later),
+        until("cloudformation:CreateStack", august),
+        until("s3:ListAllMyBuckets", july),
+    ]
+    .join(",");
+    let users = [user("apart", &[&apart], ""), user("together", &[&together], "")].join(",");
+    let boss = role("boss", &[STAR], &trusts(r#"{"Service":"cloudformation.amazonaws.com"}"#), "");
+    let r = run(&export(&users, "", &boss, ""));
+    let ends = |name: &str| -> Vec<(String, Option<Tier>, String)> {
+        let rows = held(&r, name).into_iter();
+        let day = |h: &Holding| h.not_after.map(|t| t.to_date()).unwrap_or_default();
+        rows.map(|h| (h.privilege.to_string(), h.tier, day(h))).collect()
+    };
+    assert_eq!(
+        ends("apart"),
+        [
+            ("p0".to_owned(), Some(Tier::T4), "2026-12-01".to_owned()),
+            ("p0".to_owned(), Some(Tier::T0), "2026-07-01".to_owned()),
+        ]
+    );
+    assert!(held(&r, "apart").iter().all(|h| h.statements.len() == 1));
+    let both = ends("together");
+    let union = both.iter().find(|(p, ..)| p == COMBINED).unwrap();
+    assert_eq!((union.1, union.2.as_str()), (Some(Tier::T0), "2026-08-01"), "{both:?}");
+    assert!(both.iter().filter(|(p, ..)| p != COMBINED).all(|(_, t, _)| *t > Some(Tier::T0)));
+    // Work stays linear where somebody writes thousands of ends.
+    let many: Vec<String> =
+        (10..99).map(|i| until("iam:*", &format!("20{i}-07-01T00:00:00Z"))).collect();
+    let r = run(&export(&user("many", &[&many.join(",")], ""), "", "", ""));
+    let rows = held(&r, "many");
+    assert_eq!(rows.len(), 2);
+    assert_eq!(rows[0].not_after.map(|t| t.to_date()).as_deref(), Some("2098-07-01"));
+}
+
+/// What is compared with a text that is no documented date is neither allowed nor harmless.
+#[test]
+fn a_date_that_aws_does_not_document_decides_nothing() {
+    let bound = |op: &str, t: &str| {
+        format!(
+            r#"{{"Effect":"Allow","Action":"*","Resource":"*","Condition":{{"{op}":{{"aws:CurrentTime":"{t}"}}}}}}"#
+        )
+    };
+    let users = [
+        user("zoneless", &[&bound("DateLessThan", "2026-07-01T00:00:00")], ""),
+        user("offset", &[&bound("DateGreaterThan", "2026-05-01T00:00:00+0000")], ""),
+        user("month", &[&bound("DateLessThan", "2026-07")], ""),
+        user("over", &[&bound("DateLessThan", "2026-05")], ""),
+    ];
+    let r = run(&export(&users.join(","), "", "", ""));
+    let of = |name: &str| (identity(&r, name).admin, held(&r, name)[0].standing);
+    assert_eq!(of("zoneless"), (Tri::Conditional, Standing::Standing));
+    assert_eq!(of("offset"), (Tri::Conditional, Standing::Standing));
+    assert_eq!(of("month"), (Tri::Yes, Standing::TimeBound));
+    assert_eq!(of("over"), (Tri::No, Standing::Residue));
+}
+
+/// A trust policy that names one session of a role lets in whoever assumes that role under this name.
+#[test]
+fn trust_in_one_session_of_a_role() {
+    let session = |account: &str, name: &str| {
+        trusts(&format!(r#"{{"AWS":"arn:aws:sts::{account}:assumed-role/{name}/deploy"}}"#))
+    };
+    let to = |role: &str| {
+        format!(
+            r#"{{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"arn:aws:iam::111122223333:role/{role}"}}"#
+        )
+    };
+    let nobody = trusts(r#"{"Service":"x.amazonaws.com"}"#);
+    let entry = role("entry", &[], &nobody, "").replace(":role/entry", ":role/team/entry");
+    let roles = [
+        entry,
+        role("namesake", &[], &nobody, ""),
+        role("boss", &[STAR], &session("111122223333", "entry"), ""),
+        role("other", &[STAR], &session("999988887777", "namesake"), ""),
+    ];
+    // A user does not become a session of a role by its name.
+    let users = [user("entry-user", &[&to("boss")], "")];
+    let r = run(&export(&users.join(","), "", &roles.join(","), ""));
+    let entry = identity(&r, "entry");
+    assert_eq!(entry.escalates_to_admin, Tri::Conditional, "{:?}", entry.proof);
+    let row = r.escalations.iter().find(|e| e.principal_id == entry.principal_id).unwrap();
+    assert!(row.target_id.ends_with(":role/boss") && row.to_admin);
+    assert_eq!(
+        row.conditions.iter().map(|c| &**c).collect::<Vec<_>>(),
+        ["trust: only in a session with the name `deploy`"]
+    );
+    for name in ["namesake", "entry-user"] {
+        assert_eq!(identity(&r, name).escalates, Tri::No, "{name}: {:?}", identity(&r, name).proof);
+    }
+}
+
 /// What starts tomorrow gives nothing yet and is told all the same: a gate must not pass it.
 #[test]
 fn a_statement_that_starts_later_may_be_held() {

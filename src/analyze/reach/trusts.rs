@@ -100,6 +100,8 @@ pub fn rows(
     let denies = denies(facts);
     let roles = contents(facts);
     let mut above = Above::new(facts, &roles);
+    let unique = facts.aliases.iter().filter(|a| &*a.alias_type == "unique_id");
+    let ids: BTreeMap<&str, &str> = unique.map(|a| (&*a.alias, &*a.principal_id)).collect();
     let mut out: Vec<TrustFact> = facts
         .trusts
         .iter()
@@ -108,7 +110,10 @@ pub fn rows(
             let person = people.get(&t.principal_id).unwrap_or(&nobody);
             let condition = t.condition.as_deref().map(Condition::parse);
             let own = t.principal_id.split(':').nth(4).unwrap_or_default();
+            let (kind, who) = by_id(&t.trusted_kind, &t.trusted, &ids);
             let external = match t.external {
+                // An identity of the inputs.
+                None if kind != &*t.trusted_kind => Some(false),
                 Some(true) if ours.holds(&t.trusted) => Some(false),
                 Some(true) => ours.outside(Some(own), &t.trusted_kind, condition.as_ref()),
                 other => other,
@@ -138,17 +143,12 @@ pub fn rows(
                 resource_kind: text("role"),
                 platform: person.platform.clone().unwrap_or_else(|| text("aws")),
                 trusted: text(trusted),
-                trusted_kind: t.trusted_kind.clone(),
+                trusted_kind: text(kind),
                 condition: t.condition.clone(),
-                relation: text(relation(&t.trusted_kind, &t.trusted, own, external)),
+                relation: text(relation(kind, who, own, external)),
                 external,
                 openness: text(openness(shut, condition.as_ref())),
-                missing_guards: guards::missing(
-                    &t.trusted_kind,
-                    &t.trusted,
-                    external,
-                    condition.as_ref(),
-                ),
+                missing_guards: lacking((kind, &t.trusted), (true, shut), external, &condition),
                 weak_guards: guards::weak(&t.trusted, condition.as_ref()),
                 provider: guards::provider(&t.trusted_kind, &t.trusted),
                 actions: t.actions.clone(),
@@ -158,11 +158,33 @@ pub fn rows(
             }
         })
         .collect();
-    resources(facts, &ours, &mut above, &mut out);
+    resources(facts, &ours, &mut above, &ids, &mut out);
     out.sort_by(|a, b| {
         (&a.principal_id, &a.refs, &a.trusted).cmp(&(&b.principal_id, &b.refs, &b.trusted))
     });
     out
+}
+
+/// Guards that a statement lacks. A Deny about the caller keeps a service out for some sources: that guards.
+fn lacking(
+    party: (&str, &str),
+    (on_role, shut): (bool, AwsTri),
+    external: Option<bool>,
+    condition: &Option<Parsed>,
+) -> Vec<Text> {
+    if party.0 == "service" && shut != AwsTri::F {
+        return Vec::new();
+    }
+    guards::missing(party, on_role, external, condition.as_ref())
+}
+
+/// Kind and ARN of a party that is named by a unique id: AWS shows the id of an identity that was deleted; an
+/// identity of the inputs with that id is there.
+fn by_id<'k>(kind: &'k str, trusted: &'k str, ids: &BTreeMap<&str, &'k str>) -> (&'k str, &'k str) {
+    match ids.get(trusted).filter(|_| kind == "deleted") {
+        Some(arn) => ("principal", arn),
+        None => (kind, trusted),
+    }
 }
 
 /// Deny statements of the trust policies, by role.
@@ -225,7 +247,13 @@ fn relation(kind: &str, trusted: &str, own: &str, external: Option<bool>) -> &'s
 
 /// Statements of resource policies that let somebody outside of the resource's account in. What stays
 /// inside the account is left to the permissions of its identities.
-fn resources(facts: &Facts, ours: &Ours<'_>, above: &mut Above<'_>, out: &mut Vec<TrustFact>) {
+fn resources(
+    facts: &Facts,
+    ours: &Ours<'_>,
+    above: &mut Above<'_>,
+    ids: &BTreeMap<&str, &str>,
+    out: &mut Vec<TrustFact>,
+) {
     for p in facts.resource_policies.iter().filter(|p| &*p.platform == "aws") {
         let Some(document) = &p.document else { continue };
         let parsed = Document::parse(document);
@@ -242,6 +270,7 @@ fn resources(facts: &Facts, ours: &Ours<'_>, above: &mut Above<'_>, out: &mut Ve
             let parties = if unseen { std::slice::from_ref(&anybody) } else { &s.parties };
             for party in parties {
                 let (kind, outside) = party_of(party, own);
+                let (kind, who) = by_id(kind, &party.value, ids);
                 let outside = outside.filter(|_| !unseen);
                 if outside == Some(false) && kind != "service" {
                     continue;
@@ -270,14 +299,14 @@ fn resources(facts: &Facts, ours: &Ours<'_>, above: &mut Above<'_>, out: &mut Ve
                     principal_id: p.resource_id.clone(),
                     resource_kind: p.service.clone(),
                     platform: p.platform.clone(),
-                    relation: text(relation(kind, &party.value, own.unwrap_or_default(), external)),
+                    relation: text(relation(kind, who, own.unwrap_or_default(), external)),
                     trusted: text(trusted),
                     trusted_kind: text(kind),
                     external,
                     openness: text(openness(shut, condition.as_ref())),
                     condition: (!s.condition_text.is_empty()).then(|| text(&s.condition_text)),
                     missing_guards: if kind == "service" {
-                        guards::missing(kind, &party.value, external, condition.as_ref())
+                        lacking((kind, &party.value), (false, shut), external, &condition)
                     } else {
                         Vec::new()
                     },

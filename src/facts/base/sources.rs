@@ -25,9 +25,9 @@ table! {
         pub bytes: i64,
         /// Records the adapter saw.
         pub records: i64,
-        /// Records accepted into facts.
+        /// Records accepted into facts, in whole or but for a part that is in quarantine.
         pub accepted: i64,
-        /// Records put into quarantine.
+        /// Rows in quarantine: records that could not be read, and parts of records whose rest was accepted.
         pub quarantined: i64,
         /// First record time; null when the format carries none.
         pub first_time: Option<Time>,

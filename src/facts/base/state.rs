@@ -112,7 +112,7 @@ table! {
         pub binding_kind: BindingKind,
         /// Start of validity by condition or schedule.
         pub not_before: Option<Time>,
-        /// End of validity by condition or schedule; null when the binding has none.
+        /// End of validity by condition or schedule, of several statements the last (`holdings` tells them apart); null when the binding has none.
         pub not_after: Option<Time>,
         /// Rest of the condition, as text; null when unconditional.
         pub condition: Option<Text>,

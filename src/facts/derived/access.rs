@@ -192,6 +192,8 @@ table! {
         pub escalates_to_admin: Tri,
         /// Proof of `admin` or `escalates`: statements and actions.
         pub proof: Vec<Text>,
+        /// Known paths whose actions are held and which need a service that takes no new customers: for information, part of no verdict.
+        pub retired_paths: Vec<Text>,
         /// Steps of the path in `escalations` that weighs most, in order; empty when there is none.
         pub path: Vec<Text>,
         /// Techniques of that path, one per step.

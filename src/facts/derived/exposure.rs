@@ -135,7 +135,9 @@ table! {
         pub unused_share: Option<f64>,
         /// Services of which some action is granted, that the evidence covers, and that were not used: at most sixty.
         pub unused_services: Vec<Text>,
-        /// Actions used and granted, at most sixty, sorted (services as `s3:*` at that granularity).
+        /// Granted actions that were not used though others of their service were, where a report of last access tracks actions: at most sixty.
+        pub unused_actions: Vec<Text>,
+        /// Actions used and granted, at most sixty, sorted (services as `s3:*` at that granularity, unless a report of last access tracks their actions).
         pub used: Vec<Text>,
         /// Actions used that are not among those granted (by earlier grants or other roles), at most twenty.
         pub used_not_granted: Vec<Text>,
@@ -161,7 +163,7 @@ table! {
         pub reach_environments: Vec<Text>,
         /// Number of them; null when fewer than two environments are declared.
         pub n_reach_environments: Option<i64>,
-        /// A narrower policy with the actions and resources that were used, as JSON; null when use is not known by action or is too varied.
+        /// A narrower policy with the actions and resources that were used, as JSON; null when use is not known by action or is too varied. From a report of last access: without the services and tracked actions that were not used.
         pub proposal: Option<Text>,
         /// Days with any use, at least; null unless the unit is actions.
         pub days_used: Option<i64>,

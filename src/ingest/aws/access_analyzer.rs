@@ -159,7 +159,7 @@ impl Reader {
         ] {
             match f.time(key) {
                 Ok(at) => *slot = at,
-                Err(e) => batch.quarantine(format!("{here}/{key}"), e),
+                Err(e) => batch.quarantine_part(format!("{here}/{key}"), e),
             }
         }
         for t in [row.created_at, row.updated_at, row.analyzed_at].into_iter().flatten() {

@@ -64,6 +64,7 @@ impl Adapter for AuthorizationDetails {
         let text = utf8(input, &bytes)?;
         let stream = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
         let (mut pages, mut last_truncated, mut any) = (0usize, false, false);
+        let mut unread = 0usize;
         let mut state = Reader::new(batch);
         for item in stream {
             let raw = item.map_err(|e| {
@@ -86,17 +87,18 @@ impl Adapter for AuthorizationDetails {
                     (false, n) => format!("/page{n}"),
                 };
                 pages += 1;
-                match serde_json::from_str::<Page<'_>>(raw.get()) {
+                let page = serde_json::from_str::<Page<'_>>(raw.get()).map_err(|e| reason(&e));
+                match page.and_then(Page::with_lists) {
                     Ok(page) => {
                         any = true;
                         last_truncated = page.truncated.unwrap_or(false);
                         state.page(&page, &prefix);
                     }
-                    Err(e) => {
+                    Err(why) => {
+                        unread += 1;
                         state.batch.records += 1;
-                        state
-                            .batch
-                            .quarantine(if prefix.is_empty() { "/" } else { &prefix }, reason(&e));
+                        let place = if prefix.is_empty() { "/" } else { prefix.as_str() };
+                        state.batch.quarantine(place, why);
                     }
                 }
             }
@@ -112,6 +114,10 @@ impl Adapter for AuthorizationDetails {
         if last_truncated {
             batch.completeness = Completeness::Truncated;
             batch.limitation = Some(text_of(MORE_PAGES));
+        } else if unread > 0 {
+            batch.completeness = Completeness::Truncated;
+            batch.limitation =
+                Some(text_of(&format!("{unread} of {pages} pages could not be read")));
         } else {
             batch.completeness = Completeness::Complete;
         }
@@ -208,6 +214,18 @@ struct Page<'a> {
     policies: Option<Vec<&'a RawValue>>,
     #[serde(rename = "IsTruncated")]
     truncated: Option<bool>,
+}
+
+impl Page<'_> {
+    /// A page has at least one of the lists; what has none is something else, and not an empty account.
+    fn with_lists(self) -> Result<Self, String> {
+        let lists = [&self.users, &self.groups, &self.roles, &self.policies];
+        if lists.iter().any(|list| list.is_some()) {
+            Ok(self)
+        } else {
+            Err(format!("a page without any of {}, Policies", LISTS.join(", ")))
+        }
+    }
 }
 
 #[derive(Deserialize)]

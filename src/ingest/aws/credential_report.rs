@@ -221,7 +221,7 @@ fn take(line: &Line<'_>, column: &str, batch: &mut Batch) -> Option<Time> {
         }
         Cell::Never => None,
         Cell::Bad(column) => {
-            batch.quarantine(
+            batch.quarantine_part(
                 &line.place,
                 format!("column `{column}`: not a date; the rest of the line is read"),
             );

@@ -94,7 +94,7 @@ fn session(raw: &str, here: &Text, batch: &mut Batch) {
     // An hour to twelve (IAM API reference, `MaxSessionDuration`).
     let Some(seconds) = o.int("MaxSessionDuration").filter(|s| (3600..=43_200).contains(s)) else {
         if o.has("MaxSessionDuration") {
-            batch.quarantine(
+            batch.quarantine_part(
                 here,
                 "`MaxSessionDuration` is no number of seconds from 3600 to 43200",
             );

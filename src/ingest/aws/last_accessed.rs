@@ -205,8 +205,10 @@ impl State {
             let Some(name) = &action.name else { continue };
             let last = action.last.as_ref().and_then(When::time);
             if action.last.is_some() && last.is_none() {
-                batch
-                    .quarantine(at, format!("`LastAccessedTime` of `{}` is not a date", cut(name)));
+                batch.quarantine_part(
+                    at,
+                    format!("`LastAccessedTime` of `{}` is not a date", cut(name)),
+                );
                 continue;
             }
             let mut one = row.clone();

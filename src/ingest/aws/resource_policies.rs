@@ -227,7 +227,10 @@ fn write(
     batch.records += 1;
     let policy = policy.filter(|p| *p != "null" && *p != "\"\"").map(json::policy);
     if let Some(wrong) = policy.as_ref().and_then(|p| p.malformed.as_deref()) {
-        batch.quarantine(here, format!("policy of the resource: {wrong}; what it says is unknown"));
+        batch.quarantine_part(
+            here,
+            format!("policy of the resource: {wrong}; what it says is unknown"),
+        );
     }
     let owner =
         account_of(arn).or(account.filter(|a| is_account(a))).or_else(|| in_name(name, is_account));

@@ -137,7 +137,7 @@ fn credentials(
         for (i, c) in r.list(key).enumerate() {
             let here = text(format!("{place}/{key}/{i}"));
             if let Err(reason) = credential(c, kind, holder, enabled, &here, batch) {
-                batch.quarantine(&here, reason);
+                batch.quarantine_part(&here, reason);
             }
         }
     }

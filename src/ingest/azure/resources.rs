@@ -178,7 +178,7 @@ pub(super) fn vault(r: Rec<'_>, place: &Text, batch: &mut Batch) -> Result<(), S
     for (i, policy) in r.list("accessPolicies").enumerate() {
         let here = text(format!("{place}/accessPolicies/{i}"));
         if let Err(reason) = access_policy(policy, &id, &here, batch) {
-            batch.quarantine(&here, reason);
+            batch.quarantine_part(&here, reason);
         }
     }
     Ok(())

@@ -112,7 +112,7 @@ fn policies(value: &Value, names: &Names, place: &str, batch: &mut Batch) -> Res
     for (i, policy) in list(value, "associatedAccessPolicies").iter().enumerate() {
         let at = format!("{place}associatedAccessPolicies/{i}");
         let Some(arn) = word(policy, "policyArn") else {
-            batch.quarantine(at, "`policyArn` is missing");
+            batch.quarantine_part(at, "`policyArn` is missing");
             continue;
         };
         let name = arn.rsplit('/').next().unwrap_or(arn);

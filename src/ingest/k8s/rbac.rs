@@ -105,7 +105,7 @@ pub(super) fn binding(o: &Object<'_>, batch: &mut Batch) -> Result<(), String> {
         let row = match principal(subject, namespace, o.names) {
             Ok(row) => row,
             Err(reason) => {
-                batch.quarantine(format!("{}/subjects/{i}", o.place), reason);
+                batch.quarantine_part(format!("{}/subjects/{i}", o.place), reason);
                 continue;
             }
         };

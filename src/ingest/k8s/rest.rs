@@ -191,7 +191,7 @@ pub(super) fn config_map(o: &Object<'_>, batch: &mut Batch) -> Result<bool, Stri
                 return Err(format!("more than {MAX_MAPPED} mapped identities"));
             }
             let Some(who) = entry.get(arn).and_then(Value::as_str) else {
-                batch.quarantine(
+                batch.quarantine_part(
                     format!("{}/data/{key}/{i}", o.place),
                     format!("`{arn}` is missing"),
                 );

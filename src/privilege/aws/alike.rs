@@ -19,6 +19,7 @@ use super::action::{ActionSet, catalogue};
 use super::arn::{self, Home};
 use super::escalation::{Node, TrustRule};
 use super::evaluate::{Compiled, Rights, Subject, SubjectKind};
+use super::hops::{session_of, sessions};
 use super::paths::{Path, Target, assume_role, path_actions};
 use super::variable;
 use names::{Names, Refinement};
@@ -52,7 +53,7 @@ fn on_principals() -> &'static ActionSet {
     })
 }
 
-/// Whether a rule of a trust policy names one principal.
+/// Whether a rule of a trust policy names one principal, or a session of one.
 fn names_one(rule: &TrustRule) -> bool {
     rule.assume
         && rule.kind != "any"
@@ -98,6 +99,7 @@ struct Look<'a> {
     access_keys: Option<usize>,
     login_profile: Option<bool>,
     instance_profile: Option<bool>,
+    boundary: Option<&'a str>,
     trust: Vec<(&'a str, &'a str, bool, bool, &'a str)>,
 }
 
@@ -113,6 +115,7 @@ impl<'a> Look<'a> {
             access_keys: node.access_keys,
             login_profile: node.login_profile,
             instance_profile: node.instance_profile,
+            boundary: node.boundary_policy.as_deref(),
             trust: rules.map(rule).collect(),
         }
     }
@@ -148,7 +151,9 @@ impl<'a> Alike<'a> {
         let mut naming: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (i, node) in nodes.iter().enumerate() {
             for rule in node.trust.iter().filter(|r| names_one(r)) {
-                push(naming.entry(&rule.trusted).or_default(), i);
+                let who =
+                    session_of(&rule.trusted).map_or(&*rule.trusted, |(sessions, _)| sessions);
+                push(naming.entry(who).or_default(), i);
             }
         }
         let single = nodes.par_iter().map(|n| single(&targets, n, &naming)).collect();
@@ -215,10 +220,16 @@ fn classes(nodes: &[Node<'_>], by_name: &Refinement) -> Vec<u32> {
 }
 
 /// Targets that every path of a principal tells apart from others: their trust policies name it, or a user
-/// has its name. `naming`: targets whose trust policies name a principal, by its ARN.
+/// has its name. `naming`: targets whose trust policies name a principal, by its ARN or the start of those of
+/// its sessions.
 fn single(targets: &Names<'_>, node: &Node<'_>, naming: &BTreeMap<&str, Vec<usize>>) -> Vec<usize> {
     let me = node.subject;
     let mut out = naming.get(me.arn.as_str()).cloned().unwrap_or_default();
+    if let Some(by_session) = sessions(me).and_then(|own| naming.get(own.as_str())) {
+        out.extend(by_session);
+        out.sort_unstable();
+        out.dedup();
+    }
     if me.kind == SubjectKind::User {
         let namesake = format!("{}user/{}", prefix(&me.home), me.name);
         if namesake != me.arn

@@ -3,13 +3,15 @@
 
 use super::action::catalogue;
 use super::arn;
+use super::bounded::{lifting, lifting_keys};
 use super::condition::Context;
 use super::document::Effect;
 use super::escalation::Node;
 use super::evaluate::{Decider, Setting, SubjectKind};
-use super::own::keys;
-use super::paths::{Path, Target, administrator, paths};
-use super::reached::Hop;
+use super::hops::{is_session, session_of, sessions};
+use super::own::{attachable, keys};
+use super::paths::{Path, Target, administrator, lifts, paths};
+use super::reached::{Change, Hop};
 use super::tri::Tri;
 
 /// One action of a hop.
@@ -81,27 +83,56 @@ pub fn technique(hop: &Hop) -> Option<Technique> {
 #[must_use]
 pub fn acts<'n>(from: &Node<'n>, to: &Node<'_>, hop: &Hop) -> Vec<Act<'n>> {
     let Some(path) = paths().get(hop.path) else { return Vec::new() };
-    let admin = administrator(&from.subject.home.partition);
+    let admin = attached(path, from, to, hop);
+    let lifted = hop.change.is_some_and(Change::lifts).then(|| lift(from, to)).flatten();
     let places = path.actions.iter().enumerate();
-    places
-        .filter_map(|(place, action)| {
-            let name = catalogue().name(*action);
-            let on = resource(path, name, to, hop, from);
-            let about = on.clone().unwrap_or_default();
-            let mut extra = keys(path, place, &about, &admin);
-            if name == "iam:PassRole"
-                && let Target::PassRole(services) = &path.target
-                && let Some(service) = services.first()
-            {
-                extra.push(("iam:passedtoservice", service.as_str()));
-            }
-            let context: &dyn Context = &Setting { subject: from.subject, extra: &extra };
-            let deciders = from.rights.deciders(*action, on.as_deref(), context);
-            // The way in by a trust policy that names the principal needs no statement of its own.
-            let trusted = name == "sts:AssumeRole" && deciders.is_empty();
-            (!trusted).then_some(Act { action: name, on, deciders })
-        })
-        .collect()
+    let done = places.filter_map(|(place, action)| {
+        let name = catalogue().name(*action);
+        let on = resource(path, name, to, hop, from);
+        let about = on.clone().unwrap_or_default();
+        let mut extra = keys(path, place, &about, &admin);
+        if name == "iam:PassRole"
+            && let Target::PassRole(services) = &path.target
+            && let Some(service) = services.first()
+        {
+            extra.push(("iam:passedtoservice", service.as_str()));
+        }
+        let context: &dyn Context = &Setting { subject: from.subject, extra: &extra };
+        let deciders = from.rights.deciders(*action, on.as_deref(), context);
+        // The way in by a trust policy that names the principal needs no statement of its own.
+        let trusted = name == "sts:AssumeRole" && deciders.is_empty();
+        (!trusted).then_some(Act { action: name, on, deciders })
+    });
+    lifted.into_iter().chain(done).collect()
+}
+
+/// The action that takes the boundary of the target away.
+fn lift<'n>(from: &Node<'n>, to: &Node<'_>) -> Option<Act<'n>> {
+    let (place, on, _) = lifting(from, to)?;
+    let action = *lifts().get(place)?;
+    let admin = administrator(&from.subject.home.partition);
+    let extra = lifting_keys(action, to, &admin);
+    let context: &dyn Context = &Setting { subject: from.subject, extra: &extra };
+    let deciders = from.rights.deciders(action, Some(&on), context);
+    Some(Act { action: catalogue().name(action), on: Some(on), deciders })
+}
+
+/// The policy that a path attaches: of those that administrate the first that serves best.
+fn attached(path: &Path, from: &Node<'_>, to: &Node<'_>, hop: &Hop) -> String {
+    let mut best: Option<(Tri, String)> = None;
+    for (policy, admin) in attachable(from, path) {
+        let each = path.actions.iter().enumerate().map(|(place, action)| {
+            let on = resource(path, catalogue().name(*action), to, hop, from);
+            let about = on.unwrap_or_default();
+            let extra = keys(path, place, &about, &policy);
+            from.rights.decide(*action, &about, &Setting { subject: from.subject, extra: &extra })
+        });
+        let verdict = Tri::all(each).and(admin);
+        if best.as_ref().is_none_or(|(have, _)| verdict > *have) {
+            best = Some((verdict, policy));
+        }
+    }
+    best.map_or_else(|| administrator(&from.subject.home.partition), |(_, policy)| policy)
 }
 
 /// What an action of a path is done on.
@@ -150,13 +181,26 @@ pub fn open_questions(from: &Node<'_>, to: &Node<'_>, hop: &Hop) -> Vec<String> 
         Target::Existing(Some(one)) => one.eq_ignore_ascii_case(s),
         _ => false,
     };
-    for rule in to.trust.iter().filter(|r| r.assume && !r.condition_text.is_empty()) {
+    let own_sessions = sessions(from.subject);
+    let by_session = |who: &str| own_sessions.as_deref().is_some_and(|own| is_session(who, own));
+    for rule in to.trust.iter().filter(|r| r.assume) {
+        if assumes
+            && by_session(&rule.trusted)
+            && let Some((_, name)) = session_of(&rule.trusted)
+        {
+            let word = if rule.allow { "only" } else { "unless" };
+            out.push(format!("trust: {word} in a session with the name `{name}`"));
+        }
+        if rule.condition_text.is_empty() {
+            continue;
+        }
         let about = if rule.kind == "service" {
             service(&rule.trusted)
         } else {
             assumes
                 && (rule.kind == "any"
                     || rule.trusted == from.subject.arn
+                    || by_session(&rule.trusted)
                     || rule.trusted == root
                     || rule.trusted == from.subject.home.account)
         };

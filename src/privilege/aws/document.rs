@@ -253,14 +253,15 @@ impl Document {
         self
     }
 
-    /// What of a document that can be read never holds because a value in it is no date: the first such
+    /// What of a document that can be read stays undecided because a value in it is no date: the first such
     /// statement, for people.
     #[must_use]
-    pub fn never_holds(&self) -> Option<String> {
+    pub fn unreadable_date(&self) -> Option<String> {
         self.statements.iter().find_map(|s| {
             let value = shorten(s.condition.no_dates().first()?);
             Some(format!(
-                "statement {}: `{value}` is not a date; what is compared with it never holds",
+                "statement {}: `{value}` is not a date that AWS documents; whether the condition holds is \
+                 unknown",
                 s.index
             ))
         })

@@ -12,16 +12,17 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::alike::Alike;
+use super::bounded::{Bounded, lifting, raisable};
 use super::classes::classes;
 use super::condition::Condition;
-use super::evaluate::{Bound, Rights, Scope, Subject, SubjectKind};
+use super::evaluate::{Bound, Rights, Scope, Subject};
 pub use super::hops::can_assume;
 use super::hops::{View, hop, views};
 use super::named::Named;
 use super::own::{OwnPaths, own_paths};
 use super::paths::Path;
 pub use super::paths::path_actions;
-pub use super::reached::{Found, Gain, Hop, Reached, Used};
+pub use super::reached::{Change, Found, Gain, Hop, Reached, Used};
 use super::same::share;
 use super::search::Targets;
 use super::stronger::Stronger;
@@ -88,6 +89,9 @@ pub struct Node<'a> {
     pub attached_policies: Vec<String>,
     /// The customer-managed policy that is its boundary.
     pub boundary_policy: Option<String>,
+    /// Versions of that policy that are not in force, by name; filled where the principal may put one in
+    /// force.
+    pub boundary_versions: Vec<(String, Bound<'a>)>,
     /// Policies that conditions name.
     pub named: &'a Named,
 }
@@ -121,8 +125,8 @@ enum Step {
     Holds,
     /// The principal raises itself: place in its own paths.
     Own(usize),
-    /// Another principal is taken over; `true`: its policies are written first, which ends the path.
-    Hop { path: usize, to: usize, verdict: Tri, raised: bool },
+    /// Another principal is taken over, and perhaps changed first, which ends the path.
+    Hop { path: usize, to: usize, verdict: Tri, change: Option<Change> },
 }
 
 /// Shortest way of a principal to administration.
@@ -150,6 +154,8 @@ pub struct Graph<'a> {
     raisable: Vec<Tri>,
     /// Targets that policies written to them give everything for certain, and those that they may.
     raising: [Targets<'a>; 2],
+    /// What the boundaries of others keep from whom, when somebody may take them away.
+    bounded: Bounded<'a>,
     /// All targets in the order of ARNs.
     all: Targets<'a>,
     /// All targets, strongest first.
@@ -199,6 +205,7 @@ impl<'a> Graph<'a> {
             let list: Vec<usize> = by_arn.iter().copied().filter(of).collect();
             Targets::new(nodes, &list, alike.as_ref())
         });
+        let bounded = Bounded::new(nodes, &admin, &raisable, &by_arn, alike.as_ref());
         let mut out = Self {
             nodes,
             own,
@@ -207,6 +214,7 @@ impl<'a> Graph<'a> {
             views_of,
             ways: vec![None; nodes.len()],
             reaching: [Targets::default(), Targets::default(), Targets::default()],
+            bounded,
             raisable,
             raising,
             all: Targets::new(nodes, &by_arn, None),
@@ -290,16 +298,26 @@ impl<'a> Graph<'a> {
     fn next(&self, from: usize, grade: Grade, frontier: &Targets<'_>, first: bool) -> Option<Step> {
         let least = grade.least();
         self.views(from).iter().filter(|v| v.path().is_some_and(|p| grade.takes(p))).find_map(|v| {
-            let hit = if first { self.raise(from, v, least) } else { None };
+            let hit = if first { self.change(from, v, least) } else { None };
             hit.or_else(|| {
                 let (to, verdict) = frontier.first(self.nodes, from, v, least, None)?;
-                Some(Step::Hop { path: v.path, to, verdict, raised: false })
+                Some(Step::Hop { path: v.path, to, verdict, change: None })
             })
         })
     }
 
+    /// Taking over a principal after a change that gives it everything: of its policies, or of what bounds
+    /// it.
+    fn change(&self, from: usize, view: &View, least: Tri) -> Option<Step> {
+        let found = self.raise(from, view, least);
+        let found = found.map(|(to, verdict)| (to, verdict, Change::Policies));
+        let (to, verdict, change) =
+            found.or_else(|| self.bounded.lift(self.nodes, from, view, least))?;
+        Some(Step::Hop { path: view.path, to, verdict, change: Some(change) })
+    }
+
     /// Taking over a principal after writing its policies.
-    fn raise(&self, from: usize, view: &View, least: Tri) -> Option<Step> {
+    fn raise(&self, from: usize, view: &View, least: Tri) -> Option<(usize, Tri)> {
         if !view.path().is_some_and(|p| p.raises) {
             return None;
         }
@@ -307,17 +325,15 @@ impl<'a> Graph<'a> {
         let targets = if least == Tri::T { certain } else { possible };
         let (to, verdict) = targets.first(self.nodes, from, view, least, None)?;
         let raisable = self.raisable.get(to).copied().unwrap_or(Tri::F);
-        let verdict = verdict.and(raisable);
-        Some(Step::Hop { path: view.path, to, verdict, raised: true })
+        Some((to, verdict.and(raisable)))
     }
 
     /// What a principal holds, without paths: for groups, which act through their members only.
     #[must_use]
     pub fn standing(&self, index: usize) -> Reached {
         let mut out = Reached::default();
-        if let Some(node) = self.nodes.get(index) {
-            out.full_admin = classes().full_admin(&node.rights.grants);
-        }
+        let held = self.nodes.get(index).map(|n| &n.rights.grants);
+        out.full_admin = held.map_or(Tri::F, |g| classes().full_admin(g));
         out
     }
 
@@ -344,6 +360,7 @@ impl<'a> Graph<'a> {
             self.on_others(index, &mut out);
         }
         out.settle();
+        out.note_retired(node.rights.grants.possible(Scope::Some));
         out
     }
 
@@ -385,7 +402,7 @@ impl<'a> Graph<'a> {
             path: f.path,
             verdict: f.verdict,
             resource: Some(f.resource.clone()),
-            raises: false,
+            change: None,
         })
     }
 
@@ -395,9 +412,14 @@ impl<'a> Graph<'a> {
         let Some(mut others) = Stronger::new(self.nodes, index, &self.views_of) else { return };
         for view in self.views(index) {
             let Some(path) = view.path() else { continue };
-            if let Some((to, verdict, grade)) = self.to_admin(index, view) {
+            if let Some((to, verdict, grade, change)) = self.to_admin(index, view) {
                 let potential = grade == Grade::Potential;
-                out.note(path, verdict, true, self.name(to), potential);
+                match change.and_then(|c| self.lifted(index, to, c)) {
+                    Some((lift, on)) => {
+                        out.note_lifted(path, lift, verdict, (self.name(to), &on), potential);
+                    }
+                    None => out.note(path, verdict, true, self.name(to), potential),
+                }
                 continue;
             }
             let mut search =
@@ -437,9 +459,17 @@ impl<'a> Graph<'a> {
         self.nodes.get(i).map_or("", |n| n.subject.arn.as_str())
     }
 
-    /// The best target of a path from which administration is reached, how sure that is, and what the
-    /// way needs.
-    fn to_admin(&self, index: usize, view: &View) -> Option<(usize, Tri, Grade)> {
+    /// How a principal takes away the boundary of another, when a change does that: the place of the action
+    /// among [`lifts`](super::paths::lifts), and what it is done on.
+    fn lifted(&self, from: usize, to: usize, change: Change) -> Option<(usize, String)> {
+        let (node, target) = (self.nodes.get(from)?, self.nodes.get(to)?);
+        let (lift, on, _) = lifting(node, target).filter(|_| change.lifts())?;
+        Some((lift, on))
+    }
+
+    /// The best target of a path from which administration is reached, how sure that is, what the way needs,
+    /// and what is changed of the target first.
+    fn to_admin(&self, index: usize, view: &View) -> Option<(usize, Tri, Grade, Option<Change>)> {
         let path = view.path()?;
         let own = self.admin_of(index);
         for (grade, targets) in GRADES.into_iter().zip(&self.reaching) {
@@ -448,12 +478,12 @@ impl<'a> Graph<'a> {
             if !grade.takes(path) || (grade != Grade::Certain && own != Tri::F) {
                 continue;
             }
-            if let Some(Step::Hop { to, verdict, .. }) = self.raise(index, view, least) {
-                return Some((to, verdict, grade));
+            if let Some(Step::Hop { to, verdict, change, .. }) = self.change(index, view, least) {
+                return Some((to, verdict, grade, change));
             }
             if let Some((to, verdict)) = targets.first(self.nodes, index, view, least, None) {
                 let sure = grade == Grade::Certain;
-                return Some((to, if sure { verdict } else { verdict.and(Tri::U) }, grade));
+                return Some((to, if sure { verdict } else { verdict.and(Tri::U) }, grade, None));
             }
         }
         None
@@ -479,18 +509,11 @@ impl<'a> Graph<'a> {
                     out.verdict = out.verdict.and(hop.verdict);
                     out.hops.push(hop);
                 }
-                Step::Hop { path, to, verdict, raised } => {
+                Step::Hop { path, to, verdict, change } => {
                     out.verdict = out.verdict.and(verdict);
-                    out.hops.push(Hop {
-                        from: at,
-                        to,
-                        path,
-                        verdict,
-                        resource: None,
-                        raises: raised,
-                    });
+                    out.hops.push(Hop { from: at, to, path, verdict, resource: None, change });
                     at = to;
-                    next = if raised { None } else { self.way(to) };
+                    next = if change.is_some() { None } else { self.way(to) };
                 }
             }
         }
@@ -533,7 +556,7 @@ impl<'a> Graph<'a> {
                             path: view.path,
                             verdict,
                             resource: None,
-                            raises: false,
+                            change: None,
                         };
                         before.insert(to, step);
                         if others.exceeds(to) {
@@ -558,7 +581,7 @@ impl<'a> Graph<'a> {
 }
 
 fn direct(gain: Gain, verdict: Tri, from: usize, path: usize, to: usize) -> Found {
-    let hop = Hop { from, to, path, verdict, resource: None, raises: false };
+    let hop = Hop { from, to, path, verdict, resource: None, change: None };
     Found { gain, to_admin: false, verdict, hops: vec![hop], gained: None }
 }
 
@@ -574,12 +597,4 @@ fn walk_back(before: &BTreeMap<usize, Hop>, end: usize, start: usize) -> Vec<Hop
     }
     out.reverse();
     out
-}
-
-/// Whether policies written to a principal may give it everything: its ceilings leave that.
-fn raisable(target: &Node<'_>) -> Tri {
-    if target.provider_owned || target.subject.kind == SubjectKind::Group {
-        return Tri::F;
-    }
-    target.rights.boundary_leaves(classes().critical())
 }

@@ -2,12 +2,11 @@
 
 use super::alike::{named, naming};
 use super::arn;
+use super::bounded::lifting;
 use super::escalation::{Node, TrustRule};
 use super::evaluate::{Grants, Scope, Setting, Subject, SubjectKind};
-use super::own::{keys, with_keys};
-use super::paths::{
-    ASSUME, Need, Path, Target, administrator, assume_role, on_policy, pass_role, paths,
-};
+use super::own::{attachable, keys, with_any_policy};
+use super::paths::{ASSUME, Need, Path, Target, assume_role, on_policy, pass_role, paths};
 use super::tri::Tri;
 
 /// What one path means for all principals with the same rights, before any target is looked at.
@@ -26,6 +25,8 @@ pub(super) struct View {
     /// Patterns with variables, which tell apart targets that look alike ([`super::alike`]); `None` when
     /// every target must be asked.
     pub(super) named: Option<Vec<String>>,
+    /// The boundary of the target is taken away first.
+    pub(super) lifts: bool,
 }
 
 /// Beginning of the ARNs that an Allow statement takes in for the action on the target.
@@ -91,7 +92,7 @@ fn view(node: &Node<'_>, index: usize, path: &Path, rest: Tri) -> View {
         (None, None) => vec![Reaches { prefix: String::new(), sure: true }],
         (Some(_), _) => Vec::new(),
     };
-    View { path: index, steady, rest, most, reaches, named: None }
+    View { path: index, steady, rest, most, reaches, named: None, lifts: false }
 }
 
 /// The action of a path whose patterns say most about the target, with its place in the path.
@@ -110,22 +111,25 @@ pub(super) fn narrowing_action(path: &Path) -> Option<(usize, usize)> {
 /// Where the statements lead whose conditions may hold with the keys that the path sets. Of a path
 /// that hands a role to several services the first is asked: the others only take away.
 fn reaches(node: &Node<'_>, path: &Path, place: usize, action: usize) -> Vec<Reaches> {
-    let admin = administrator(&node.subject.home.partition);
-    let extra = match &path.target {
-        Target::PassRole(services) => {
-            services.first().map(|s| ("iam:passedtoservice", s.as_str())).into_iter().collect()
-        }
-        _ if path.id == ASSUME => Vec::new(),
-        _ => keys(path, place, "", &admin),
-    };
-    let context = Setting { subject: node.subject, extra: &extra };
     let home = &node.subject.home;
-    let mut out: Vec<Reaches> = node
-        .rights
-        .shapes_under(action, &context)
-        .into_iter()
-        .map(|(shape, m)| Reaches { prefix: literal_prefix(&shape, home), sure: m == Tri::T })
-        .collect();
+    let mut out = Vec::new();
+    for (policy, _) in attachable(node, path) {
+        let extra = match &path.target {
+            Target::PassRole(services) => {
+                services.first().map(|s| ("iam:passedtoservice", s.as_str())).into_iter().collect()
+            }
+            _ if path.id == ASSUME => Vec::new(),
+            _ => keys(path, place, "", &policy),
+        };
+        let context = Setting { subject: node.subject, extra: &extra };
+        let shapes = node.rights.shapes_under(action, &context).into_iter();
+        out.extend(
+            shapes.map(|(shape, m)| Reaches {
+                prefix: literal_prefix(&shape, home),
+                sure: m == Tri::T,
+            }),
+        );
+    }
     out.sort_unstable();
     out.dedup();
     out
@@ -187,7 +191,7 @@ fn steady(node: &Node<'_>, path: &Path) -> Option<Tri> {
         .filter(|a| acts(a))
         .all(|a| node.rights.is_uniform(*a, &resource_of(*a)));
     uniform.then(|| {
-        with_keys(node, path, "", |a, context| {
+        with_any_policy(node, path, "", |a, context| {
             if !acts(&a) {
                 return Tri::T;
             }
@@ -240,13 +244,16 @@ pub(super) fn hop(node: &Node<'_>, target: &Node<'_>, view: &View, least: Tri) -
             identity.and(assumes(node, path, target))
         }
     });
+    if view.lifts && verdict.possible() {
+        verdict = verdict.and(lifting(node, target).map_or(Tri::F, |(.., lifts)| lifts));
+    }
     if verdict < least { Tri::F } else { verdict }
 }
 
 /// Every action on the target, or on the policy for actions on policies.
 fn identity_on(node: &Node<'_>, path: &Path, target: &Node<'_>, policy: Option<&String>) -> Tri {
     let assume = assume_role();
-    with_keys(node, path, &target.subject.arn, |a, context| {
+    with_any_policy(node, path, &target.subject.arn, |a, context| {
         if Some(a) == assume {
             return Tri::T;
         }
@@ -268,22 +275,42 @@ fn assumes(node: &Node<'_>, path: &Path, target: &Node<'_>) -> Tri {
     }
 }
 
-/// Whether a principal may assume a role of the export (5.4.5).
+/// How the ARNs of the sessions of a role begin; `None` for what has no sessions. The path of the role is
+/// not in them.
+pub(super) fn sessions(subject: &Subject) -> Option<String> {
+    let Subject { home, name, kind, .. } = subject;
+    (*kind == SubjectKind::Role)
+        .then(|| format!("arn:{}:sts::{}:assumed-role/{name}", home.partition, home.account))
+}
+
+/// The start of a session's ARN that all sessions of its role share, and the name of the session; `None`
+/// when a trusted party is no session.
+pub(super) fn session_of(trusted: &str) -> Option<(&str, &str)> {
+    let (sessions, name) = trusted.rsplit_once('/')?;
+    let (head, role) = sessions.rsplit_once(":assumed-role/")?;
+    (head.starts_with("arn:") && head.contains(":sts::") && !role.contains('/') && !name.is_empty())
+        .then_some((sessions, name))
+}
+
+/// Whether a principal may assume a role of the export (5.4.5). A trust policy that names one session of
+/// a role leaves it open: whoever assumes that role chooses the name of the session.
 #[must_use]
 pub fn can_assume(node: &Node<'_>, role: &Node<'_>) -> Tri {
     let Some(action) = assume_role() else { return Tri::F };
     let me = node.subject;
     let same_account = me.home == role.subject.home;
     let (mut direct, mut account, mut denied) = (Tri::F, Tri::F, Tri::F);
+    let sessions = sessions(me);
     for rule in role.trust.iter().filter(|r| r.assume) {
-        let named = rule.trusted == me.arn;
+        let session = sessions.as_deref().is_some_and(|own| is_session(&rule.trusted, own));
+        let named = rule.trusted == me.arn || session;
         let any = rule.kind == "any";
         let mine = rule.trusted == me.home.account || is_root(&rule.trusted, &me.home);
         if !(named || any || mine || rule.trusted.starts_with("not:")) {
             continue;
         }
         let mut m = rule.condition.evaluate(me, true);
-        if rule.doubtful {
+        if rule.doubtful || session {
             m = m.and(Tri::U);
         }
         if !rule.allow {
@@ -307,6 +334,11 @@ pub fn can_assume(node: &Node<'_>, role: &Node<'_>) -> Tri {
         direct.or(account).and(identity)
     };
     grant.and(!denied)
+}
+
+/// Whether a trusted party is a session of the role whose sessions begin so.
+pub(super) fn is_session(trusted: &str, sessions: &str) -> bool {
+    session_of(trusted).is_some_and(|(of, _)| of == sessions)
 }
 
 /// Whether a trusted party is the account itself.

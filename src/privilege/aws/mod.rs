@@ -4,6 +4,7 @@
 pub mod action;
 mod alike;
 pub mod arn;
+mod bounded;
 pub mod chain;
 pub mod classes;
 pub mod compare;

@@ -204,10 +204,13 @@ fn bounded(node: &Node<'_>, rights: &Rights<'_>, path: &Path) -> Tri {
         .iter()
         .filter_map(|a| catalogue().id(a))
         .map(|a| rights.decide(a, &me.arn, me).or(rights.headroom_decides(a, &me.arn, me)));
-    leaves.or(Tri::any(drops)).and(above)
+    let rewrites = node.boundary_policy.as_deref().zip(catalogue().id("iam:CreatePolicyVersion"));
+    let rewrites =
+        rewrites.map(|(p, a)| rights.decide(a, p, me).or(rights.headroom_decides(a, p, me)));
+    leaves.or(Tri::any(drops)).or(rewrites.unwrap_or(Tri::F)).and(above)
 }
 
-fn boundary_actions(kind: SubjectKind) -> &'static [&'static str] {
+pub(super) fn boundary_actions(kind: SubjectKind) -> &'static [&'static str] {
     match kind {
         SubjectKind::User => {
             &["iam:DeleteUserPermissionsBoundary", "iam:PutUserPermissionsBoundary"]
@@ -224,13 +227,30 @@ pub(super) fn best(found: impl Iterator<Item = (Tri, String)>) -> (Tri, String) 
 }
 
 fn own(node: &Node<'_>, rights: &Rights<'_>, path: &Path, resource: &str) -> Tri {
-    let decide = |a: usize, context: &dyn Context| rights.decide(a, resource, context);
-    if !path.actions.iter().any(|a| catalogue().name(*a).starts_with("iam:Attach")) {
-        return with_keys(node, path, resource, decide);
+    with_any_policy(node, path, resource, |a, context| rights.decide(a, resource, context))
+}
+
+/// Policies that a path may attach, each with whether its holder administrates; of a path that attaches none
+/// one entry that changes nothing.
+pub(super) fn attachable(node: &Node<'_>, path: &Path) -> Vec<(String, Tri)> {
+    let home = &node.subject.home;
+    if path.actions.iter().any(|a| catalogue().name(*a).starts_with("iam:Attach")) {
+        node.named.attachable(home)
+    } else {
+        vec![(administrator(&home.partition), Tri::T)]
     }
+}
+
+/// [`with_keys`] with the policy that serves best, where the path attaches one.
+pub(super) fn with_any_policy(
+    node: &Node<'_>,
+    path: &Path,
+    resource: &str,
+    mut decide: impl FnMut(usize, &dyn Context) -> Tri,
+) -> Tri {
     let mut best = Tri::F;
-    for (policy, admin) in node.named.attachable(&node.subject.home) {
-        best = best.or(admin.and(with_policy(node, path, resource, &policy, decide)));
+    for (policy, admin) in attachable(node, path) {
+        best = best.or(admin.and(with_policy(node, path, resource, &policy, &mut decide)));
         if best == Tri::T {
             break;
         }
@@ -340,7 +360,7 @@ impl Context for With<'_> {
 }
 
 /// Administration that rights give at once, or by one more change of the own permissions.
-fn admin_with(node: &Node<'_>, nodes: &[Node<'_>], rights: &Rights<'_>) -> Tri {
+pub(super) fn admin_with(node: &Node<'_>, nodes: &[Node<'_>], rights: &Rights<'_>) -> Tri {
     let at_once = classes().admin(&rights.grants);
     if at_once == Tri::T {
         return at_once;
@@ -427,7 +447,6 @@ fn remove_denies(
     if all.len() > 1 {
         sets.push(all);
     }
-    // The strongest outcome stands for the path.
     let mut found: Vec<(Tri, bool, String, Option<Grants>)> = Vec::new();
     for set in sets {
         let verdict = Tri::all(set.iter().map(|i| verdict_of(*i)));
@@ -437,6 +456,14 @@ fn remove_denies(
         let mut keep = |v: Tri, a: bool, r: String, g: Option<Grants>| found.push((v, a, r, g));
         after(node, nodes, &free, verdict, &name, &mut keep);
     }
+    strongest(found, put);
+}
+
+/// Of several outcomes of one path the strongest stands for it.
+fn strongest(
+    mut found: Vec<(Tri, bool, String, Option<Grants>)>,
+    put: &mut impl FnMut(Tri, bool, String, Option<Grants>),
+) {
     found.retain(|f| f.0.possible());
     found.sort_by_key(|(v, a, ..)| std::cmp::Reverse((*a, *v)));
     if let Some((v, a, r, g)) = found.into_iter().next() {
@@ -472,9 +499,17 @@ fn choose_versions(
             after(node, nodes, &free, verdict, &name, &mut keep);
         }
     }
-    found.retain(|f| f.0.possible());
-    found.sort_by_key(|(v, a, ..)| std::cmp::Reverse((*a, *v)));
-    if let Some((v, a, r, g)) = found.into_iter().next() {
-        put(v, a, r, g);
+    // Another version of the policy that bounds the principal bounds it otherwise.
+    if let Some(policy) =
+        node.boundary_policy.as_deref().filter(|_| !node.boundary_versions.is_empty())
+    {
+        let verdict = own(node, node.rights, path, policy);
+        for (version, bound) in node.boundary_versions.iter().filter(|_| verdict.possible()) {
+            let free = node.rights.bounded_by(bound.clone());
+            let name = format!("{policy} version {version}");
+            let mut keep = |v: Tri, a: bool, r: String, g: Option<Grants>| found.push((v, a, r, g));
+            after(node, nodes, &free, verdict, &name, &mut keep);
+        }
     }
+    strongest(found, put);
 }

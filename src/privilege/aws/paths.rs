@@ -31,6 +31,9 @@ pub(super) struct Path {
     pub(super) id: String,
     pub(super) name: String,
     pub(super) actions: Vec<usize>,
+    /// The same, each with one of the actions that take a boundary away ([`lifts`]) before them; in the
+    /// order of those.
+    pub(super) lifted: Vec<Vec<usize>>,
     pub(super) target: Target,
     /// Further facts about the target.
     pub(super) needs: BTreeSet<String>,
@@ -90,6 +93,22 @@ pub(super) fn assume_role() -> Option<usize> {
 pub(super) fn pass_role() -> Option<usize> {
     static ID: OnceLock<Option<usize>> = OnceLock::new();
     *ID.get_or_init(|| catalogue().id("iam:PassRole"))
+}
+
+/// Actions that free a principal of its permissions boundary: they remove it, put another in its place, or
+/// rewrite the policy that it is.
+pub(super) fn lifts() -> &'static [usize] {
+    static IDS: OnceLock<Vec<usize>> = OnceLock::new();
+    IDS.get_or_init(|| {
+        let names = [
+            "iam:DeleteRolePermissionsBoundary",
+            "iam:PutRolePermissionsBoundary",
+            "iam:DeleteUserPermissionsBoundary",
+            "iam:PutUserPermissionsBoundary",
+            "iam:CreatePolicyVersion",
+        ];
+        names.iter().filter_map(|a| catalogue().id(a)).collect()
+    })
 }
 
 /// Whether an action is on a policy, not on the principal that holds it.
@@ -177,7 +196,7 @@ impl Path {
     }
 
     /// `None` for a path with an action that the catalogue lacks: no principal can be shown to hold it.
-    /// Of the table this is one row, whose service is retired.
+    /// Of the table this is one row (`rhino-23`), whose service is retired and whose action AWS lists no more.
     fn parse(id: &str, name: &str, actions: &str, condition: &str) -> Option<Self> {
         let mut target = None;
         let mut needs = BTreeSet::new();
@@ -225,9 +244,11 @@ impl Path {
         ) && actions.split('|').any(|a| WRITES.contains(&a));
         let rewrites_trust = actions.split('|').any(|a| a == "iam:UpdateAssumeRolePolicy");
         let actions = actions.split('|').map(|a| catalogue().id(a)).collect::<Option<Vec<_>>>()?;
+        let with = |lift: &usize| [std::slice::from_ref(lift), &actions].concat();
         Some(Self {
             id: id.into(),
             name: name.into(),
+            lifted: lifts().iter().map(with).collect(),
             actions,
             target: target?,
             target_needs: needs.iter().filter_map(|n| Need::parse(n)).collect(),

@@ -1,8 +1,8 @@
 //! What the paths of one principal lead to, with proof.
 
-use super::action::catalogue;
+use super::action::{ActionSet, catalogue};
 use super::evaluate::Grants;
-use super::paths::{Path, Target};
+use super::paths::{Path, Target, paths};
 use super::tri::Tri;
 
 /// Kind of gain at the end of a path.
@@ -41,8 +41,27 @@ pub struct Hop {
     pub verdict: Tri,
     /// What is acted on, for a change of the own permissions.
     pub resource: Option<String>,
-    /// Policies of the target are written first, so that it becomes an administrator.
-    pub raises: bool,
+    /// What is changed of the target first, so that it becomes an administrator.
+    pub change: Option<Change>,
+}
+
+/// A change of a principal by which whoever takes it over has everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Change {
+    /// Its policies are written; that is part of the path.
+    Policies,
+    /// Its permissions boundary is taken away.
+    Boundary,
+    /// Both.
+    Both,
+}
+
+impl Change {
+    /// Whether a boundary is taken away, which the path itself does not do.
+    #[must_use]
+    pub fn lifts(self) -> bool {
+        self != Self::Policies
+    }
 }
 
 /// The shortest path to one kind of gain.
@@ -73,6 +92,8 @@ pub struct Reached {
     pub to_admin: Tri,
     /// Proof, strongest first.
     pub proof: Vec<String>,
+    /// Paths by services that take no new customers: for information, part of no verdict.
+    pub retired: Vec<String>,
     /// The paths found.
     pub used: Vec<Used>,
     /// The shortest path to each kind of gain.
@@ -113,6 +134,7 @@ impl Default for Reached {
             escalates: Tri::F,
             to_admin: Tri::F,
             proof: Vec::new(),
+            retired: Vec::new(),
             used: Vec::new(),
             found: Vec::new(),
             bounded_self_grant: Tri::F,
@@ -148,6 +170,21 @@ impl Reached {
         }
     }
 
+    /// Tells of paths by services that take no new customers: for information, they count for nothing.
+    pub(super) fn note_retired(&mut self, held: &ActionSet) {
+        for path in paths().iter().filter(|p| p.retired) {
+            if path.actions.iter().all(|a| held.contains(*a)) {
+                let names: Vec<&str> = path.actions.iter().map(|a| catalogue().name(*a)).collect();
+                self.retired.push(format!(
+                    "{} {}: {}, where a service is still in use that takes no new customers",
+                    path.id,
+                    path.name,
+                    names.join(" + ")
+                ));
+            }
+        }
+    }
+
     pub(super) fn note(
         &mut self,
         path: &'static Path,
@@ -156,21 +193,51 @@ impl Reached {
         target: &str,
         potential: bool,
     ) {
+        self.put(path, (&path.actions, ""), (verdict, to_admin), target, potential);
+    }
+
+    /// Notes a path to administration for which the boundary of its target is taken away first; `lift`: the
+    /// place of the action that does it, `on`: the target and what that action is done on.
+    pub(super) fn note_lifted(
+        &mut self,
+        path: &'static Path,
+        lift: usize,
+        verdict: Tri,
+        (target, on): (&str, &str),
+        potential: bool,
+    ) {
+        let actions = path.lifted.get(lift).unwrap_or(&path.actions);
+        let by = if on == target {
+            " without its boundary".to_owned()
+        } else {
+            format!(" without its boundary `{on}`")
+        };
+        self.put(path, (actions, &by), (verdict, true), target, potential);
+    }
+
+    fn put(
+        &mut self,
+        path: &'static Path,
+        (actions, how): (&'static [usize], &str),
+        (verdict, to_admin): (Tri, bool),
+        target: &str,
+        potential: bool,
+    ) {
         self.escalates = self.escalates.or(verdict);
         if to_admin {
             self.to_admin = self.to_admin.or(verdict);
         }
-        let names: Vec<&str> = path.actions.iter().map(|a| catalogue().name(*a)).collect();
+        let names: Vec<&str> = actions.iter().map(|a| catalogue().name(*a)).collect();
         let sure = if verdict == Tri::T { "" } else { " (conditional)" };
         let gain = if to_admin { "administrator" } else { "more than it holds" };
         let text = format!(
-            "{} {}{sure}: {} on `{target}` gives {gain}",
+            "{} {}{sure}: {} on `{target}`{how} gives {gain}",
             path.id,
             path.name,
             names.join(" + ")
         );
         let rank = std::cmp::Reverse((verdict, to_admin));
-        self.ranked.push((rank, path.actions.len(), text));
+        self.ranked.push((rank, actions.len(), text));
         let own = matches!(
             path.target,
             Target::OwnUser
@@ -179,6 +246,6 @@ impl Reached {
                 | Target::OwnPolicy
                 | Target::NewRole
         );
-        self.used.push(Used { verdict, actions: &path.actions, to_admin, own, potential });
+        self.used.push(Used { verdict, actions, to_admin, own, potential });
     }
 }

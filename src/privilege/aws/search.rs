@@ -9,7 +9,7 @@ use super::alike::Alike;
 use super::arn::{self, Home};
 use super::escalation::Node;
 use super::evaluate::SubjectKind;
-use super::hops::{View, hop, literal_prefix, narrowing_action};
+use super::hops::{View, hop, literal_prefix, narrowing_action, session_of, sessions};
 use super::paths::{ASSUME, Path, Target, assume_role};
 use super::short::Short;
 use super::stronger::Stronger;
@@ -31,7 +31,8 @@ struct Account<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Targets<'a> {
     accounts: BTreeMap<&'a Home, Account<'a>>,
-    /// Roles by the party that their trust policy names; `*` = anybody, `not:` = anybody but some.
+    /// Roles by the party that their trust policy names; `*` = anybody, `not:` = anybody but some. Of the
+    /// session of a role it is what the ARNs of all its sessions begin with.
     named: BTreeMap<&'a str, Vec<usize>>,
     /// The lists are in the order of ARNs.
     by_arn: bool,
@@ -89,7 +90,7 @@ impl<'a> Targets<'a> {
                 let who = match rule.trusted.as_str() {
                     not if not.starts_with("not:") => "not:",
                     _ if rule.kind == "any" => "*",
-                    other => other,
+                    other => session_of(other).map_or(other, |(sessions, _)| sessions),
                 };
                 push(out.named.entry(who).or_default(), i);
             }
@@ -199,7 +200,9 @@ impl<'a> Targets<'a> {
         let me = node.subject;
         let root = format!("arn:{}:iam::{}:root", me.home.partition, me.home.account);
         let of = |k: &str| self.named.get(k).map_or(&[][..], Vec::as_slice);
-        let mut out = [of(&me.arn), of("*"), of("not:")].concat();
+        let own_sessions = sessions(me);
+        let by_session = own_sessions.as_deref().map_or(&[][..], of);
+        let mut out = [of(&me.arn), by_session, of("*"), of("not:")].concat();
         let held = assume_role()
             .filter(|a| node.rights.grants.possible(super::evaluate::Scope::Some).contains(*a));
         if let Some(action) = held {

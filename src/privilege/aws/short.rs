@@ -8,7 +8,7 @@ use fixedbitset::FixedBitSet;
 
 use super::alike::Alike;
 use super::escalation::Node;
-use super::hops::{View, hop, is_root};
+use super::hops::{View, hop, is_root, is_session, sessions};
 use super::paths::{ASSUME, Path, Target};
 use super::search::Targets;
 use super::stronger::{Members, Stronger};
@@ -155,13 +155,16 @@ fn carries(nodes: &[Node<'_>], i: usize) -> bool {
 /// (the order in which [`Targets::candidates`] gives them).
 fn section(node: &Node<'_>, target: &Node<'_>) -> u8 {
     let me = node.subject;
+    let own_sessions = sessions(me);
+    let session = |who: &str| own_sessions.as_deref().is_some_and(|own| is_session(who, own));
     let rules = target.trust.iter().filter(|r| r.allow && r.assume && r.kind != "service");
     let one = rules.map(|r| match r.trusted.as_str() {
-        not if not.starts_with("not:") => 2,
-        _ if r.kind == "any" => 1,
+        not if not.starts_with("not:") => 3,
+        _ if r.kind == "any" => 2,
         who if who == me.arn => 0,
-        who if is_root(who, &me.home) => 3,
-        who if who == me.home.account => 4,
+        who if session(who) => 1,
+        who if is_root(who, &me.home) => 4,
+        who if who == me.home.account => 5,
         _ => u8::MAX,
     });
     one.min().unwrap_or(u8::MAX)

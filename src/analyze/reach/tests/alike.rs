@@ -66,12 +66,18 @@ fn policies() -> String {
 fn extras() -> impl Strategy<Value = String> {
     let attached = prop::sample::subsequence(POLICIES.to_vec(), 0..3);
     let tag = prop::sample::select(vec!["", "app", "r1", "r2", "app-3", "p", "app-1", "*"]);
-    (attached, tag, any::<bool>()).prop_map(|(attached, tag, tagged)| {
+    let bounded = prop::option::weighted(0.3, prop::sample::select(POLICIES.to_vec()));
+    (attached, tag, any::<bool>(), bounded).prop_map(|(attached, tag, tagged, bounded)| {
         let one = |name: &&str| {
             format!(r#"{{"PolicyName":"{name}","PolicyArn":"{ACCOUNT}:policy/{name}"}}"#)
         };
         let attached: Vec<String> = attached.iter().map(one).collect();
-        let attached = format!(r#","AttachedManagedPolicies":[{}]"#, attached.join(","));
+        let mut attached = format!(r#","AttachedManagedPolicies":[{}]"#, attached.join(","));
+        if let Some(by) = bounded {
+            attached.push_str(&format!(
+                r#","PermissionsBoundary":{{"PermissionsBoundaryType":"Policy","PermissionsBoundaryArn":"{ACCOUNT}:policy/{by}"}}"#
+            ));
+        }
         let tags = format!(r#","Tags":[{{"Key":"team","Value":"{tag}"}}]"#);
         if tagged { attached + &tags } else { attached }
     })
@@ -120,6 +126,8 @@ fn trust() -> impl Strategy<Value = String> {
         r#"{"AWS":"111122223333"}"#,
         r#"{"AWS":"arn:aws:iam::111122223333:root"}"#,
         r#"{"AWS":"arn:aws:iam::999999999999:root"}"#,
+        r#"{"AWS":"arn:aws:sts::111122223333:assumed-role/r1/deploy"}"#,
+        r#"{"AWS":"arn:aws:sts::111122223333:assumed-role/app-2/deploy"}"#,
         r#"{"Service":"ec2.amazonaws.com"}"#,
         r#"{"Service":["lambda.amazonaws.com","glue.amazonaws.com"]}"#,
         r#"{"Service":"cloudformation.amazonaws.com"}"#,

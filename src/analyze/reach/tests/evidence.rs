@@ -198,6 +198,67 @@ fn last_use_is_no_log() {
     assert_eq!(p.window_end.map(Time::to_date).as_deref(), Some("2026-05-31"));
 }
 
+/// Where a report tracks actions, they are told apart within a service that is used: a policy of actions
+/// that nobody used is unused, and the smaller policy leaves them out.
+#[test]
+fn tracked_actions_are_told_apart() {
+    let id = "arn:aws:iam::111122223333:user/u";
+    let allow =
+        |actions: &str| format!(r#"{{"Effect":"Allow","Action":[{actions}],"Resource":"*"}}"#);
+    let (write, read, mixed, other) = (
+        allow(r#""iam:CreateUser","iam:DeleteUser""#),
+        allow(r#""iam:GetUser","iam:ListUsers""#),
+        allow(r#""iam:CreateUser","iam:PutUserPolicy""#),
+        allow(r#""sqs:*""#),
+    );
+    let tracked = r#"{"ServiceNamespace":"iam","LastAuthenticated":"2026-05-20T00:00:00Z","TrackedActionsLastAccessed":[{"ActionName":"GetUser","LastAccessedTime":"2026-05-20T00:00:00Z"},{"ActionName":"ListUsers","LastAccessedTime":"2025-08-01T00:00:00Z"},{"ActionName":"CreateUser"},{"ActionName":"DeleteUser"}]},{"ServiceNamespace":"sqs","LastAuthenticated":"2026-05-21T00:00:00Z"}"#;
+    let users = user("u", &[&write, &read, &mixed, &other], "");
+    let la = last_accessed(id, "2026-05-31T00:00:00Z", tracked);
+    let r = run(&files(&[("g.json", &account(&users, "")), ("la.jsonl", &la)]));
+    let used = |name: &str| {
+        let h = held(&r, "u").into_iter().find(|h| &*h.privilege == name).unwrap();
+        (h.used, h.last_used_at.map(Time::to_date))
+    };
+    assert_eq!(used("p0"), (Some(false), None));
+    assert_eq!(used("p1"), (Some(true), Some("2026-05-20".into())));
+    // One of its actions is not tracked: only the service speaks.
+    assert_eq!(used("p2"), (Some(true), Some("2026-05-20".into())));
+    assert_eq!(used("p3").0, Some(true));
+    let p = &r.use_profiles[0];
+    let words = |list: &[Text]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(words(&p.unused_actions), ["iam:CreateUser", "iam:DeleteUser", "iam:ListUsers"]);
+    assert_eq!(words(&p.used), ["iam:GetUser", "sqs:*"]);
+    assert_eq!(
+        p.proposal.as_deref(),
+        Some(
+            r#"{"Statement":[{"Action":["iam:GetUser","iam:PutUserPolicy","sqs:*"],"Effect":"Allow","Resource":["*"]}],"Version":"2012-10-17"}"#
+        )
+    );
+    assert_eq!((p.granularity.as_deref(), p.n_used), (Some("service"), Some(2)));
+}
+
+/// A log that is newer than the report counts for the actions that the report tracks.
+#[test]
+fn a_log_counts_for_tracked_actions() {
+    let id = "arn:aws:iam::111122223333:user/u";
+    let write = r#"{"Effect":"Allow","Action":"iam:CreateUser","Resource":"*"}"#;
+    let tracked = r#"{"ServiceNamespace":"iam","LastAuthenticated":"2026-05-20T00:00:00Z","TrackedActionsLastAccessed":[{"ActionName":"CreateUser"}]}"#;
+    let la = last_accessed(id, "2026-05-25T00:00:00Z", tracked);
+    let export = account(&user("u", &[write], ""), "");
+    let mut facts = files(&[("g.json", &export), ("la.jsonl", &la)]);
+    assert_eq!(held(&run(&facts), "u")[0].used, Some(false));
+    facts.usage.push(Usage {
+        principal: text(id),
+        principal_id: Some(text(id)),
+        platform: Some(text("aws")),
+        action: Some(text("iam:CreateUser")),
+        last_at: Some(as_of("2026-05-30T00:00:00Z")),
+        grain: UsageGrain::Event,
+        ..Usage::default()
+    });
+    assert_eq!(held(&run(&facts), "u")[0].used, Some(true));
+}
+
 /// Of what came after a report it says nothing; and what leaves no trace is never unused.
 #[test]
 fn reports_speak_for_their_window() {

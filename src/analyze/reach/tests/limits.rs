@@ -89,6 +89,44 @@ fn policies_that_may_be_attached() {
     }
 }
 
+/// The same on others: whoever may attach a policy that administrates to somebody and become that one does.
+#[test]
+fn policies_that_may_be_attached_to_others() {
+    let attach = |operator: &str, policy: &str| {
+        format!(
+            r#"{{"Effect":"Allow","Action":["iam:AttachUserPolicy","iam:AttachRolePolicy"],"Resource":["arn:aws:iam::111122223333:user/weak","arn:aws:iam::111122223333:role/weak"],"Condition":{{"{operator}":{{"iam:PolicyARN":"{policy}"}}}}}}"#
+        )
+    };
+    let key = r#"{"Effect":"Allow","Action":"iam:CreateAccessKey","Resource":"arn:aws:iam::111122223333:user/weak"}"#;
+    let assume = r#"{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"arn:aws:iam::111122223333:role/weak"}"#;
+    let (own, of_aws) = ("arn:aws:iam::111122223333:policy/", "arn:aws:iam::aws:policy/");
+    let cases = [
+        ("reader", "ArnEquals", format!("{of_aws}ReadOnlyAccess"), Tri::No),
+        ("all", "ArnEquals", format!("{own}all"), Tri::Yes),
+        ("s3", "ArnEquals", format!("{own}s3"), Tri::No),
+        ("but", "ArnNotEquals", format!("{of_aws}AdministratorAccess"), Tri::Yes),
+    ];
+    let mut users = vec![user("weak", &[], "")];
+    for (name, operator, policy, _) in &cases {
+        let attach = attach(operator, policy);
+        users.push(user(&format!("{name}-key"), &[&attach, key], ""));
+        users.push(user(&format!("{name}-assume"), &[&attach, assume], ""));
+    }
+    let roles = role("weak", &[], &trusts(r#"{"AWS":"arn:aws:iam::111122223333:root"}"#), "");
+    let policies =
+        [policy("s3", r#"{"Effect":"Allow","Action":"s3:*","Resource":"*"}"#), policy("all", STAR)]
+            .join(",");
+    let r = run(&export(&users.join(","), "", &roles, &policies));
+    for (name, _, _, admin) in &cases {
+        for way in ["key", "assume"] {
+            let i = identity(&r, &format!("{name}-{way}"));
+            assert_eq!(i.escalates_to_admin, *admin, "{name}-{way}: {:?}", i.proof);
+            let told = i.path.iter().any(|s| s.contains("(policy `p0`, statement 0)"));
+            assert_eq!(told, *admin == Tri::Yes, "{:?}", i.path);
+        }
+    }
+}
+
 /// 5.6, bounded_self_grant: an organisation policy that lists what is allowed holds like a boundary.
 #[test]
 fn organisation_policies_that_list_what_is_allowed() {
@@ -166,6 +204,111 @@ fn a_boundary_that_can_be_rewritten() {
     let r = run(&export(&users.join(","), "", "", &policies));
     assert_eq!(identity(&r, "free").admin, Tri::Yes, "{:?}", identity(&r, "free").proof);
     assert_eq!(identity(&r, "held").admin, Tri::No, "{:?}", identity(&r, "held").proof);
+}
+
+/// A boundary that the bounded principal may put another version of in force holds nobody, when that version
+/// leaves more.
+#[test]
+fn a_boundary_with_a_wider_version() {
+    let bound = |name: &str, dormant: &str| {
+        let now =
+            r#"{"Effect":"Allow","Action":["s3:*","iam:SetDefaultPolicyVersion"],"Resource":"*"}"#;
+        format!(
+            r#"{{"PolicyName":"{name}","Arn":"arn:aws:iam::111122223333:policy/{name}","DefaultVersionId":"v2","PolicyVersionList":[{{"VersionId":"v2","IsDefaultVersion":true,"Document":{}}},{{"VersionId":"v1","IsDefaultVersion":false,"Document":{}}}]}}"#,
+            doc(now),
+            doc(dormant)
+        )
+    };
+    let narrow = r#"{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}"#;
+    let users =
+        [user("free", &[STAR], &bounded("wide")), user("held", &[STAR], &bounded("narrow"))];
+    let policies = [bound("wide", STAR), bound("narrow", narrow)].join(",");
+    let r = run(&export(&users.join(","), "", "", &policies));
+    let free = identity(&r, "free");
+    assert_eq!(free.admin, Tri::Yes, "{:?}", free.proof);
+    assert!(free.proof.iter().any(|p| p.contains("policy/wide version v1")), "{:?}", free.proof);
+    assert_eq!(identity(&r, "held").admin, Tri::No, "{:?}", identity(&r, "held").proof);
+}
+
+/// Who may take away the boundary of another has what the other has without it.
+#[test]
+fn boundaries_of_others_that_can_be_taken_away() {
+    let on = |actions: &str, resource: &str| {
+        format!(
+            r#"{{"Effect":"Allow","Action":[{actions}],"Resource":"arn:aws:iam::111122223333:{resource}"}}"#
+        )
+    };
+    let assume = on(r#""sts:AssumeRole""#, "role/*");
+    let with = |name: &str, action: &str, resource: &str| {
+        user(name, &[&assume, &on(&format!("\"{action}\""), resource)], "")
+    };
+    let write = on(r#""iam:PutRolePolicy""#, "role/weak");
+    let delete = |role: &str| on(r#""iam:DeleteRolePermissionsBoundary""#, role);
+    let own = r#"{"Effect":"Allow","Action":"s3:ListAllMyBuckets","Resource":"*"}"#;
+    let users = [
+        with("delete", "iam:DeleteRolePermissionsBoundary", "role/boss"),
+        with("put", "iam:PutRolePermissionsBoundary", "role/boss"),
+        with("rewrite", "iam:CreatePolicyVersion", "policy/narrow"),
+        with("assume", "iam:GetRole", "role/boss"),
+        with("elsewhere", "iam:DeleteRolePermissionsBoundary", "role/other"),
+        with("version", "iam:CreatePolicyVersion", "policy/other"),
+        user("both", &[&assume, &write, &delete("role/weak")], ""),
+        user("write", &[&assume, &write], ""),
+        user("no-way-in", &[&delete("role/boss")], ""),
+        user(
+            "key",
+            &[&on(r#""iam:DeleteUserPermissionsBoundary","iam:CreateAccessKey""#, "user/chief")],
+            "",
+        ),
+        user("chief", &[STAR], &bounded("narrow")),
+    ];
+    let account = trusts(r#"{"AWS":"arn:aws:iam::111122223333:root"}"#);
+    let roles = [
+        role("boss", &[STAR], &account, &bounded("narrow")),
+        role("weak", &[own], &account, &bounded("narrow")),
+    ];
+    let policies = [
+        policy("narrow", r#"{"Effect":"Allow","Action":"s3:*","Resource":"*"}"#),
+        policy("other", STAR),
+    ];
+    let r = run(&export(&users.join(","), "", &roles.join(","), &policies.join(",")));
+    for (name, admin) in [
+        ("delete", Tri::Yes),
+        ("put", Tri::Yes),
+        ("rewrite", Tri::Yes),
+        ("both", Tri::Yes),
+        ("key", Tri::Conditional),
+        ("assume", Tri::No),
+        ("elsewhere", Tri::No),
+        ("version", Tri::No),
+        ("write", Tri::No),
+        ("no-way-in", Tri::No),
+        ("boss", Tri::No),
+    ] {
+        assert_eq!(
+            identity(&r, name).escalates_to_admin,
+            admin,
+            "{name}: {:?}",
+            identity(&r, name).proof
+        );
+    }
+    let step = |name: &str| identity(&r, name).path[0].to_string();
+    assert!(
+        step("delete").contains("iam:DeleteRolePermissionsBoundary on role `boss`"),
+        "{}",
+        step("delete")
+    );
+    assert!(step("delete").ends_with("act as role `boss`, freed of its permissions boundary"));
+    assert!(
+        step("rewrite")
+            .contains("iam:CreatePolicyVersion on `arn:aws:iam::111122223333:policy/narrow`"),
+        "{}",
+        step("rewrite")
+    );
+    assert!(step("both").contains("freed of its permissions boundary and raised to administrator"));
+    // The right that takes the boundary away is part of what makes the path.
+    let tiers: Vec<Option<Tier>> = held(&r, "delete").iter().map(|h| h.tier).collect();
+    assert!(tiers.contains(&Some(Tier::T0)), "{tiers:?}");
 }
 
 /// 5.1.2: services of the partition of China have names of their own.

@@ -405,6 +405,16 @@ fn judged(row: &Row) -> (Vec<String>, usize) {
         if line.is_some() {
             wrong.push(format!("{}: a retired service opens no path", row.id));
         }
+        // One of them needs an action that is no more.
+        let listed = row.actions.iter().all(|a| catalogue().id(a).is_some());
+        let told = |miss: Miss| {
+            let r = run(&world(row, miss).0);
+            let p = r.identity_facts.iter().find(|i| i.name.as_deref() == Some("p")).unwrap();
+            p.retired_paths.iter().any(|p| p.starts_with(&format!("{} ", row.id)))
+        };
+        if told(Miss::Nothing) != listed || told(Miss::Action(0)) {
+            wrong.push(format!("{}: not told for information", row.id));
+        }
         return (wrong, shown);
     }
     match &line {

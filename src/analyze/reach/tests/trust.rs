@@ -148,6 +148,34 @@ fn resource_policies_join_the_trusts() {
     assert_eq!(&*rows(&r, ":::open")[0].resource_kind, "s3");
 }
 
+/// The id of an identity that is there names it; other ids are of deleted ones. A Deny for other sources guards
+/// what a service may do.
+#[test]
+fn ids_and_sources() {
+    let roles = [
+        role("live", &[], &trusts(r#"{"AWS":"AROAentry"}"#), ""),
+        role("gone", &[], &trusts(r#"{"AWS":"AROAold"}"#), ""),
+        role("entry", &[], &trusts(r#"{"Service":"states.amazonaws.com"}"#), ""),
+        role("box", &[], &trusts(r#"{"Service":"ec2.amazonaws.com"}"#), ""),
+    ];
+    let mut facts = export("", "", &roles.join(","), "");
+    let logs = r#"{"Effect":"Allow","Principal":{"Service":"delivery.logs.amazonaws.com"},"Action":"s3:PutObject","Resource":"*"}"#;
+    let ours = r#"{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*","Condition":{"StringNotEqualsIfExists":{"aws:SourceOrgID":"o-abc"}}}"#;
+    let tls = r#"{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}"#;
+    facts.resource_policies = vec![
+        policy("arn:aws:s3:::guarded", "s3", &format!("{logs},{ours}")),
+        policy("arn:aws:s3:::open", "s3", &format!("{logs},{tls}")),
+    ];
+    let r = run(&facts);
+    let relation = |n: &str| rows(&r, n)[0].relation.to_string();
+    assert_eq!((relation("/live"), relation("/gone")), ("own_principal".into(), "deleted".into()));
+    let lacks = |n: &str| words(&rows(&r, n)[0].missing_guards).join(" ");
+    assert_eq!(lacks("/entry"), "source_account");
+    assert_eq!(lacks("/box"), "");
+    assert_eq!(lacks(":::open"), "source_account");
+    assert_eq!(lacks(":::guarded"), "");
+}
+
 /// An organisation that a condition names is compared with those that the inputs describe: equal is
 /// internal, another external, none given undecided. Roles and resources alike.
 #[test]

@@ -134,7 +134,7 @@ impl<'b> Reader<'b> {
             p.created_at = when.time();
             match p.created_at {
                 Some(t) => self.batch.see(t),
-                None => self.batch.quarantine(
+                None => self.batch.quarantine_part(
                     format!("{}/CreateDate", p.source_ref),
                     "not a date; the rest of the record is read",
                 ),
@@ -259,7 +259,7 @@ impl<'b> Reader<'b> {
         let here = text_of(&format!("{place}/RoleLastUsed"));
         let at = last.at.as_ref().and_then(When::time);
         if last.at.is_some() && at.is_none() {
-            self.batch.quarantine(
+            self.batch.quarantine_part(
                 format!("{here}/LastUsedDate"),
                 "not a date; the rest of the record is read",
             );
@@ -282,10 +282,10 @@ impl<'b> Reader<'b> {
         }
     }
 
-    /// Tells of a condition that never holds because a value in it cannot be read (5.3.3): with the policy,
-    /// and of the source where nothing graver is to be told of it.
+    /// Tells of a condition that stays undecided because a date in it cannot be read: with the policy, and of
+    /// the source where nothing graver is to be told of it.
     fn lint(&mut self, document: Option<&Document>, place: &Text) -> Option<Text> {
-        let why = document.and_then(Document::never_holds)?;
+        let why = document.and_then(Document::unreadable_date)?;
         self.batch.limitation.get_or_insert_with(|| text_of(&format!("{place}: {why}")));
         Some(text_of(&why))
     }
@@ -369,7 +369,7 @@ impl<'b> Reader<'b> {
             && a != b
         {
             wrong = Some("`DefaultVersionId` and `IsDefaultVersion` disagree".to_owned());
-            self.batch.quarantine(
+            self.batch.quarantine_part(
                 format!("{place}/DefaultVersionId"),
                 "`DefaultVersionId` and `IsDefaultVersion` disagree; the marked version is used",
             );
@@ -420,7 +420,7 @@ impl<'b> Reader<'b> {
     fn trusts(&mut self, role: &Text, parsed: &Document, place: &Text) {
         let pointer = format!("{place}/AssumeRolePolicyDocument");
         if let Some(wrong) = &parsed.malformed {
-            self.batch.quarantine(&pointer, format!("trust policy: {wrong}"));
+            self.batch.quarantine_part(&pointer, format!("trust policy: {wrong}"));
         }
         let own = account_of(role).unwrap_or_default().to_owned();
         for s in &parsed.statements {

@@ -115,7 +115,7 @@ fn default_version() {
     assert_eq!(b.facts.quarantine.len(), 1);
 }
 
-/// A date in a policy that is none: the statement never holds, which looks like no right at all, and that
+/// A date in a policy that is none: whether the statement holds is unknown, which looks like no right at all, and that
 /// is told (5.3.3).
 #[test]
 fn a_policy_date_that_cannot_be_read_is_told() {
@@ -132,5 +132,35 @@ fn a_policy_date_that_cannot_be_read_is_told() {
     for date in ["2026-07-01T00:00:00Z", "1782864000", "${aws:PrincipalTag/end}"] {
         let b = read(&with(date)).unwrap();
         assert!(b.limitation.is_none() && b.facts.roles[0].malformed.is_none(), "{date}");
+    }
+}
+
+/// A value that cannot be read costs itself only: the record it stands in is read, and counts.
+#[test]
+fn a_record_with_a_bad_date_is_read() {
+    let bad = USER.replace("2022-08-07 12:55:42+00:00", "yesterday");
+    let b = read(&format!(r#"{{"UserDetailList":[{bad}]}}"#)).unwrap();
+    assert_eq!((b.records, b.accepted(), b.facts.quarantine.len()), (1, 1, 1));
+    assert_eq!(b.facts.principals.len(), 1);
+    // Two notes about one record, and a record that is lost.
+    let role = r#"{"RoleName":"r","Arn":"arn:aws:iam::1:role/r","CreateDate":"x","RoleLastUsed":{"LastUsedDate":"y"},"AssumeRolePolicyDocument":{"Statement":7}}"#;
+    let b = read(&format!(r#"{{"RoleDetailList":[{role},{{"RoleName":5}}]}}"#)).unwrap();
+    assert_eq!((b.records, b.accepted(), b.facts.quarantine.len()), (2, 1, 4));
+    let b = read(r#"{"RoleDetailList":[{"RoleName":5}]}"#).unwrap();
+    assert_eq!((b.records, b.accepted()), (1, 0));
+}
+
+/// What has none of the lists is no page of an empty account, and without a page the export is not whole.
+#[test]
+fn a_page_without_lists_is_none() {
+    let good = format!(r#"{{"UserDetailList":[{USER}],"IsTruncated":false}}"#);
+    for odd in [r#"{"Message":"Rate exceeded"}"#, r#"{"UserDetailList":null}"#, "null", "[]"] {
+        let b = read(&format!("{good}\n{odd}")).unwrap();
+        let lost = usize::from(odd != "[]");
+        assert_eq!(b.facts.quarantine.len(), lost, "{odd}");
+        assert_eq!((b.records, b.accepted()), (1 + i64::from(odd != "[]"), 1), "{odd}");
+        let whole = b.completeness == Completeness::Complete;
+        assert_eq!(whole, odd == "[]", "{odd}");
+        assert!(read(odd).is_err(), "{odd}");
     }
 }

@@ -42,7 +42,7 @@ pub(super) fn issued(s: &Seen<'_, '_>, batch: &mut Batch) {
     let expires = stated.or_else(|| Some(s.at.plus_secs(length?)));
     if let Some(key) = credentials.str(&["accessKeyId"]) {
         if credentials.has("expiration") && stated.is_none() {
-            batch.quarantine(s.place, "`expiration` of the session is no date");
+            batch.quarantine_part(s.place, "`expiration` of the session is no date");
         }
         batch.facts.credentials.push(Credential {
             credential_id: named(&key, s.at),

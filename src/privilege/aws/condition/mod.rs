@@ -267,7 +267,7 @@ impl Condition {
             .collect()
     }
 
-    /// Values that are compared as dates and are none: such a comparison never holds (5.3.3).
+    /// Values that are compared as dates and are none that AWS documents: what it makes of them is unknown.
     #[must_use]
     pub fn no_dates(&self) -> Vec<&str> {
         let dates = self.clauses.iter().filter(|c| matches!(c.base, Base::Date(_)));
@@ -285,7 +285,13 @@ impl Condition {
             if c.negated || !matches!(c.key.as_str(), "aws:currenttime" | "aws:epochtime") {
                 continue;
             }
-            let times: Vec<Time> = c.values.iter().filter_map(|v| date(v)).collect();
+            let read = |v: &String| match c.base {
+                // To these operators the time is a number of seconds, and a year is one too.
+                Base::Numeric(_) if c.key == "aws:epochtime" => v.parse().ok().map(Time::from_secs),
+                Base::Numeric(_) => None,
+                _ => date(v),
+            };
+            let times: Vec<Time> = c.values.iter().filter_map(read).collect();
             if times.len() != c.values.len() {
                 continue;
             }
@@ -436,7 +442,8 @@ impl Clause {
     }
 
     /// 5.3.3: positive = some policy value agrees, negated = none does; a policy value of the wrong
-    /// type agrees with nothing, and spoils a negated operator.
+    /// type agrees with nothing, and spoils a negated operator. What is compared with a text that is no
+    /// documented date is undecided.
     fn on_value(&self, v: &str, variables: bool, context: &dyn Context) -> Tri {
         self.over(|p| self.agrees(v, p, variables, context))
     }
@@ -477,7 +484,7 @@ impl Clause {
     /// Whether a policy value agrees with a request value; `None` when it has the wrong type.
     fn agrees(&self, v: &str, p: &str, variables: bool, context: &dyn Context) -> Option<Tri> {
         if !variables || !p.contains("${") {
-            return self.compare(v, p).map(Tri::from_bool);
+            return self.judged(v, p);
         }
         let wild = matches!(self.base, Base::StringLike | Base::ArnLike);
         let (pieces, open) = match variable::fill(p, context, wild) {
@@ -495,7 +502,15 @@ impl Clause {
             Base::StringEqualsIgnoreCase => like(&pieces, true),
             _ if open => Some(Tri::U),
             Base::ArnLike => pieces.matches_arn(v).map(Tri::from_bool),
-            _ => self.compare(v, &pieces.text()).map(Tri::from_bool),
+            _ => self.judged(v, &pieces.text()),
+        }
+    }
+
+    /// [`Self::compare`], undecided for what is no date.
+    fn judged(&self, v: &str, p: &str) -> Option<Tri> {
+        match self.compare(v, p) {
+            None if matches!(self.base, Base::Date(_)) => Some(Tri::U),
+            said => said.map(Tri::from_bool),
         }
     }
 
@@ -644,6 +659,13 @@ mod tests {
             ("DateLessThan", "d", "1893456000", T),
             ("DateLessThan", "d", r#""2026-06-01T00:00Z""#, F),
             ("DateEquals", "d", r#""2026-06-01""#, T),
+            ("DateEquals", "d", r#""2026-06""#, T),
+            ("DateLessThan", "d", r#""2026-07-01T00:00:00+0000""#, U),
+            ("DateLessThan", "d", r#"["soon","2026-07"]"#, T),
+            ("DateLessThan", "d", r#"["soon","2026-05"]"#, U),
+            ("DateNotEquals", "d", r#""soon""#, U),
+            ("DateNotEquals", "d", r#"["soon","2026-06-01"]"#, F),
+            ("DateLessThan", "gone", r#""soon""#, F),
             ("IpAddress", "ip", r#"["192.168.0.0/16","10.1.2.3"]"#, T),
             ("NotIpAddress", "ip", r#""::/0""#, T),
             ("NotIpAddress", "ip", r#""10.0.0.0/40""#, F),
@@ -700,6 +722,27 @@ mod tests {
             ("StringLike", r#""a${k}""#, r#""a*""#),
         ] {
             assert!(!one(op, a).implies(&one(op, b)), "{op} {a} {b}");
+        }
+    }
+
+    /// Bounds are what the operators compare: numbers of seconds, or dates.
+    #[test]
+    fn bounds_by_operator() {
+        let end = |op: &str, key: &str, value: &str| {
+            let c = Condition::parse(&format!(r#"{{"{op}":{{"{key}":{value}}}}}"#)).unwrap();
+            c.time_bounds().1.map(|t| t.to_date())
+        };
+        for (op, key, value, want) in [
+            ("DateLessThan", "aws:CurrentTime", r#""2026-07""#, Some("2026-07-01")),
+            ("DateLessThan", "aws:EpochTime", "1782864000", Some("2026-07-01")),
+            ("NumericLessThan", "aws:EpochTime", "1782864000", Some("2026-07-01")),
+            ("NumericLessThan", "aws:EpochTime", "2026", Some("1970-01-01")),
+            ("NumericLessThan", "aws:EpochTime", r#""2026-07-01""#, None),
+            ("NumericLessThan", "aws:CurrentTime", "1782864000", None),
+            ("DateLessThan", "aws:CurrentTime", r#""2026-07-01T00:00:00""#, None),
+            ("DateLessThan", "aws:TokenIssueTime", r#""2026-07-01""#, None),
+        ] {
+            assert_eq!(end(op, key, value).as_deref(), want, "{op} {key} {value}");
         }
     }
 

@@ -24,21 +24,41 @@ pub(super) fn number(s: &str) -> Option<f64> {
     s.trim().parse::<f64>().ok().filter(|n| n.is_finite())
 }
 
-/// ISO 8601 or epoch seconds (5.3.6).
+/// Seconds of the year 10000, from which on a number is no date that can be written.
+const LAST: i64 = 253_402_300_800;
+
+/// A date as conditions may be given it (IAM user guide, "Date condition operators"): the W3C profile of
+/// ISO 8601 (`2026`, `2026-07`, `2026-07-01`, `2026-07-01T08:30Z`, `...T08:30:00.5+02:00`; a time of day
+/// has a zone), or seconds since 1970. `None` for any other text: what AWS makes of it is not documented.
 pub(super) fn date(s: &str) -> Option<Time> {
-    let s = s.trim();
-    if let Ok(secs) = s.parse::<i64>() {
-        // Four digits are a year, as ISO 8601 allows.
-        return if s.len() == 4 {
-            parse_rfc3339(&format!("{s}-01-01"))
-        } else {
-            Some(Time::from_secs(secs))
-        };
+    let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
+    // Four digits are a year.
+    if digits(s) && s.len() != 4 {
+        return s.parse().ok().filter(|n| *n < LAST).map(Time::from_secs);
     }
-    parse_rfc3339(s).or_else(|| {
-        let minutes = s.strip_suffix('Z').unwrap_or(s);
-        parse_rfc3339(&format!("{minutes}:00"))
-    })
+    let day = |t: &str| {
+        let shape = t.bytes().enumerate();
+        let dashes = |i: usize| i == 4 || i == 7;
+        let shaped =
+            shape.into_iter().all(|(i, b)| if dashes(i) { b == b'-' } else { b.is_ascii_digit() });
+        t.len() == 10 && shaped
+    };
+    let Some((date, rest)) = s.split_once('T') else {
+        let whole = match s.len() {
+            4 => format!("{s}-01-01"),
+            7 => format!("{s}-01"),
+            _ => s.to_owned(),
+        };
+        return day(&whole).then(|| parse_rfc3339(&whole)).flatten();
+    };
+    let (clock, zone) = match rest.strip_suffix('Z') {
+        Some(clock) => (clock, "Z"),
+        None => rest.split_at_checked(rest.len().checked_sub(6)?)?,
+    };
+    let minutes = if clock.len() == 5 { ":00" } else { "" };
+    let zoned = zone == "Z" || zone.starts_with(['+', '-']) && zone.get(3..4) == Some(":");
+    let whole = format!("{date}T{clock}{minutes}{zone}");
+    (day(date) && zoned).then(|| parse_rfc3339(&whole)).flatten()
 }
 
 /// Addresses of a CIDR block, or one address (5.3.6).
@@ -70,4 +90,60 @@ pub(super) fn in_range(v: &str, p: &str) -> Option<bool> {
     // A request value is one address.
     let Some(ip) = range(v).filter(|_| !v.contains('/')) else { return Some(false) };
     Some(ip.version == block.version && (block.first..=block.last).contains(&ip.first))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The forms that AWS documents, and texts that look like one.
+    #[test]
+    fn dates_as_documented() {
+        for (text, want) in [
+            ("2026", "2026-01-01T00:00:00Z"),
+            ("2026-07", "2026-07-01T00:00:00Z"),
+            ("2026-07-01", "2026-07-01T00:00:00Z"),
+            ("2026-07-01T08:30Z", "2026-07-01T08:30:00Z"),
+            ("2026-07-01T08:30+02:00", "2026-07-01T06:30:00Z"),
+            ("2026-07-01T08:30:15Z", "2026-07-01T08:30:15Z"),
+            ("2026-07-01T08:30:15-01:30", "2026-07-01T10:00:15Z"),
+            ("2026-07-01T08:30:15.5Z", "2026-07-01T08:30:15.500000Z"),
+            ("0", "1970-01-01T00:00:00Z"),
+            ("1782864000", "2026-07-01T00:00:00Z"),
+        ] {
+            assert_eq!(date(text).map(|t| t.to_rfc3339()).as_deref(), Some(want), "{text}");
+        }
+        for text in [
+            "",
+            " ",
+            "soon",
+            "2026-7-1",
+            "2026-13",
+            "2026-02-30",
+            "26-07-01",
+            "2026/07/01",
+            "2026-07-01T08:30:00",
+            "2026-07-01T08:30",
+            "2026-07-01 08:30:00Z",
+            "2026-07-01T08:30:00+0000",
+            "2026-07-01T08:30:00 Z",
+            "2026-07-01T08Z",
+            "2026-07-01T08:30:00z",
+            " 2026-07-01",
+            "+5",
+            "-5",
+            "1.5",
+            "1782864000000",
+            "99999999999999999999",
+            "T",
+            "TZ",
+            "2026-07-01T+02:00",
+            "é",
+            "Té+02:00",
+            "01 July 2026",
+            "${aws:CurrentTime}",
+        ] {
+            assert_eq!(date(text), None, "{text}");
+        }
+    }
 }

@@ -127,6 +127,13 @@ impl<'a> Rights<'a> {
             .and(self.guardrails_allow(action, resource, subject))
     }
 
+    /// The rights under another boundary.
+    #[must_use]
+    pub fn bounded_by(&self, boundary: Bound<'a>) -> Self {
+        let boundary = Boundary::Known(boundary);
+        Self::limited(self.bindings.clone(), boundary, self.guardrails.clone())
+    }
+
     /// The rights without the boundary.
     #[must_use]
     pub fn freed(&self) -> Self {

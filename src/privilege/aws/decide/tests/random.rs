@@ -231,10 +231,11 @@ const CLAUSES: &[(&str, &str, &str)] = &[
 ];
 /// Values of a wrong type, and times as seconds.
 const ODD_CLAUSES: &[(&str, &str, &str)] = &[
+    // What is no date never matches to the peer; here it is undecided.
+    ("DateNotEquals", "aws:CurrentTime", r#""soon""#),
     ("NumericEquals", "aws:MultiFactorAuthAge", r#""many""#),
     ("NumericNotEquals", "aws:MultiFactorAuthAge", r#"["many","30"]"#),
     ("DateLessThan", "aws:CurrentTime", "1811808000"),
-    ("DateNotEquals", "aws:CurrentTime", r#""soon""#),
     ("Bool", "aws:MultiFactorAuthPresent", r#""yes""#),
     ("ArnLike", "aws:PrincipalArn", r#""arn:aws:iam""#),
     ("NotIpAddress", "aws:SourceIp", r#""10.0.0.0/33""#),
@@ -282,7 +283,8 @@ fn statement(r: &mut Rng, f: Flavour, deny: usize, parties: bool) -> Value {
     if r.chance(40) {
         let mut block = serde_json::Map::new();
         for _ in 0..=r.below(2) {
-            let from = if r.chance(f.odd) { ODD_CLAUSES } else { CLAUSES };
+            let odd = if f.peer { &ODD_CLAUSES[1..] } else { ODD_CLAUSES };
+            let from = if r.chance(f.odd) { odd } else { CLAUSES };
             let (operator, key, values) = *r.pick(from);
             let keys = block.entry(operator).or_insert_with(|| json!({}));
             keys.as_object_mut().unwrap().insert(key.into(), serde_json::from_str(values).unwrap());

@@ -312,7 +312,8 @@ fn agrees(w: &World, op: &str, p: &str, v: &str, variables: bool) -> Result<Thre
             Ok(Some(number(v).is_ok_and(|left| order(left.partial_cmp(&right).unwrap()))))
         }
         _ if op.starts_with("date") => {
-            let right = instant(&p).ok_or(())?;
+            // What is no date leaves it open.
+            let Some(right) = instant(&p) else { return Ok(None) };
             Ok(Some(instant(v).is_some_and(|left| order(left.cmp(&right)))))
         }
         "bool" => match p.to_lowercase().as_str() {
