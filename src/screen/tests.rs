@@ -387,24 +387,6 @@ fn odd_grants_go_aside() {
     equal(&plain);
 }
 
-/// A machine whose only use comes after the as-of time has no recorded use yet.
-#[test]
-fn later_use_of_a_machine_counts_for_neither() {
-    let who = "svc@p.iam.gserviceaccount.com";
-    let grant = format!(
-        "h,b,{who},admin,z9,,,2026-01-18T07:00:00Z,2026-01-18T08:00:00Z,2026-01-18T20:00:00Z,,work\n"
-    );
-    let used = format!("{who},admin,z9,h,2026-01-18T09:00:00Z,2026-01-18T10:00:00Z,2\n");
-    let dir = with_odd([&grant, "", "", &used]);
-    for (as_of, n) in [("2026-01-14T00:00:00Z", 0), ("2026-03-01T00:00:00Z", 1)] {
-        let both = both(dir.path(), None, Some(parse_rfc3339(as_of).unwrap()), 0);
-        equal(&both);
-        let results = &both.screened.as_ref().unwrap().results;
-        let machines = results.iter().find(|r| &*r.rule == "USE-004").unwrap();
-        assert_eq!(machines.population, n, "{as_of}");
-    }
-}
-
 /// A ledger that tells everything in its own rows: who asked, who approved and when, by which word, and for
 /// which ticket. What says nothing of its own stays in the sweep, the rest goes aside, and all is judged as by
 /// rows.
@@ -468,6 +450,24 @@ fn ledgers_that_tell_everything_in_their_rows_are_screened() {
             assert!(inline || s.aside.0 == aside, "{columns} {first}: {:?}", s.aside);
             equal(&with);
         }
+    }
+}
+
+/// A machine whose only use comes after the as-of time has no recorded use yet.
+#[test]
+fn later_use_of_a_machine_counts_for_neither() {
+    let who = "svc@p.iam.gserviceaccount.com";
+    let grant = format!(
+        "h,b,{who},admin,z9,,,2026-01-18T07:00:00Z,2026-01-18T08:00:00Z,2026-01-18T20:00:00Z,,work\n"
+    );
+    let used = format!("{who},admin,z9,h,2026-01-18T09:00:00Z,2026-01-18T10:00:00Z,2\n");
+    let dir = with_odd([&grant, "", "", &used]);
+    for (as_of, n) in [("2026-01-14T00:00:00Z", 0), ("2026-03-01T00:00:00Z", 1)] {
+        let both = both(dir.path(), None, Some(parse_rfc3339(as_of).unwrap()), 0);
+        equal(&both);
+        let results = &both.screened.as_ref().unwrap().results;
+        let machines = results.iter().find(|r| &*r.rule == "USE-004").unwrap();
+        assert_eq!(machines.population, n, "{as_of}");
     }
 }
 
