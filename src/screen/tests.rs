@@ -419,7 +419,9 @@ fn ledgers_that_tell_everything_in_their_rows_are_screened() {
         ("end_kind", "admin", "", 2),
     ];
     for (columns, first, others, aside) in cases {
-        for approvals in [false, true] {
+        // Records of approvals beside it matter to what is said of approvals only.
+        let matter = ["approver", "decision"].iter().any(|c| columns.starts_with(c));
+        for approvals in [false, true].into_iter().filter(|a| !a || matter) {
             let dir = with_odd([""; 4]);
             let path = dir.path().join("grants.csv");
             let text = std::fs::read_to_string(&path).unwrap();

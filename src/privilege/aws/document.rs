@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::condition::Condition;
+use super::condition::{Condition, may_be_date};
 use crate::facts::Time;
 
 /// What is said of a permission set whose boundary the inputs name and do not hold.
@@ -253,15 +253,16 @@ impl Document {
         self
     }
 
-    /// What of a document that can be read stays undecided because a value in it is no date: the first such
-    /// statement, for people.
+    /// What of a document that can be read never holds, or stays undecided, because a value in it is no date
+    /// (5.3.3): the first such statement, for people.
     #[must_use]
     pub fn unreadable_date(&self) -> Option<String> {
         self.statements.iter().find_map(|s| {
-            let value = shorten(s.condition.no_dates().first()?);
+            let text = *s.condition.no_dates().first()?;
+            let so = if may_be_date(text) { "may or may not hold" } else { "never holds" };
+            let value = shorten(text);
             Some(format!(
-                "statement {}: `{value}` is not a date that AWS documents; whether the condition holds is \
-                 unknown",
+                "statement {}: `{value}` is not a date that AWS documents; what is compared with it {so}",
                 s.index
             ))
         })

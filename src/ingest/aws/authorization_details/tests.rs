@@ -115,7 +115,7 @@ fn default_version() {
     assert_eq!(b.facts.quarantine.len(), 1);
 }
 
-/// A date in a policy that is none: whether the statement holds is unknown, which looks like no right at all, and that
+/// A date in a policy that is none: the statement never holds, or may, which looks like no right at all, and that
 /// is told (5.3.3).
 #[test]
 fn a_policy_date_that_cannot_be_read_is_told() {
@@ -129,6 +129,8 @@ fn a_policy_date_that_cannot_be_read_is_told() {
     assert!(b.limitation.as_deref().unwrap().contains(told));
     assert!(b.facts.roles[0].malformed.as_deref().unwrap().contains(told));
     assert_eq!(b.facts.entitlements.len(), 1, "the binding is read");
+    let b = read(&with("soon")).unwrap();
+    assert!(b.limitation.as_deref().unwrap().ends_with("never holds"), "{:?}", b.limitation);
     for date in ["2026-07-01T00:00:00Z", "1782864000", "${aws:PrincipalTag/end}"] {
         let b = read(&with(date)).unwrap();
         assert!(b.limitation.is_none() && b.facts.roles[0].malformed.is_none(), "{date}");

@@ -13,6 +13,7 @@ use crate::privilege::glob;
 
 mod value;
 
+pub use value::may_be_date;
 use value::{arn_like, date, in_range, number, range};
 
 /// What is known of a context key (5.3.2).
@@ -442,8 +443,8 @@ impl Clause {
     }
 
     /// 5.3.3: positive = some policy value agrees, negated = none does; a policy value of the wrong
-    /// type agrees with nothing, and spoils a negated operator. What is compared with a text that is no
-    /// documented date is undecided.
+    /// type agrees with nothing, and spoils a negated operator. What is compared with a date in no documented
+    /// form is undecided.
     fn on_value(&self, v: &str, variables: bool, context: &dyn Context) -> Tri {
         self.over(|p| self.agrees(v, p, variables, context))
     }
@@ -506,10 +507,11 @@ impl Clause {
         }
     }
 
-    /// [`Self::compare`], undecided for what is no date.
+    /// [`Self::compare`], undecided for what may be a date in a form that nobody documents. Other texts are of
+    /// the wrong type.
     fn judged(&self, v: &str, p: &str) -> Option<Tri> {
         match self.compare(v, p) {
-            None if matches!(self.base, Base::Date(_)) => Some(Tri::U),
+            None if matches!(self.base, Base::Date(_)) && may_be_date(p) => Some(Tri::U),
             said => said.map(Tri::from_bool),
         }
     }
@@ -662,8 +664,11 @@ mod tests {
             ("DateEquals", "d", r#""2026-06""#, T),
             ("DateLessThan", "d", r#""2026-07-01T00:00:00+0000""#, U),
             ("DateLessThan", "d", r#"["soon","2026-07"]"#, T),
-            ("DateLessThan", "d", r#"["soon","2026-05"]"#, U),
-            ("DateNotEquals", "d", r#""soon""#, U),
+            ("DateLessThan", "d", r#"["soon","2026-05"]"#, F),
+            ("DateLessThan", "d", r#"["2026-07-01T00:00","2026-07"]"#, T),
+            ("DateLessThan", "d", r#"["2026-07-01T00:00","2026-05"]"#, U),
+            ("DateNotEquals", "d", r#""2026-07-01 00:00:00Z""#, U),
+            ("DateNotEquals", "d", r#""soon""#, F),
             ("DateNotEquals", "d", r#"["soon","2026-06-01"]"#, F),
             ("DateLessThan", "gone", r#""soon""#, F),
             ("IpAddress", "ip", r#"["192.168.0.0/16","10.1.2.3"]"#, T),

@@ -61,6 +61,12 @@ pub(super) fn date(s: &str) -> Option<Time> {
     (day(date) && zoned).then(|| parse_rfc3339(&whole)).flatten()
 }
 
+/// Whether a text that is no documented date may still be one: it begins with a number.
+#[must_use]
+pub fn may_be_date(s: &str) -> bool {
+    s.trim_start_matches(['+', '-', ' ']).starts_with(|c: char| c.is_ascii_digit())
+}
+
 /// Addresses of a CIDR block, or one address (5.3.6).
 pub(super) struct Range {
     /// 4 or 6.

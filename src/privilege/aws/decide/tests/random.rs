@@ -231,7 +231,8 @@ const CLAUSES: &[(&str, &str, &str)] = &[
 ];
 /// Values of a wrong type, and times as seconds.
 const ODD_CLAUSES: &[(&str, &str, &str)] = &[
-    // What is no date never matches to the peer; here it is undecided.
+    // A date in no documented form never matches to the peer; here it is undecided.
+    ("DateNotEquals", "aws:CurrentTime", r#""2026-07-01T00:00:00+0000""#),
     ("DateNotEquals", "aws:CurrentTime", r#""soon""#),
     ("NumericEquals", "aws:MultiFactorAuthAge", r#""many""#),
     ("NumericNotEquals", "aws:MultiFactorAuthAge", r#"["many","30"]"#),

@@ -312,8 +312,11 @@ fn agrees(w: &World, op: &str, p: &str, v: &str, variables: bool) -> Result<Thre
             Ok(Some(number(v).is_ok_and(|left| order(left.partial_cmp(&right).unwrap()))))
         }
         _ if op.starts_with("date") => {
-            // What is no date leaves it open.
-            let Some(right) = instant(&p) else { return Ok(None) };
+            let Some(right) = instant(&p) else {
+                // A date that nobody documents leaves it open; what is none is of the wrong type.
+                let digits = p.trim_start_matches(['+', '-', ' ']).bytes().next();
+                return if digits.is_some_and(|b| b.is_ascii_digit()) { Ok(None) } else { Err(()) };
+            };
             Ok(Some(instant(v).is_some_and(|left| order(left.cmp(&right)))))
         }
         "bool" => match p.to_lowercase().as_str() {
