@@ -307,7 +307,8 @@ fn timeline(ix: &Index<'_>, profile: &Profile, g: &Grant) -> GrantFact {
 }
 
 /// Name of the principal, where its id does not tell it.
-fn name_of(ix: &Index<'_>, id: &str) -> Option<Text> {
+#[must_use]
+pub fn name_of(ix: &Index<'_>, id: &str) -> Option<Text> {
     let p = ix.principal(id)?;
     let name = p.name.clone().or_else(|| p.email.clone())?;
     (!id.to_lowercase().contains(&name.to_lowercase())).then_some(name)

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::index::Index;
+use super::state::directory;
 use crate::facts::store::evidence_ref;
 use crate::facts::{
     Completeness, Entitlement, GrantFact, Holding, Layer, Source, Standing, Text, Time, text,
@@ -116,9 +117,8 @@ impl<'a> Shrunken<'a> {
     /// records are missing, `out_of_window` when all of them begin after it was made.
     #[must_use]
     pub fn may_hide(&self, h: &Holding) -> Option<&'static str> {
-        let family = |p: &str| if p == "entra" { "azure".to_owned() } else { p.to_owned() };
         let speaks = |platforms: &BTreeSet<Option<&str>>| {
-            let same = |p: &Option<&str>| p.is_none_or(|p| family(p) == family(&h.platform));
+            let same = |p: &Option<&str>| p.is_none_or(|p| directory(p) == directory(&h.platform));
             platforms.is_empty() || platforms.iter().any(same)
         };
         let of: Vec<&Source> =

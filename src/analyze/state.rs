@@ -373,9 +373,10 @@ fn claims(facts: &[GrantFact], held: &Held<'_>, as_of: Time) -> HashMap<usize, C
     out
 }
 
-/// Platforms with one directory of identities; one serves both of Microsoft's.
-fn family(platform: &Option<Text>) -> Option<&str> {
-    platform.as_deref().map(|p| if p == "entra" { "azure" } else { p })
+/// The directory of identities of a platform; one serves both of Microsoft's.
+#[must_use]
+pub fn directory(platform: &str) -> &str {
+    if platform == "entra" { "azure" } else { platform }
 }
 
 fn snapshot_of(
@@ -390,7 +391,9 @@ fn snapshot_of(
     let Some(p) = ix.principal(&f.principal_id).filter(|p| p.inventoried) else {
         return Err("identity_unresolved");
     };
-    if f.platform.is_some() && p.platform.is_some() && family(&f.platform) != family(&p.platform) {
+    if let (Some(a), Some(b)) = (&f.platform, &p.platform)
+        && directory(a) != directory(b)
+    {
         return Err("no_source");
     }
     if !roles.contains(&*f.privilege) {

@@ -24,7 +24,7 @@ pub const COLUMNS: Columns = Columns {
         "count",
     ],
     nulls: &["beyond_unknown", "in_grant_unknown"],
-    // Decisions are not among the columns of the sweep, so that no request is known to be refused.
+    // A request that its ledger calls refused or open goes aside, and so does a use that names no grant.
     same: &[("jit_only", false), ("after_refusal", false), ("beyond_grant", false)],
 };
 

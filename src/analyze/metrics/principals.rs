@@ -3,9 +3,10 @@
 //! Specification: grants model, section 5: metrics are stated per principal and privilege, and summed. What a
 //! principal and privilege have is in `access_spans` and `segments`; here is the sum over its privileges.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Basis, float, hours, layer, ledger, radii};
+use crate::analyze::grants::name_of;
 use crate::analyze::index::Index;
 use crate::facts::{Layer, PrincipalMetric, Text, text};
 
@@ -22,7 +23,11 @@ pub fn rows(ix: &Index<'_>, b: &Basis<'_>) -> Vec<PrincipalMetric> {
     let mut out: BTreeMap<Text, PrincipalMetric> = BTreeMap::new();
     bound(ix, b, &mut out);
     granted(b, &mut out);
-    let mut rows: Vec<PrincipalMetric> = out.into_values().filter(is_notable).collect();
+    // What the provider owns nobody here can change.
+    let theirs: BTreeSet<&str> =
+        b.holdings.iter().filter(|h| h.provider_owned).map(|h| &*h.principal_id).collect();
+    let mut rows: Vec<PrincipalMetric> =
+        out.into_values().filter(|m| is_notable(m) && !theirs.contains(&*m.principal_id)).collect();
     rows.sort_by(|a, b| {
         let by = |get: fn(&PrincipalMetric) -> Option<f64>| {
             get(b).unwrap_or(0.0).total_cmp(&get(a).unwrap_or(0.0))
@@ -36,10 +41,7 @@ pub fn rows(ix: &Index<'_>, b: &Basis<'_>) -> Vec<PrincipalMetric> {
     rows.truncate(MAX_PRINCIPALS);
     for row in &mut rows {
         row.principal_kind = ix.kind(&row.principal_id);
-        row.principal_name = ix.principal(&row.principal_id).and_then(|p| {
-            let name = p.name.clone().or_else(|| p.email.clone())?;
-            (!row.principal_id.to_lowercase().contains(&name.to_lowercase())).then_some(name)
-        });
+        row.principal_name = name_of(ix, &row.principal_id);
         row.owner = ix.owner_name(&row.principal_id);
     }
     rows

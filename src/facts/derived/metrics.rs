@@ -27,7 +27,7 @@ table! {
     }
 
     derived "principal_metrics"
-    /// Metrics of single principals (grants model, section 5, metrics 1, 3, 6, 8 and 11), of the hundred with the most standing privilege, then with the most time after their tasks, without use, and the widest reach. Hours are pairs: proved, and possible where the name ends in `_hi`. Null: the layer that tells is not among the inputs, or nothing could be measured.
+    /// Metrics of single principals (grants model, section 5, metrics 1, 3, 6, 8 and 11), of the hundred with the most standing privilege, then with the most time after their tasks, without use, and the widest reach; identities that the provider owns are left out. Hours are pairs: proved, and possible where the name ends in `_hi`. Null: the layer that tells is not among the inputs, or nothing could be measured.
     pub struct PrincipalMetric {
         /// Principal.
         pub principal_id: Text,

@@ -228,8 +228,8 @@ struct Sight {
 
 /// Sights of the bindings in replaced exports whose instants are stated, by id. Of boundaries only the present
 /// one counts.
-fn sights(facts: &Facts, over: &BTreeMap<Part, Replaced>) -> HashMap<Text, Sight> {
-    let mut out: HashMap<Text, Sight> = HashMap::new();
+fn sights(facts: &Facts, over: &BTreeMap<Part, Replaced>) -> BTreeMap<Text, Sight> {
+    let mut out: BTreeMap<Text, Sight> = BTreeMap::new();
     let mut now: BTreeSet<&Text> = BTreeSet::new();
     for e in facts.entitlements.iter().filter(|e| e.binding_kind == BindingKind::Active) {
         let Some(later) = over.get(&part(&e.source_id, &e.principal_id)) else {
