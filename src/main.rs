@@ -13,7 +13,7 @@ use overstay_heap::MiMalloc;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// A run makes tables of many kinds once, one after the other: what one gave back is seldom of use to the next.
-const KEPT: Duration = Duration::from_millis(100);
+const KEPT: Duration = Duration::from_millis(30);
 
 fn main() -> ExitCode {
     overstay_heap::keep_for(KEPT);
