@@ -120,7 +120,7 @@ fn a_whole_bundle_is_there_after_a_stop_at_any_step() {
             if siblings(&dir) == 1 {
                 break;
             }
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            thread::sleep(std::time::Duration::from_millis(20));
         }
         assert_eq!(siblings(&dir), 1, "{stop:?}");
     }
