@@ -542,7 +542,6 @@ def plant_tasks(r):
     g = r.grant(ci, "jit-deploy-tracking", at("10-14 13:05"), at("10-14 14:05"), run, "deploy tracking", requester="paul.adeyemi", requested=at("10-14 13:01"), decided=at("10-14 13:04"),
                 use=(at("10-14 13:06"), at("10-14 13:10")))
     r.plants("GRT-004", ci, g, "the deploy failed after eleven minutes; its grant ran on for 54 more")
-    r.plants("GRT-003", ci, g, "the same grant, seen as overstay")
 
     who = user("kofi.mensah")
     g = r.grant(who, "jit-payments-refunds", at("09-03 16:10"), at("09-03 17:10"), "", "refund as agreed by phone", ticket="")
